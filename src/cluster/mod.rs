@@ -1,0 +1,492 @@
+//! The databases: one trait with capabilities, and the drivers behind it.
+//!
+//! A driver says what it can do ([`Capabilities`]); the engine and the console ask before they offer.
+//! Rows and log records are opaque bytes to everyone but the driver's [`Codec`]; what the engine needs
+//! to know of them (counts, checksums, commit times, table names) travels beside them.
+//!
+//! All calls block; the engine gives them threads. A driver never sees an archive or a storage.
+//!
+//! *Invariant: the engine knows no driver by name; everything it does goes through these traits.*
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::checksum::TableChecksum;
+use crate::model::clock::Millis;
+use crate::model::filter::{RenameMap, TableFilter};
+use crate::model::position::{Moment, Position};
+use crate::model::table::TableName;
+use crate::model::tso::Tso;
+
+pub mod embedded;
+
+/// What kind of database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClusterKind {
+    /// The transactional store in this process.
+    Embedded,
+}
+
+impl ClusterKind {
+    /// The word on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            ClusterKind::Embedded => "embedded",
+        }
+    }
+}
+
+/// What a driver can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// A snapshot can be reopened at the same moment after a crash, so that a backup resumes.
+    pub reopen_snapshot: bool,
+    /// Old moments inside the history window can be read (checksums at T).
+    pub read_past: bool,
+    /// Log must be given to a restore before the rows, to be merged into the load.
+    pub log_before_load: bool,
+    /// A whole restore becomes visible in one atomic step.
+    pub atomic_restore: bool,
+}
+
+/// A place in time and in the source's log, taken together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The moment.
+    pub moment: Moment,
+    /// The place: everything up to it, and nothing after it, had committed.
+    pub position: Position,
+}
+
+/// The state a cluster is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum ClusterState {
+    /// Open to applications.
+    Available,
+    /// Closed while a restore runs.
+    Restoring {
+        /// Since when.
+        since: Millis,
+    },
+    /// Closed until the operator opens it.
+    Closed {
+        /// Why, in one line.
+        why: String,
+    },
+    /// Cannot be reached.
+    Unreachable {
+        /// The error.
+        error: String,
+    },
+}
+
+/// Facts about a cluster, cheap to get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterFacts {
+    /// Kind of database.
+    pub kind: ClusterKind,
+    /// Product and version.
+    pub version: String,
+    /// What tells this cluster from every other, for ever (a random id for embedded ones).
+    pub identity: String,
+    /// host:port or socket, where there is one.
+    pub address: Option<String>,
+    /// Its state.
+    pub state: ClusterState,
+    /// How many tables, system tables included.
+    pub tables: u64,
+    /// Rows, roughly.
+    pub rows_estimate: u64,
+    /// Bytes of rows, roughly.
+    pub bytes_estimate: u64,
+    /// Sessions of applications now.
+    pub sessions: u32,
+    /// Where its log is now.
+    pub now: Mark,
+    /// The oldest moment that can still be read, where old moments can.
+    pub history_from: Option<Moment>,
+}
+
+/// One table as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFacts {
+    /// Its name.
+    pub name: TableName,
+    /// Rows, roughly.
+    pub rows_estimate: u64,
+    /// Bytes of rows, roughly.
+    pub bytes_estimate: u64,
+    /// Whether it belongs to the system (accounts, variables).
+    pub system: bool,
+}
+
+/// A table's definition, as the driver wants it back at restore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableDef {
+    /// Its name.
+    pub name: TableName,
+    /// The schema in the driver's own words.
+    pub schema: String,
+    /// Whether it belongs to the system.
+    pub system: bool,
+}
+
+/// A contiguous range of a table's rows, in the driver's own words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChunkRange(pub serde_json::Value);
+
+/// What reading a chunk gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkRead {
+    /// Rows, bytes and checksum of the records handed over.
+    pub sum: TableChecksum,
+    /// What is left of the range, when the byte limit was reached before its end.
+    pub rest: Option<ChunkRange>,
+}
+
+/// Takes batches of whole records; a batch is what [`Restorer::load`] gets back, unchanged and in order.
+///
+/// An error ends the read that called it and comes back from there unchanged.
+pub trait BatchSink {
+    /// Takes one batch, 1 byte to a few MiB (one larger record makes a larger batch), holding `rows` records.
+    fn put(&mut self, batch: &[u8], rows: u64) -> Result<(), Stop>;
+}
+
+/// Gives batches of whole records, in the order in which they were put.
+pub trait BatchSource {
+    /// The next batch, or `None` at the end.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Stop>;
+}
+
+/// The other side of a [`BatchSink`] or [`BatchSource`] wants to stop; its own error is inside.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped by the other side")]
+pub struct Stop(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// What went wrong at a cluster.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// The log no longer reaches back to the asked position.
+    #[error("the change log was thrown away up to {oldest}, after {asked}: take a new snapshot")]
+    LogGone {
+        /// What was asked for.
+        asked: Position,
+        /// What is still there.
+        oldest: Position,
+    },
+    /// The moment is outside the history that can be read.
+    #[error("moment {} is outside the readable history ({} to {})", asked.last_tso(), from.last_tso(), to.last_tso())]
+    OutsideHistory {
+        /// What was asked for.
+        asked: Moment,
+        /// The oldest readable moment.
+        from: Moment,
+        /// The newest readable moment.
+        to: Moment,
+    },
+    /// A snapshot that should be reopened is gone.
+    #[error("the snapshot at TSO {} can no longer be read: its history was garbage-collected; start a new backup", .0.last_tso())]
+    SnapshotGone(Moment),
+    /// The cluster is closed to applications.
+    #[error("the cluster is closed: {0}")]
+    Closed(String),
+    /// This session was ended.
+    #[error("the session was ended: {0}")]
+    SessionEnded(String),
+    /// Two transactions wrote the same row; nothing of this one was written.
+    #[error("write conflict on {table}: another transaction changed the row after {start}; try again")]
+    Conflict {
+        /// The table.
+        table: TableName,
+        /// When this transaction started.
+        start: Tso,
+    },
+    /// No such table.
+    #[error("there is no table {0}")]
+    NoTable(TableName),
+    /// The table is there already.
+    #[error("table {0} exists already")]
+    TableExists(TableName),
+    /// Something is too large.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Another process has the store open.
+    #[error("{path} is in use by another process{holder}")]
+    Locked {
+        /// The directory.
+        path: String,
+        /// Who, when known; starts with a separator.
+        holder: String,
+    },
+    /// The store holds less than it is known to have held.
+    #[error(
+        "the store in {path} lost data: it ends at {has}, but had reached {expected}; restore it from a backup, or accept the loss"
+    )]
+    WentBack {
+        /// The directory.
+        path: String,
+        /// Where it ends now.
+        has: Tso,
+        /// Where it is known to have been.
+        expected: Tso,
+    },
+    /// Records, schema or range that this driver cannot have written.
+    #[error("{what} cannot be decoded: {why}")]
+    Malformed {
+        /// What kind of bytes.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// The caller's sink or source stopped it.
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+    /// The store under the cluster failed.
+    #[error("{doing}")]
+    Store {
+        /// What was being done.
+        doing: String,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A consistent view of a cluster at one moment.
+pub trait Snapshot: Send + Sync {
+    /// Its moment and place.
+    fn mark(&self) -> Mark;
+
+    /// With this, [`Cluster::open_snapshot`] opens the same view again after a crash.
+    fn token(&self) -> Option<String>;
+
+    /// The tables at that moment, ordered by name.
+    fn tables(&self) -> Result<Vec<TableDef>, ClusterError>;
+
+    /// Splits a table into at most `parts` ranges of roughly equal size, in order; none for an empty table.
+    fn split(&self, table: &TableName, parts: usize) -> Result<Vec<ChunkRange>, ClusterError>;
+
+    /// Hands the records of a range to the sink, in order, and stops after about `max_bytes` of them.
+    fn read(
+        &self,
+        table: &TableName,
+        range: &ChunkRange,
+        max_bytes: u64,
+        sink: &mut dyn BatchSink,
+    ) -> Result<ChunkRead, ClusterError>;
+
+    /// Keeps the view's history from being collected for another 72 minutes; called every few seconds.
+    fn keep_alive(&self) -> Result<(), ClusterError>;
+
+    /// Lets the history go. (Dropping the view without this keeps it for a later reopen.)
+    fn release(&self) -> Result<(), ClusterError>;
+}
+
+/// What one transaction did to one table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableDelta {
+    /// The table.
+    pub table: TableName,
+    /// Rows put (inserted or updated).
+    pub puts: u64,
+    /// Of those, rows known to have existed before; 0 where the source does not tell.
+    pub updates: u64,
+    /// Rows deleted.
+    pub deletes: u64,
+    /// Bytes of the change.
+    pub bytes: u64,
+}
+
+/// A schema change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ddl {
+    /// The statement, or its equivalent.
+    pub text: String,
+    /// The table concerned.
+    pub table: Option<TableName>,
+    /// Rows the table had, where known.
+    pub rows: u64,
+}
+
+/// A transaction of the change log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Txn {
+    /// Its commit time; never goes back within a stream.
+    pub commit: Moment,
+    /// The place just behind it.
+    pub position: Position,
+    /// GTID or TSO as text.
+    pub id: String,
+    /// What it did, table by table.
+    pub deltas: Vec<TableDelta>,
+    /// The schema change, if it is one.
+    pub ddl: Option<Ddl>,
+    /// The record itself, for the archive and for [`Restorer::replay`].
+    pub payload: Vec<u8>,
+}
+
+/// An item of the change stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogEvent {
+    /// A transaction.
+    Txn(Txn),
+    /// Everything up to this mark has been handed over: the checkpoint may move there.
+    Reached(Mark),
+    /// A restore replaced tables of the cluster at this mark; the history before and after must not be mixed.
+    Restored(Mark),
+}
+
+/// The change log, from a position on.
+pub trait Changes: Send {
+    /// The next event; `None` when there was none within `wait`.
+    fn next(&mut self, wait: Duration) -> Result<Option<LogEvent>, ClusterError>;
+}
+
+/// What a restore shall do to the target as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestoreScope {
+    /// Afterwards the target holds exactly what was restored: other tables are dropped.
+    Whole,
+    /// Only the restored tables are touched.
+    Tables,
+}
+
+/// What a restorer is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreAsk {
+    /// A random id of this restore; asking again with the same id after a crash goes on with it.
+    pub id: String,
+    /// What happens to the tables that are not restored.
+    pub scope: RestoreScope,
+    /// Which of the source's tables are wanted.
+    pub filter: TableFilter,
+    /// New names for them.
+    pub rename: RenameMap,
+    /// Changes after this moment are not applied.
+    pub until: Moment,
+}
+
+/// What [`Restorer::load`] made of a part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Rows, bytes and checksum of what the source gave (before changes are merged in).
+    pub sum: TableChecksum,
+}
+
+/// One restore in progress. What it builds is invisible until [`Restorer::publish`].
+///
+/// Every call may be repeated after a crash; finished parts are remembered under the ask's id.
+pub trait Restorer: Send + Sync {
+    /// Creates a table under its source name; the rename map gives the target's name.
+    fn define(&self, table: &TableDef) -> Result<(), ClusterError>;
+
+    /// Whether this table was completely loaded before a crash.
+    fn is_loaded(&self, table: &TableName) -> Result<bool, ClusterError>;
+
+    /// Takes transactions of the log in commit order; ones after `until` are an error.
+    ///
+    /// Where [`Capabilities::log_before_load`] says so, all log comes before the first `load`.
+    fn replay(&self, txn: &ReplayTxn<'_>) -> Result<(), ClusterError>;
+
+    /// No more log will come.
+    fn end_of_log(&self) -> Result<(), ClusterError>;
+
+    /// Loads a whole table from its chunks in order; different tables may be loaded in parallel.
+    ///
+    /// Tables that the log created are loaded from an empty source.
+    fn load(&self, table: &TableName, source: &mut dyn BatchSource) -> Result<Loaded, ClusterError>;
+
+    /// The tables, by the names they have at the source, that exist at the restored moment.
+    fn tables(&self) -> Result<Vec<TableName>, ClusterError>;
+
+    /// Reads what was built and returns the checksum of each table, by target name.
+    fn checksums(&self) -> Result<Vec<(TableName, TableChecksum)>, ClusterError>;
+
+    /// Makes everything visible; where [`Capabilities::atomic_restore`] says so, in one step.
+    fn publish(&self) -> Result<Mark, ClusterError>;
+
+    /// Throws away what was built.
+    fn abandon(&self) -> Result<(), ClusterError>;
+}
+
+/// A transaction of an archived log, on its way into a restore.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayTxn<'a> {
+    /// Its commit time.
+    pub commit: Moment,
+    /// GTID or TSO as text.
+    pub id: &'a str,
+    /// The record as [`Txn::payload`] had it.
+    pub payload: &'a [u8],
+}
+
+/// A database that brine protects.
+pub trait Cluster: Send + Sync {
+    /// What this driver can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The cheap facts.
+    fn facts(&self) -> Result<ClusterFacts, ClusterError>;
+
+    /// The tables as they are now, ordered by name.
+    fn tables(&self) -> Result<Vec<TableFacts>, ClusterError>;
+
+    /// A mark at or after everything acknowledged before the call.
+    fn mark(&self) -> Result<Mark, ClusterError>;
+
+    /// Opens a consistent view of now, or the view of a token.
+    fn open_snapshot(&self, token: Option<&str>) -> Result<Box<dyn Snapshot>, ClusterError>;
+
+    /// Streams everything after a position; [`ClusterError::LogGone`] when the source no longer has it.
+    fn changes(&self, after: &Position) -> Result<Box<dyn Changes>, ClusterError>;
+
+    /// Asks the source to keep its log from this position on (as long as it can); `None` lets go.
+    fn keep_log(&self, from: Option<&Position>) -> Result<(), ClusterError>;
+
+    /// Checksums of the tables that match, ordered by name, now or at a past moment.
+    fn checksums(
+        &self,
+        filter: &TableFilter,
+        at: Option<Moment>,
+    ) -> Result<Vec<(TableName, TableChecksum)>, ClusterError>;
+
+    /// Closes the cluster to applications and ends their sessions. Survives a crash. Closing twice is no error.
+    fn close(&self, state: ClosedAs) -> Result<(), ClusterError>;
+
+    /// Opens it again. Opening an open cluster is no error.
+    fn open(&self) -> Result<(), ClusterError>;
+
+    /// Starts a restore, or goes on with the one of that id.
+    fn restorer(&self, ask: &RestoreAsk) -> Result<Box<dyn Restorer>, ClusterError>;
+
+    /// Decodes this driver's records without a connection.
+    fn codec(&self) -> &'static dyn Codec;
+}
+
+/// How a cluster is closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClosedAs {
+    /// For a running restore.
+    Restoring,
+    /// Until the operator opens it, and why.
+    Closed(String),
+}
+
+/// Reads a driver's records without a connection: for archives whose source is gone.
+pub trait Codec: Send + Sync {
+    /// Rows, bytes and checksum of one batch of snapshot records.
+    fn batch_checksum(&self, batch: &[u8]) -> Result<TableChecksum, ClusterError>;
+}
+
+/// The codec of a kind of cluster.
+pub fn codec(kind: ClusterKind) -> &'static dyn Codec {
+    match kind {
+        ClusterKind::Embedded => embedded::codec(),
+    }
+}

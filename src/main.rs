@@ -1,0 +1,3 @@
+//! The `brine` binary: arguments in, exit code out.
+
+fn main() {}
