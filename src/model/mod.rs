@@ -8,6 +8,7 @@
 pub mod backup;
 pub mod checksum;
 pub mod clock;
+pub mod crash;
 pub mod filter;
 pub mod ids;
 pub mod job;
