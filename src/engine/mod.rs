@@ -1,1 +1,4 @@
-//! The `engine` folder.
+//! The verbs, each a pure plan and a run.
+
+pub mod point;
+pub mod restore;

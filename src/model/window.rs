@@ -1,1 +1,185 @@
-//! The restorable window.
+//! The restorable window: which moments can be restored, from which base, and where the gaps are.
+//!
+//! Pure: made from bases and stretches of log. A moment can be restored when a base at or before it and
+//! a gapless stretch of log from that base to it exist in one incarnation.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{BackupId, IncarnationId};
+use super::log::LogRun;
+use super::position::Moment;
+
+/// A full, complete backup as the window sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// The backup.
+    pub id: BackupId,
+    /// Its moment.
+    pub commit: Moment,
+    /// Its incarnation.
+    pub incarnation: IncarnationId,
+}
+
+/// A gapless span of restorable moments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first restorable moment: a base's.
+    pub from: Moment,
+    /// The last one; equal to `from` where there is only the snapshot.
+    pub to: Moment,
+    /// The incarnation.
+    pub incarnation: IncarnationId,
+    /// Why it ends; `None` for the span that grows.
+    pub ended: Option<String>,
+}
+
+/// All restorable moments of an archive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Disjoint spans, oldest first.
+    pub spans: Vec<Span>,
+    /// The bases, oldest first.
+    pub bases: Vec<Base>,
+}
+
+impl Window {
+    /// Computes the window.
+    pub fn new(mut bases: Vec<Base>, runs: &[LogRun]) -> Window {
+        bases.sort_by(|a, b| (a.commit, &a.id).cmp(&(b.commit, &b.id)));
+        let mut spans: Vec<Span> = Vec::new();
+        for base in &bases {
+            let run = covering_run(base, runs);
+            let to = run.map_or(base.commit, |r| r.to.max(base.commit));
+            let ended = match run {
+                Some(run) => run.ended.as_ref().map(|e| e.words().to_owned()),
+                None => Some("no log was archived from this snapshot on".to_owned()),
+            };
+            match spans.last_mut() {
+                Some(last) if last.incarnation == base.incarnation && base.commit <= last.to => {
+                    if to > last.to {
+                        (last.to, last.ended) = (to, ended);
+                    }
+                }
+                _ => spans.push(Span {
+                    from: base.commit,
+                    to,
+                    incarnation: base.incarnation,
+                    ended,
+                }),
+            }
+        }
+        Window { spans, bases }
+    }
+
+    /// The first and the last restorable moment.
+    pub fn bounds(&self) -> Option<(Moment, Moment)> {
+        let from = self.spans.iter().map(|s| s.from).min()?;
+        let to = self.spans.iter().map(|s| s.to).max()?;
+        Some((from, to))
+    }
+
+    /// The span that holds a moment; where incarnations overlap in time, the later one.
+    pub fn span_at(&self, moment: Moment) -> Option<&Span> {
+        self.spans.iter().rev().find(|s| s.from <= moment && moment <= s.to)
+    }
+
+    /// The gaps between spans of one incarnation: from the end of one to the start of the next.
+    pub fn gaps(&self) -> Vec<(Moment, Moment)> {
+        let pairs = self.spans.iter().zip(self.spans.iter().skip(1));
+        pairs
+            .filter(|(a, b)| a.incarnation == b.incarnation && a.to < b.from)
+            .map(|(a, b)| (a.to, b.from))
+            .collect()
+    }
+
+    /// The nearest restorable moments before and after one that is not.
+    pub fn nearest(&self, moment: Moment) -> (Option<Moment>, Option<Moment>) {
+        let before = self.spans.iter().map(|s| s.to).filter(|t| *t < moment).max();
+        let after = self.spans.iter().map(|s| s.from).filter(|t| *t > moment).min();
+        (before, after)
+    }
+}
+
+/// The stretch of log that continues a base: the one that holds everything after the base's commit.
+pub fn covering_run<'a>(base: &Base, runs: &'a [LogRun]) -> Option<&'a LogRun> {
+    runs.iter()
+        .find(|r| r.incarnation == base.incarnation && r.from <= base.commit && base.commit <= r.to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::clock::Millis;
+    use super::super::log::RunEnd;
+    use super::super::position::Position;
+    use super::super::tso::Tso;
+    use super::*;
+
+    fn at(s: i64) -> Moment {
+        Moment::of_tso(Tso::from_millis(Millis(s * 1000)))
+    }
+
+    fn base(s: i64, incarnation: u32) -> Base {
+        Base {
+            id: BackupId::new(format!("b{s}")).unwrap(),
+            commit: at(s),
+            incarnation: IncarnationId(incarnation),
+        }
+    }
+
+    fn run(from: i64, to: i64, incarnation: u32, ended: Option<RunEnd>) -> LogRun {
+        LogRun {
+            incarnation: IncarnationId(incarnation),
+            from: at(from),
+            from_position: Position::Tso(at(from).last_tso()),
+            to: at(to),
+            to_position: Position::Tso(at(to).last_tso()),
+            first_seq: 0,
+            end_seq: 1,
+            first_hash: String::new(),
+            last_hash: String::new(),
+            ended,
+        }
+    }
+
+    fn spans(w: &Window) -> Vec<(i64, i64)> {
+        w.spans.iter().map(|s| (s.from.at.0 / 1000, s.to.at.0 / 1000)).collect()
+    }
+
+    #[test]
+    fn log_joins_bases_and_starts_only_at_one() {
+        let w = Window::new(vec![base(20, 1), base(10, 1)], &[run(5, 50, 1, None)]);
+        assert_eq!(spans(&w), [(10, 50)]);
+        assert_eq!(w.spans[0].ended, None);
+    }
+
+    #[test]
+    fn a_gap_is_a_gap_until_the_next_base() {
+        let w = Window::new(
+            vec![base(10, 1), base(40, 1)],
+            &[run(5, 20, 1, Some(RunEnd::SourceLogGone)), run(30, 60, 1, None)],
+        );
+        assert_eq!(spans(&w), [(10, 20), (40, 60)]);
+        assert_eq!(w.gaps(), [(at(20), at(40))]);
+        assert!(w.span_at(at(30)).is_none());
+        assert_eq!(w.nearest(at(30)), (Some(at(20)), Some(at(40))));
+    }
+
+    #[test]
+    fn no_log_is_used_across_incarnations() {
+        let w = Window::new(
+            vec![base(10, 1)],
+            &[run(5, 20, 1, Some(RunEnd::Restored)), run(20, 60, 2, None)],
+        );
+        assert_eq!(spans(&w), [(10, 20)]);
+        let w = Window::new(vec![base(10, 1)], &[run(5, 20, 2, None)]);
+        assert_eq!(spans(&w), [(10, 10)]);
+    }
+
+    #[test]
+    fn a_lonely_snapshot_is_a_single_moment() {
+        let w = Window::new(vec![base(10, 1)], &[]);
+        assert_eq!(spans(&w), [(10, 10)]);
+        assert!(w.spans[0].ended.is_some());
+        assert_eq!(w.bounds(), Some((at(10), at(10))));
+    }
+}
