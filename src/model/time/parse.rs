@@ -108,7 +108,9 @@ fn parse_tso(digits: &str) -> Result<When, BadTime> {
 
 fn strip_word_at_end<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let (head, tail) = text.split_at_checked(text.len().checked_sub(word.len())?)?;
-    (tail.eq_ignore_ascii_case(word) && !head.ends_with(|c: char| c == '/' || c == '_')).then(|| head.trim_end())
+    // America/Chicago ends with "ago" too.
+    let apart = head.is_empty() || head.ends_with(char::is_whitespace);
+    (apart && tail.eq_ignore_ascii_case(word)).then(|| head.trim_end())
 }
 
 enum Day {
@@ -233,6 +235,7 @@ fn unit_millis(word: &str) -> Option<i64> {
 mod tests {
     use super::super::show::{age, exact, local, took};
     use super::*;
+    use chrono::TimeZone;
     use chrono_tz::TZ_VARIANTS;
     use proptest::prelude::*;
 
@@ -266,6 +269,22 @@ mod tests {
         check("2026-11-20 02:00 america/new_york", "2026-11-20T07:00:00Z");
         check("2026-11-20 02:00   Asia/Kolkata ", "2026-11-19T20:30:00Z");
         check("2024-02-29 00:00 UTC", "2024-02-29T00:00:00Z");
+    }
+
+    #[test]
+    fn every_zone_may_stand_behind_a_time() {
+        for zone in TZ_VARIANTS {
+            let text = format!("2026-11-20 12:00 {}", zone.name());
+            let expect = zone
+                .with_ymd_and_hms(2026, 11, 20, 12, 0, 0)
+                .unwrap()
+                .timestamp_millis();
+            assert_eq!(
+                parse_when(&text, BERLIN, NOW),
+                Ok(When::Exact(Millis(expect))),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn parse_offset(text: &str) -> Option<FixedOffset> {
         (false, _) => return None,
     };
     let two_digits = |p: &&str| p.len() == 2 && p.bytes().all(|b| b.is_ascii_digit());
-    if pairs.len() > 3 || !pairs.iter().all(|p| two_digits(p)) {
+    if pairs.len() > 3 || !pairs.iter().all(two_digits) {
         return None;
     }
     let numbers: Vec<i32> = pairs.iter().filter_map(|p| p.parse().ok()).collect();
