@@ -38,6 +38,12 @@ pub trait JobCx: Send + Sync {
     /// Where "now" comes from.
     fn clock(&self) -> &Arc<dyn Clock>;
 
+    /// Says which steps will come and the weight of each in the whole (bytes, mostly), before the first step.
+    ///
+    /// Only with this can the job as a whole show how far it is and how long it will take. Steps that are
+    /// not in the outline have no share; a new outline replaces the old one, and shown progress stays monotone.
+    fn outline(&self, _steps: &[(&str, u64)]) {}
+
     /// Starts a step and ends the one before it.
     fn step(&self, name: &str, unit: Unit, total: Option<u64>) -> Arc<Meter>;
 
@@ -180,7 +186,11 @@ impl TestCx {
 
     /// The steps so far, with how far each came.
     pub fn steps(&self) -> Vec<(String, StepProgress)> {
-        self.steps.lock().iter().map(|(name, meter)| (name.clone(), meter.progress())).collect()
+        self.steps
+            .lock()
+            .iter()
+            .map(|(name, meter)| (name.clone(), meter.progress()))
+            .collect()
     }
 
     /// The lines so far.
@@ -191,7 +201,11 @@ impl TestCx {
 
 impl JobCx for TestCx {
     fn check(&self) -> Result<(), Cancelled> {
-        let took = self.checks_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| (left > 0).then_some(left - 1));
+        let took = self
+            .checks_left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                (left > 0).then_some(left - 1)
+            });
         match took {
             Err(0) => Err(Cancelled),
             _ => Ok(()),
@@ -232,7 +246,10 @@ mod tests {
             assert_eq!(cx.check(), Ok(()));
         }
         cx.cancel_after(2);
-        assert_eq!([cx.check(), cx.check(), cx.check(), cx.check()], [Ok(()), Ok(()), Err(Cancelled), Err(Cancelled)]);
+        assert_eq!(
+            [cx.check(), cx.check(), cx.check(), cx.check()],
+            [Ok(()), Ok(()), Err(Cancelled), Err(Cancelled)]
+        );
         cx.cancel_after(0);
         assert_eq!(cx.check(), Err(Cancelled));
     }
@@ -243,7 +260,10 @@ mod tests {
         for (key, value) in [("a", 1), ("b", 2), ("a", 3)] {
             log.save(key, &value.into()).unwrap();
         }
-        assert_eq!(log.load().unwrap(), [("a".to_owned(), 3.into()), ("b".to_owned(), 2.into())]);
+        assert_eq!(
+            log.load().unwrap(),
+            [("a".to_owned(), 3.into()), ("b".to_owned(), 2.into())]
+        );
         log.clear().unwrap();
         assert!(log.load().unwrap().is_empty());
     }
@@ -257,8 +277,25 @@ mod tests {
                 s.spawn(|| (0..1000).for_each(|_| meter.add(2)));
             }
         });
-        assert_eq!(meter.progress(), StepProgress { done: 8000, total: None, unit: Unit::Rows });
+        assert_eq!(
+            meter.progress(),
+            StepProgress {
+                done: 8000,
+                total: None,
+                unit: Unit::Rows
+            }
+        );
         meter.set_total(Some(8000));
-        assert_eq!(cx.steps(), [("copy".to_owned(), StepProgress { done: 8000, total: Some(8000), unit: Unit::Rows })]);
+        assert_eq!(
+            cx.steps(),
+            [(
+                "copy".to_owned(),
+                StepProgress {
+                    done: 8000,
+                    total: Some(8000),
+                    unit: Unit::Rows
+                }
+            )]
+        );
     }
 }
