@@ -1,5 +1,8 @@
 //! The config as operators meet it: what a file, the environment and flags say, and what they are told back.
 
+// A test may panic, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;

@@ -14,8 +14,9 @@ pub fn safe(s: &str, max: usize) -> String {
     out
 }
 
-/// C0, C1, DEL, bidi controls, zero-width and line separators, byte-order mark, tags.
-fn is_hostile(c: char) -> bool {
+/// Whether a terminal may take a character for more than itself: C0, C1, DEL, bidi controls, zero-width and
+/// line separators, byte-order mark, tags.
+pub fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
