@@ -49,6 +49,17 @@ pub fn begin(
     Ok(id)
 }
 
+/// The way back of the restore before the one at `mark` was taken.
+pub fn use_way_back(archive: &Archive, lock: &ArchiveLock, mark: &Mark) -> Result<(), EngineError> {
+    archive.update(lock, |doc: &mut IncarnationsDoc| {
+        let before = doc.list.iter_mut().rev().find(|i| i.began < mark.moment);
+        if let Some(way_back) = before.and_then(|i| i.way_back.as_mut()) {
+            way_back.used = true;
+        }
+    })?;
+    Ok(())
+}
+
 fn enter(doc: &mut IncarnationsDoc, mark: &Mark, with: &Beginning) -> IncarnationId {
     let next = IncarnationId(live(doc).0 + 1);
     if let Some(known) = doc.list.iter_mut().find(|i| i.began == mark.moment) {

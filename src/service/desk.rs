@@ -180,6 +180,8 @@ pub enum Question {
     },
     /// Plans the way back of the last restore into a cluster.
     PlanUndo { cluster: ClusterName },
+    /// Runs the planned way back.
+    Undo { plan: Box<RestorePlan>, confirm_name: Option<String> },
     /// What deleting would do.
     PlanDelete { cluster: ClusterName, id: BackupId },
     /// Deletes a backup into the trash.
@@ -256,6 +258,59 @@ pub enum Question {
     },
     /// An accident, in the demo only.
     Accident { cluster: ClusterName, kind: Accident },
+}
+
+impl Question {
+    /// Whether answering it changes something.
+    pub fn changes_something(&self) -> bool {
+        use Question as Q;
+        match self {
+            Q::SetSettings { .. }
+            | Q::Log { .. }
+            | Q::Restore { .. }
+            | Q::Undo { .. }
+            | Q::Delete { .. }
+            | Q::Undelete { .. }
+            | Q::Protect { .. }
+            | Q::TakeBackup { .. }
+            | Q::Verify { .. }
+            | Q::RunRetention { .. }
+            | Q::Truncate { .. }
+            | Q::Open { .. }
+            | Q::CancelJob { .. }
+            | Q::ResumeJob { .. }
+            | Q::CheckStorage { .. }
+            | Q::Accident { .. } => true,
+            Q::Data { question, .. } => !matches!(
+                question,
+                DataQuestion::Tables
+                    | DataQuestion::Count
+                    | DataQuestion::Checksum { .. }
+                    | DataQuestion::Get { .. }
+                    | DataQuestion::Scan { .. }
+            ),
+            Q::Hello
+            | Q::Fleet
+            | Q::Cluster { .. }
+            | Q::Backups { .. }
+            | Q::Backup { .. }
+            | Q::PreviewSettings { .. }
+            | Q::LogStatus { .. }
+            | Q::Changes { .. }
+            | Q::PlanRestore { .. }
+            | Q::PlanUndo { .. }
+            | Q::PlanDelete { .. }
+            | Q::PlanRetention { .. }
+            | Q::PlanTruncate { .. }
+            | Q::Jobs { .. }
+            | Q::Job { .. }
+            | Q::JobLines { .. }
+            | Q::WaitJob { .. }
+            | Q::Pulse { .. }
+            | Q::Messages { .. }
+            | Q::Storages => false,
+        }
+    }
 }
 
 /// Acts on the log backup.

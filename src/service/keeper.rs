@@ -45,7 +45,7 @@ struct Shared {
 struct State {
     quit: bool,
     poked: bool,
-    failing: bool,
+    failure: Option<String>,
     task: Option<Arc<LogShared>>,
 }
 
@@ -72,13 +72,38 @@ impl Keeper {
         self.shared.changed.notify_all();
     }
 
-    /// Ends the running task after a flush, for a wish that says so.
+    /// Ends the running task after a flush, for a wish that says so, and waits for that.
     pub fn stop_task(&self) {
-        let task = self.shared.state.lock().task.clone();
-        if let Some(task) = task {
+        let mut state = self.shared.state.lock();
+        if let Some(task) = &state.task {
             task.stop();
         }
-        self.poke();
+        state.poked = true;
+        self.shared.changed.notify_all();
+        while state.task.is_some() {
+            self.shared.changed.wait(&mut state);
+        }
+    }
+
+    /// Whether the thread was started.
+    pub fn is_started(&self) -> bool {
+        self.thread.lock().is_some()
+    }
+
+    /// The running task, waiting a moment for one that is about to start.
+    pub fn wait_for_task(&self) -> Option<Arc<LogShared>> {
+        let mut state = self.shared.state.lock();
+        if state.task.is_none() {
+            state.poked = true;
+            self.shared.changed.notify_all();
+            self.shared.changed.wait_for(&mut state, Duration::from_millis(200));
+        }
+        state.task.clone()
+    }
+
+    /// The error of the last try, while there was no better one.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.state.lock().failure.clone()
     }
 
     /// The running task, if there is one.
@@ -91,7 +116,7 @@ impl Keeper {
         let present = self.thread.lock().is_some();
         let state = self.shared.state.lock();
         let rates = state.task.as_ref().map(|t| t.rates(Instant::now())).unwrap_or_default();
-        let streaming = state.task.as_ref().is_some_and(|t| t.is_streaming()) && !state.failing;
+        let streaming = state.task.as_ref().is_some_and(|t| t.is_streaming()) && state.failure.is_none();
         Runner { present, streaming, rates }
     }
 
@@ -113,7 +138,7 @@ impl Shared {
         let mut pause = FIRST_PAUSE;
         while !self.state.lock().quit {
             let result = read_wish().and_then(|doc| match doc.desired {
-                Some(LogDesired::Running) => self.run_task(make_task).map(|()| true),
+                Some(LogDesired::Running) => self.run_task(read_wish, make_task).map(|()| true),
                 _ => Ok(false),
             });
             match result {
@@ -121,7 +146,7 @@ impl Shared {
                 Ok(false) => self.wait(LOOK_AGAIN),
                 Err(e) => {
                     (self.tell)(LineLevel::Error, format!("log backup: {e}; trying again in {} s", pause.as_secs()));
-                    self.state.lock().failing = true;
+                    self.state.lock().failure = Some(e.to_string());
                     self.wait(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -138,7 +163,7 @@ impl Shared {
         state.poked = false;
     }
 
-    fn run_task(&self, make_task: &MakeTask) -> Result<(), EngineError> {
+    fn run_task(&self, read_wish: &ReadWish, make_task: &MakeTask) -> Result<(), EngineError> {
         let shared = Arc::new(LogShared::default());
         let task = make_task(Arc::clone(&shared))?;
         {
@@ -147,11 +172,17 @@ impl Shared {
                 return Ok(());
             }
             state.task = Some(shared);
-            state.failing = false;
+            state.failure = None;
             state.poked = false;
+        }
+        self.changed.notify_all();
+        // The wish may have changed before anybody could see this task and stop it.
+        if read_wish().map(|doc| doc.desired).ok() != Some(Some(LogDesired::Running)) {
+            task.shared.stop();
         }
         let result = task.run(&KeeperCx { clock: &self.clock, tell: &self.tell, memory: MemoryResumeLog::default() });
         self.state.lock().task = None;
+        self.changed.notify_all();
         if let Err(e) = &result
             && let Err(also) = record_error(&task.archive, &task.lock, self.clock.now(), e.to_string())
         {

@@ -4,4 +4,17 @@
 //! control socket passes every question on to the process that holds the runner lease. Both speak in
 //! the same values, so the console and the commands cannot tell them apart.
 
+mod data;
 pub mod desk;
+mod health;
+pub mod host;
+mod keeper;
+pub mod local;
+mod log_control;
+mod pages;
+pub mod remote;
+pub mod shop;
+mod traffic;
+pub mod ward;
+pub mod wards;
+mod work;

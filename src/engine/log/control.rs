@@ -47,13 +47,23 @@ pub fn resume(archive: &Archive, lock: &ArchiveLock) -> Result<(), EngineError> 
     wants(was, "resume", &[LogDesired::Running, LogDesired::Paused])
 }
 
+/// The first half of a stop: nobody starts the task again. A task that runs may still flush.
+pub fn no_longer_wanted(archive: &Archive, lock: &ArchiveLock) -> Result<(), EngineError> {
+    archive.update(lock, |doc: &mut LogDoc| {
+        if doc.desired.is_some() {
+            doc.desired = Some(LogDesired::Stopped);
+            doc.paused = None;
+        }
+    })?;
+    Ok(())
+}
+
 /// Ends the log backup for good; what was archived stays. The source no longer keeps its log for us.
 pub fn stop(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock) -> Result<(), EngineError> {
     let (_, was) = archive.update(lock, |doc: &mut LogDoc| {
         let was = doc.desired;
         if was.is_some() {
             doc.desired = Some(LogDesired::Stopped);
-            doc.paused = None;
             let open = doc.runs.iter_mut().filter(|r| r.ended.is_none());
             open.for_each(|r| r.ended = Some(RunEnd::Stopped));
         }

@@ -54,6 +54,8 @@ pub struct RestoreRun<'a> {
     pub target_archive: Option<TargetArchive<'a>>,
     /// For flushing before an in-place restore.
     pub log: &'a dyn LogControl,
+    /// Whether it undoes the last restore, whose way back is used up by it.
+    pub undo: bool,
     /// The job.
     pub cx: &'a dyn JobCx,
 }
@@ -304,6 +306,9 @@ impl RestoreRun<'_> {
             return Ok(None);
         };
         let same = self.plan.target == self.plan.request.source;
+        if self.undo {
+            incarnation::use_way_back(target.archive, target.lock, mark)?;
+        }
         let beginning = Beginning {
             restored_to: Some(self.plan.until),
             from: same.then_some(self.plan.incarnation),

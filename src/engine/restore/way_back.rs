@@ -2,7 +2,7 @@
 
 use super::run::TargetArchive;
 use crate::archive::state::{WayBack, WayBackKind};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, LogEvent};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::JobCx;
 use crate::engine::error::{Doing, EngineError};
@@ -79,8 +79,8 @@ fn bookmark(
     let mut changes = cluster.changes(&run.to_position)?;
     while let Some(event) = changes.next(std::time::Duration::ZERO)? {
         match event {
-            crate::cluster::LogEvent::Reached(_) => break,
-            crate::cluster::LogEvent::Txn(_) | crate::cluster::LogEvent::Restored(_) => return Ok(None),
+            LogEvent::Reached(_) => break,
+            LogEvent::Txn(_) | LogEvent::Restored(_) => return Ok(None),
         }
     }
     cx.step("Check the way back", Unit::Bytes, None);
@@ -100,7 +100,7 @@ fn bookmark(
 pub fn undo_request(view: &View, cluster: &ClusterName, now: Millis) -> Result<RestoreRequest, EngineError> {
     let none = |what: String| EngineError::refused(what, "restore the moment you want with `brine restore`");
     let last = view.incarnations.list.last();
-    let way_back = last.and_then(|i| i.way_back.as_ref());
+    let way_back = last.and_then(|i| i.way_back.as_ref()).filter(|w| !w.used);
     let Some(way_back) = way_back else {
         return Err(none(format!("{cluster} has no restore that can be undone")));
     };
