@@ -53,6 +53,162 @@ fn distance(given: &[char], word: &str) -> usize {
     last.last().copied().unwrap_or_default()
 }
 
+/// What stands where a secret stood.
+const HIDDEN: &str = "***";
+
+/// Words whose value is a secret, in lower case with `-` as `_`.
+const SECRET_WORDS: [&str; 14] = [
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "secret",
+    "secret_key",
+    "secret_access_key",
+    "access_key_secret",
+    "api_key",
+    "token",
+    "session_token",
+    "private_key",
+    "sig",
+    "signature",
+];
+
+/// Whether a word names a secret: `password`, `--token`, `X-Amz-Signature`, `AWS_SECRET_ACCESS_KEY`.
+pub fn names_secret(word: &str) -> bool {
+    let word = word.trim_start_matches('-').to_ascii_lowercase().replace('-', "_");
+    SECRET_WORDS.iter().any(|w| {
+        word.strip_suffix(w)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
+    })
+}
+
+/// Hides what looks like a secret: the password in a URL, `password=...`, `token: ...`, `--password ...`.
+///
+/// A net under the rule that secrets are never put into texts, not a leave to do so.
+pub fn redact(s: &str) -> String {
+    let mut out = String::with_capacity(s.len());
+    let mut rest = s;
+    let mut next = Next::Anything;
+    while !rest.is_empty() {
+        let gap = take_while(&mut rest, is_gap);
+        out.push_str(gap);
+        if gap.contains([',', ';', '&']) {
+            next = Next::Anything;
+        }
+        let quote = gap.chars().next_back().filter(|c| matches!(c, '"' | '\''));
+        if let (Next::Secret, Some(quote)) = (next, quote) {
+            take_while(&mut rest, |c| c != quote);
+            out.push_str(HIDDEN);
+            next = Next::Anything;
+            continue;
+        }
+        let word = take_while(&mut rest, |c| !is_gap(c));
+        let (shown, then) = redact_next(word, next);
+        out.push_str(&shown);
+        next = then;
+    }
+    out
+}
+
+/// What the next word may be.
+#[derive(Clone, Copy)]
+enum Next {
+    Anything,
+    /// After a word that names a secret: an equals sign or colon would make it one.
+    Assignment,
+    Secret,
+}
+
+fn is_gap(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '&' | ';' | ',' | '"' | '\'' | '{' | '}' | '(' | ')')
+}
+
+/// Splits off the longest start whose characters are all wanted.
+fn take_while<'a>(rest: &mut &'a str, wanted: impl Fn(char) -> bool) -> &'a str {
+    let end = rest.find(|c| !wanted(c)).unwrap_or(rest.len());
+    let (start, tail) = rest.split_at(end);
+    *rest = tail;
+    start
+}
+
+fn redact_next(word: &str, next: Next) -> (String, Next) {
+    if word.is_empty() {
+        return (String::new(), next);
+    }
+    match (next, word.strip_prefix(['=', ':'])) {
+        (Next::Secret, _) => return (HIDDEN.to_owned(), Next::Anything),
+        (Next::Assignment, Some("")) => return (word.to_owned(), Next::Secret),
+        (Next::Assignment, Some(value)) => {
+            let sign = word.strip_suffix(value).unwrap_or_default();
+            return (format!("{sign}{HIDDEN}"), Next::Anything);
+        }
+        _ => {}
+    }
+    let (shown, wants_value) = redact_word(word);
+    let then = match wants_value {
+        true => Next::Secret,
+        false if names_secret(word) => Next::Assignment,
+        false => Next::Anything,
+    };
+    (shown, then)
+}
+
+/// One word, and whether the next word is the secret.
+fn redact_word(word: &str) -> (String, bool) {
+    if let Some((before, after)) = word.split_once("://") {
+        return (format!("{}://{}", before, redact_authority(after)), false);
+    }
+    if let Some(at) = word.find(['=', ':'])
+        && let (Some(name), Some(value)) = (word.get(..at), word.get(at + 1..))
+        && names_secret(name.rsplit(['?', '[']).next().unwrap_or(name))
+    {
+        let mark = word.get(..=at).unwrap_or(name);
+        return if value.is_empty() {
+            (word.to_owned(), true)
+        } else {
+            (format!("{mark}{HIDDEN}"), false)
+        };
+    }
+    (word.to_owned(), word.starts_with("--") && names_secret(word))
+}
+
+/// What follows `://`: the password before the `@`, and secrets in the query.
+fn redact_authority(rest: &str) -> String {
+    // The last `@` before the path: a password may itself hold an unescaped `@`.
+    let path = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(path);
+    let authority = match authority.rsplit_once('@') {
+        Some((user, host)) => match user.split_once(':') {
+            Some((name, _)) => format!("{name}:{HIDDEN}@{host}"),
+            None => authority.to_owned(),
+        },
+        None => authority.to_owned(),
+    };
+    match tail.split_once('?') {
+        Some((path, query)) => format!("{authority}{path}?{}", redact_word(query).0),
+        None => format!("{authority}{tail}"),
+    }
+}
+
+/// [`redact`] for JSON: strings, and the values of fields that name a secret.
+pub fn redact_json(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::String(s) => *s = redact(s),
+        Value::Array(items) => items.iter_mut().for_each(redact_json),
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                match field {
+                    Value::String(s) if names_secret(name) => HIDDEN.clone_into(s),
+                    other => redact_json(other),
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{nearest, safe};
@@ -73,6 +229,8 @@ mod tests {
         }
     }
 
+    use super::{redact, redact_json, safe};
+
     #[test]
     fn no_escape_survives() {
         let s = safe("\x1b]52;c;aGk=\x07a\u{202e}b\u{9b}c\nd", 100);
@@ -82,5 +240,60 @@ mod tests {
     #[test]
     fn shortens_by_characters() {
         assert_eq!(safe("äöüß", 2), "äö…");
+    }
+
+    #[test]
+    fn secrets_are_hidden() {
+        for (given, shown) in [
+            ("mysql://root:hunter2@db:3306/x", "mysql://root:***@db:3306/x"),
+            ("see s3://k:hun/ter2", "see s3://k:hun/ter2"),
+            (
+                "at https://u:a@hunter2@h/p?x=1&sig=hunter2 now",
+                "at https://u:***@h/p?x=1&sig=*** now",
+            ),
+            ("https://h/p?token=hunter2", "https://h/p?token=***"),
+            ("password=hunter2 user=root", "password=*** user=root"),
+            ("password = \"hunter2\"", "password = \"***\""),
+            ("Password: hunter2", "Password: ***"),
+            (
+                "identified with 'secret': 'hunter2 is hunter2', user x",
+                "identified with 'secret': '***', user x",
+            ),
+            ("password=\"hunter2 and", "password=\"***"),
+            ("password : hunter2", "password : ***"),
+            ("Config { password: hunter2, n: 1 }", "Config { password: ***, n: 1 }"),
+            ("brine x --password hunter2 --note n", "brine x --password *** --note n"),
+            ("--aws-secret-access-key=hunter2", "--aws-secret-access-key=***"),
+            ("X-Amz-Signature=hunter2", "X-Amz-Signature=***"),
+            ("{\"password\":\"hunter2\"}", "{\"password\":\"***\"}"),
+        ] {
+            assert_eq!(redact(given), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        for text in [
+            "",
+            "brine backup create shop --filter 'app.*' --note 'before v2: go'",
+            "file:///var/backups/brine",
+            "mysql://root@db/x",
+            "table app.tokens has 3 rows; token ring",
+            "two  spaces\tand tabs",
+        ] {
+            assert_eq!(redact(text), text);
+        }
+    }
+
+    #[test]
+    fn secret_fields_of_json_are_hidden() {
+        let mut plan = serde_json::json!({
+            "target": {"password": "hunter2", "url": "mysql://a:hunter2@h/", "token": {"rows": 3}},
+            "tables": ["app.passwords"], "rows": 7,
+        });
+        redact_json(&mut plan);
+        assert!(!plan.to_string().contains("hunter2"), "{plan}");
+        assert_eq!(plan["target"]["token"]["rows"], 3);
+        assert_eq!(plan["tables"][0], "app.passwords");
     }
 }
