@@ -2,4 +2,5 @@
 
 pub mod args;
 pub mod exit;
+pub mod manual;
 pub mod output;

@@ -2,14 +2,15 @@
 //!
 //! Results are lines or one JSON document. Errors say what failed, why, and what to do next. All text passes
 //! [`safe`] line by line, and JSON is escaped, so that a hostile table or file name cannot write escape
-//! sequences. A reader that goes away (`| head`) ends the output, not the command.
+//! sequences; errors and notes also pass [`redact`], a net under the rule that no secret is put into a text.
+//! A reader that goes away (`| head`) ends the output, not the command.
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
-use crate::model::text::{is_hostile, safe};
+use crate::model::text::{is_hostile, redact, safe};
 use crate::service::desk::Refusal;
 
 /// The longest line that is printed; foreign text is cut there.
@@ -72,7 +73,7 @@ impl<O: Write, E: Write> Output<O, E> {
         if self.quiet {
             return Ok(());
         }
-        unless_gone(writeln!(self.err, "{}", safe(line, MAX_LINE)))
+        unless_gone(writeln!(self.err, "{}", safe(&redact(line), MAX_LINE)))
     }
 
     /// A refusal.
@@ -147,7 +148,7 @@ fn push_lines(text: &mut String, head: &str, body: &str) {
     for (at, line) in body.lines().enumerate() {
         let head = if at == 0 { head } else { "       " };
         text.push_str(head);
-        text.push_str(&safe(line, MAX_LINE));
+        text.push_str(&safe(&redact(line), MAX_LINE));
         text.push('\n');
     }
 }
@@ -187,6 +188,16 @@ mod tests {
         });
         assert!(!out.contains('\x1b'), "{out:?}");
         assert!(!err.contains(['\x1b', '\x07', '\r', '\u{9b}']), "{err:?}");
+    }
+
+    #[test]
+    fn secrets_do_not_reach_the_terminal() {
+        let error = io::Error::other("cannot reach https://me:hunter2@host/x?sig=hunter2");
+        let (_, err) = printed(false, |o| {
+            o.error(&error, None).unwrap();
+            o.note("password=hunter2").unwrap();
+        });
+        assert!(err.contains("cannot reach") && !err.contains("hunter2"), "{err}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::document::{At, Document};
+use super::paths::{nested, without_dots};
 use super::read::{ClusterEntry, FileConfig, StorageEntry};
 use super::{ClusterSource, Place, StoragePlace};
 use crate::model::ids::StorageName;
@@ -47,10 +48,11 @@ fn unique_names<'n>(document: &Document<'_>, what: &str, names: impl Iterator<It
 
 fn unique_storages(document: &Document<'_>, storages: &[StorageEntry]) {
     for (at, storage) in storages.iter().enumerate() {
-        let same = storages
-            .iter()
-            .take(at)
-            .find(|s| s.config.place == storage.config.place);
+        let StoragePlace::Directory(path) = &storage.config.place;
+        let same = storages.iter().take(at).find(|s| {
+            let StoragePlace::Directory(other) = &s.config.place;
+            without_dots(other) == without_dots(path)
+        });
         if let Some(same) = same {
             let text = format!(
                 "storage `{}` is the same place as storage `{}` in line {}: two storages must be two places",
@@ -87,7 +89,7 @@ fn apart_from_backups(document: &Document<'_>, cluster: &ClusterEntry, storages:
     let ClusterSource::Embedded { path } = &cluster.config.source;
     for storage in storages {
         let StoragePlace::Directory(backups) = &storage.config.place;
-        if backups.starts_with(path) || path.starts_with(backups) {
+        if nested(backups, path) {
             let text = format!(
                 "the cluster's directory and storage `{}` ({}) lie in one another: keep backups apart from what they protect",
                 storage.config.name,
@@ -96,7 +98,7 @@ fn apart_from_backups(document: &Document<'_>, cluster: &ClusterEntry, storages:
             document.problem(cluster.path_place, text);
         }
     }
-    if data_dir.starts_with(path) {
+    if without_dots(data_dir).starts_with(without_dots(path)) {
         let text = format!(
             "the cluster's directory holds brine's own data directory {}: give it one of its own",
             data_dir.display()
@@ -110,7 +112,7 @@ fn apart_from_each_other(document: &Document<'_>, clusters: &[ClusterEntry]) {
         let ClusterSource::Embedded { path } = &cluster.config.source;
         for earlier in clusters.iter().take(at) {
             let ClusterSource::Embedded { path: other } = &earlier.config.source;
-            if path.starts_with(other) || other.starts_with(path) {
+            if nested(path, other) {
                 let text = format!(
                     "the directories of `{}` and of `{}` in line {} are the same or lie in one another",
                     cluster.config.name, earlier.config.name, earlier.path_place.line

@@ -67,6 +67,26 @@ pub(super) fn absolute(base: &Path, path: &Path) -> PathBuf {
         .collect()
 }
 
+/// Whether one of two directories is the other or lies in it, as far as their names tell.
+pub(super) fn nested(one: &Path, other: &Path) -> bool {
+    let (one, other) = (without_dots(one), without_dots(other));
+    one.starts_with(&other) || other.starts_with(&one)
+}
+
+/// `..` taken back by name alone: good for comparing, not for opening.
+pub(super) fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
 /// Checks a path as it was written and makes it absolute.
 pub(super) fn read_path(base: &Path, text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {

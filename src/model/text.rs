@@ -211,7 +211,7 @@ pub fn redact_json(value: &mut serde_json::Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::{nearest, safe};
+    use super::{nearest, redact, redact_json, safe};
 
     #[test]
     fn the_nearest_word_is_offered_only_when_near() {
@@ -228,8 +228,6 @@ mod tests {
             assert_eq!(nearest(given, known), expect, "{given}");
         }
     }
-
-    use super::{redact, redact_json, safe};
 
     #[test]
     fn no_escape_survives() {
