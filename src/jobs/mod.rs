@@ -17,5 +17,5 @@ pub mod journal;
 pub mod lease;
 pub mod progress;
 pub mod runner;
-
+pub mod schedule;
 pub mod state;

@@ -117,10 +117,15 @@ impl Journal {
             move_state(tx, id, from, to)?;
             match to {
                 JobState::Running => tx.execute("UPDATE jobs SET started = ?2 WHERE id = ?1", (int(id.0), at.0))?,
-                JobState::Queued => tx.execute(
-                    "UPDATE jobs SET epoch = ?2, ended = NULL, error = NULL, receipt = NULL WHERE id = ?1",
-                    (int(id.0), self.epoch()),
-                )?,
+                JobState::Queued => {
+                    // Going on with the run of a slot is another try of it.
+                    let again = "UPDATE slots SET attempts = attempts + 1, tried_at = ?2 WHERE job = ?1";
+                    tx.execute(again, (int(id.0), at.0))?;
+                    tx.execute(
+                        "UPDATE jobs SET epoch = ?2, ended = NULL, error = NULL, receipt = NULL WHERE id = ?1",
+                        (int(id.0), self.epoch()),
+                    )?
+                }
                 _ => 0,
             };
             Ok(())

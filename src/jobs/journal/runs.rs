@@ -86,14 +86,14 @@ impl Journal {
 }
 
 impl Reader {
-    /// The latest slot of a cluster that was tried.
-    pub fn last_slot(&self, cluster: &ClusterName) -> Result<Option<SlotRun>, JournalError> {
+    /// The latest slot of a cluster, up to an instant, that was tried.
+    pub fn last_slot(&self, cluster: &ClusterName, up_to: Millis) -> Result<Option<SlotRun>, JournalError> {
         self.read("reading the schedule's runs", |conn| {
             conn.prepare_cached(
                 "SELECT s.slot_utc, s.attempts, s.tried_at, s.job, j.state, j.ended
-                 FROM slots s LEFT JOIN jobs j ON j.id = s.job WHERE s.cluster = ?1 ORDER BY s.slot_utc DESC LIMIT 1",
+                 FROM slots s LEFT JOIN jobs j ON j.id = s.job WHERE s.cluster = ?1 AND s.slot_utc <= ?2 ORDER BY s.slot_utc DESC LIMIT 1",
             )?
-            .query_row([cluster.as_str()], |r| {
+            .query_row((cluster.as_str(), up_to.0), |r| {
                 Ok(SlotRun {
                     slot: Millis(r.get(0)?),
                     attempts: r.get(1)?,

@@ -415,7 +415,12 @@ fn a_slot_has_one_run() {
     );
     let SlotRun {
         attempts, job, state, ..
-    } = r.journal().reader().last_slot(&demo).unwrap().unwrap();
+    } = r
+        .journal()
+        .reader()
+        .last_slot(&demo, Millis(i64::MAX))
+        .unwrap()
+        .unwrap();
     assert_eq!((attempts, job, state), (2, again, Some(JobState::Succeeded)));
     assert_eq!(
         r.list(&JobQuery::default()).unwrap().len(),
