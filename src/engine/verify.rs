@@ -214,6 +214,7 @@ fn test_restore(
         target: &*target,
         target_archive: None,
         log: &NoLog,
+        undo: false,
         cx,
     };
     Ok(run.run()?.rows)

@@ -184,7 +184,7 @@ impl View {
                 .iter()
                 .filter_map(|(_, note, summary)| Some((note, summary.as_ref()?)));
             entries.extend(gone.map(|(note, s)| self.entry(s, BackupStatus::Deleted { until: note.until }, &plan)));
-            entries.sort_by(|a, b| b.summary.commit.cmp(&a.summary.commit));
+            entries.sort_by_key(|e| std::cmp::Reverse(e.summary.commit));
         }
         entries
     }

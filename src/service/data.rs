@@ -7,8 +7,8 @@ use serde_json::json;
 use super::desk::{Answer, ChecksumAnswer, DataQuestion, Refusal, TableSum};
 use super::shop;
 use super::ward::Ward;
-use crate::cluster::{Cluster, ClusterError};
 use crate::cluster::embedded::EmbeddedCluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::engine::error::EngineError;
 use crate::model::filter::TableFilter;
 use crate::model::position::Moment;
@@ -38,11 +38,21 @@ fn ask(ward: &Ward, cluster: &Arc<EmbeddedCluster>, question: DataQuestion) -> R
             Answer::Rows(value.into_iter().map(|v| (key.clone(), shown(&v))).collect())
         }
         DataQuestion::Delete { table, key } => Answer::Committed(session()?.delete(&table, key.as_bytes())?),
-        DataQuestion::Scan { table, at, after, limit } => {
+        DataQuestion::Scan {
+            table,
+            at,
+            after,
+            limit,
+        } => {
             let rows = session()?.scan(&table, after.as_deref().map(str::as_bytes), limit.min(MAX_SCAN), at)?;
             Answer::Rows(rows.iter().map(|(k, v)| (shown(k), shown(v))).collect())
         }
-        DataQuestion::Load { table, rows, size, seed } => {
+        DataQuestion::Load {
+            table,
+            rows,
+            size,
+            seed,
+        } => {
             ensure(cluster, &table)?;
             let n = session()?.load(&table, &mut generated(rows, size, seed))?;
             Answer::Done(format!("{n} rows loaded into {table}"))
@@ -51,7 +61,11 @@ fn ask(ward: &Ward, cluster: &Arc<EmbeddedCluster>, question: DataQuestion) -> R
         DataQuestion::Traffic { rate, seconds } => {
             shop::Shop::new(1).open(cluster, 0)?;
             ward.traffic.start(Arc::clone(cluster), rate, seconds, 2);
-            Answer::Done(if rate == 0 { "traffic stopped".to_owned() } else { format!("{rate} orders a second") })
+            Answer::Done(if rate == 0 {
+                "traffic stopped".to_owned()
+            } else {
+                format!("{rate} orders a second")
+            })
         }
     })
 }
@@ -85,7 +99,10 @@ fn checksums(cluster: &Arc<EmbeddedCluster>, at: Option<Moment>) -> Result<Check
         None => cluster.mark()?.moment,
     };
     let tables = cluster.checksums(&TableFilter::all(), Some(at))?;
-    Ok(ChecksumAnswer { at, tables: tables.into_iter().map(|(table, sum)| TableSum { table, sum }).collect() })
+    Ok(ChecksumAnswer {
+        at,
+        tables: tables.into_iter().map(|(table, sum)| TableSum { table, sum }).collect(),
+    })
 }
 
 /// Keys and values as text; bytes that are none are shown in hex.

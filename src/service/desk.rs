@@ -181,7 +181,10 @@ pub enum Question {
     /// Plans the way back of the last restore into a cluster.
     PlanUndo { cluster: ClusterName },
     /// Runs the planned way back.
-    Undo { plan: Box<RestorePlan>, confirm_name: Option<String> },
+    Undo {
+        plan: Box<RestorePlan>,
+        confirm_name: Option<String>,
+    },
     /// What deleting would do.
     PlanDelete { cluster: ClusterName, id: BackupId },
     /// Deletes a backup into the trash.

@@ -102,7 +102,10 @@ fn backups(facts: &Facts<'_>, out: &mut Vec<Finding>) {
         NextRun::Off | NextRun::At { .. } if age > OLD_BACKUP => out.push(Finding {
             level: HealthLevel::Warning,
             word: "old",
-            text: format!("the newest backup is {} days old: take one, or turn the schedule on", age / Millis::DAY),
+            text: format!(
+                "the newest backup is {} days old: take one, or turn the schedule on",
+                age / Millis::DAY
+            ),
         }),
         NextRun::Off | NextRun::At { .. } => {}
     }
@@ -138,7 +141,11 @@ fn log(facts: &Facts<'_>, out: &mut Vec<Finding>) {
             "the log backup should run, but no process runs it: start `brine agent`, or open the console".to_owned(),
         ),
         (Some(LogDesired::Running), LogActual::Failed { error, .. }) => {
-            add(HealthLevel::Bad, "log failed", format!("the log backup fails and is tried again: {error}"));
+            add(
+                HealthLevel::Bad,
+                "log failed",
+                format!("the log backup fails and is tried again: {error}"),
+            );
         }
         (Some(LogDesired::Running), _) => match log.rpo_gap_ms {
             Some(gap) if gap > LATE => add(HealthLevel::Bad, "late", lag(gap)),
@@ -146,11 +153,20 @@ fn log(facts: &Facts<'_>, out: &mut Vec<Finding>) {
             _ => {}
         },
         (Some(LogDesired::Paused), _) => {
-            add(HealthLevel::Warning, "paused", "the log backup is paused: what is written now cannot be restored to a point in time until it goes on".to_owned());
+            add(
+                HealthLevel::Warning,
+                "paused",
+                "the log backup is paused: what is written now cannot be restored to a point in time until it goes on"
+                    .to_owned(),
+            );
         }
         (Some(LogDesired::Stopped) | None, _) => {}
     }
-    if let Some(why) = log.needs_base.as_ref().filter(|_| log.desired == Some(LogDesired::Running)) {
+    if let Some(why) = log
+        .needs_base
+        .as_ref()
+        .filter(|_| log.desired == Some(LogDesired::Running))
+    {
         add(HealthLevel::Warning, "needs base", why.clone());
     }
     if let [.., before, last] = log.runs.as_slice()
@@ -159,12 +175,19 @@ fn log(facts: &Facts<'_>, out: &mut Vec<Finding>) {
         && facts.now.since(before.to.at) < Millis::DAY
     {
         let at = before.to.at.utc().format("%d %b %H:%M UTC");
-        add(HealthLevel::Warning, "gap", format!("the log has a gap after {at}: moments in it cannot be restored"));
+        add(
+            HealthLevel::Warning,
+            "gap",
+            format!("the log has a gap after {at}: moments in it cannot be restored"),
+        );
     }
 }
 
 fn lag(gap: i64) -> String {
-    format!("the log backup is {} min behind: that much would be lost now", gap / Millis::MINUTE)
+    format!(
+        "the log backup is {} min behind: that much would be lost now",
+        gap / Millis::MINUTE
+    )
 }
 
 #[cfg(test)]
@@ -191,7 +214,13 @@ mod tests {
 
     fn of(log: &LogStatus, next_run: &NextRun) -> Health {
         let state = ClusterState::Available;
-        health(&Facts { state: &state, view: None, log, next_run, now: Millis(0) })
+        health(&Facts {
+            state: &state,
+            view: None,
+            log,
+            next_run,
+            now: Millis(0),
+        })
     }
 
     #[test]
@@ -203,14 +232,20 @@ mod tests {
 
     #[test]
     fn a_log_that_should_run_and_does_not_is_bad() {
-        let h = of(&log(Some(LogDesired::Running), LogActual::NoRunner, Some(0)), &NextRun::Off);
+        let h = of(
+            &log(Some(LogDesired::Running), LogActual::NoRunner, Some(0)),
+            &NextRun::Off,
+        );
         assert_eq!(h.level, HealthLevel::Bad);
         assert!(h.reasons.iter().any(|r| r.contains("brine agent")));
     }
 
     #[test]
     fn the_gap_decides_not_the_word_streaming() {
-        let h = of(&log(Some(LogDesired::Running), LogActual::Streaming, Some(LATE + 1)), &NextRun::At { at: Millis(9) });
+        let h = of(
+            &log(Some(LogDesired::Running), LogActual::Streaming, Some(LATE + 1)),
+            &NextRun::At { at: Millis(9) },
+        );
         assert!(h.reasons.iter().any(|r| r.contains("behind")), "{h:?}");
     }
 }

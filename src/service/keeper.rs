@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::archive::LogDoc;
+use crate::archive::state::LogDoc;
 use crate::engine::cx::{Cancelled, JobCx, MemoryResumeLog, Meter, ResumeLog};
 use crate::engine::error::EngineError;
 use crate::engine::log::status::Runner;
@@ -52,8 +52,16 @@ struct State {
 impl Keeper {
     /// A keeper that has not started.
     pub fn new(clock: Arc<dyn Clock>, tell: Tell) -> Self {
-        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), clock, tell };
-        Keeper { shared: Arc::new(shared), thread: Mutex::default() }
+        let shared = Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            clock,
+            tell,
+        };
+        Keeper {
+            shared: Arc::new(shared),
+            thread: Mutex::default(),
+        }
     }
 
     /// Starts the thread, once.
@@ -117,7 +125,11 @@ impl Keeper {
         let state = self.shared.state.lock();
         let rates = state.task.as_ref().map(|t| t.rates(Instant::now())).unwrap_or_default();
         let streaming = state.task.as_ref().is_some_and(|t| t.is_streaming()) && state.failure.is_none();
-        Runner { present, streaming, rates }
+        Runner {
+            present,
+            streaming,
+            rates,
+        }
     }
 
     /// Flushes, ends the task and the thread.
@@ -145,7 +157,10 @@ impl Shared {
                 Ok(true) => pause = FIRST_PAUSE,
                 Ok(false) => self.wait(LOOK_AGAIN),
                 Err(e) => {
-                    (self.tell)(LineLevel::Error, format!("log backup: {e}; trying again in {} s", pause.as_secs()));
+                    (self.tell)(
+                        LineLevel::Error,
+                        format!("log backup: {e}; trying again in {} s", pause.as_secs()),
+                    );
                     self.state.lock().failure = Some(e.to_string());
                     self.wait(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -180,13 +195,20 @@ impl Shared {
         if read_wish().map(|doc| doc.desired).ok() != Some(Some(LogDesired::Running)) {
             task.shared.stop();
         }
-        let result = task.run(&KeeperCx { clock: &self.clock, tell: &self.tell, memory: MemoryResumeLog::default() });
+        let result = task.run(&KeeperCx {
+            clock: &self.clock,
+            tell: &self.tell,
+            memory: MemoryResumeLog::default(),
+        });
         self.state.lock().task = None;
         self.changed.notify_all();
         if let Err(e) = &result
             && let Err(also) = record_error(&task.archive, &task.lock, self.clock.now(), e.to_string())
         {
-            (self.tell)(LineLevel::Warning, format!("the error could not be noted in the archive: {also}"));
+            (self.tell)(
+                LineLevel::Warning,
+                format!("the error could not be noted in the archive: {also}"),
+            );
         }
         result
     }

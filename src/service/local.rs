@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::{
-    Answer, BackupRequest, Desk, HelloAnswer, Message, Question, Refusal, RefusalKind, StorageCard,
-};
+use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, Message, Question, Refusal, RefusalKind, StorageCard};
 use super::log_control;
 use super::pages::settings_of;
 use super::ward::Ward;
@@ -67,7 +65,12 @@ impl LocalDesk {
                 .map_err(|e| JobError::new(ErrorKind::Failed, format!("its plan cannot be read: {e}")))?;
             Ok(work(task, Arc::clone(&own)))
         }));
-        LocalDesk { wards, runner, clock, role }
+        LocalDesk {
+            wards,
+            runner,
+            clock,
+            role,
+        }
     }
 
     /// Queues a task.
@@ -84,7 +87,9 @@ impl LocalDesk {
             resumable: task.is_resumable(),
             slot,
         };
-        self.runner.submit(spec, work(task, Arc::clone(&self.wards))).map_err(of_job)
+        self.runner
+            .submit(spec, work(task, Arc::clone(&self.wards)))
+            .map_err(of_job)
     }
 
     fn start(&self, task: Task) -> Result<Answer, Refusal> {
@@ -98,12 +103,17 @@ impl LocalDesk {
 
     fn entries(&self, ward: &Ward, deleted: bool) -> Result<Answer, Refusal> {
         let view = ward.view()?;
-        Ok(Answer::Backups(view.map(|v| v.entries(deleted, self.clock.now())).unwrap_or_default()))
+        Ok(Answer::Backups(
+            view.map(|v| v.entries(deleted, self.clock.now())).unwrap_or_default(),
+        ))
     }
 
     fn backup(&self, ward: &Ward, id: &BackupId) -> Result<Answer, Refusal> {
         let (archive, view) = ward.view_for_reading()?;
-        let entry = view.entries(true, self.clock.now()).into_iter().find(|e| e.summary.id == *id);
+        let entry = view
+            .entries(true, self.clock.now())
+            .into_iter()
+            .find(|e| e.summary.id == *id);
         let Some(entry) = entry else {
             // Says what is nearest, or why it cannot be used.
             view.backup(id)?;
@@ -112,9 +122,16 @@ impl LocalDesk {
         let mut tables = Vec::new();
         let mut reader = archive.manifest_tables(id).map_err(EngineError::from)?;
         while let Some(t) = reader.next().map_err(EngineError::from)? {
-            tables.push(BackupTable { name: t.name, sum: t.sum, stored_bytes: t.stored_bytes });
+            tables.push(BackupTable {
+                name: t.name,
+                sum: t.sum,
+                stored_bytes: t.stored_bytes,
+            });
         }
-        Ok(Answer::Backup { entry: Box::new(entry), tables })
+        Ok(Answer::Backup {
+            entry: Box::new(entry),
+            tables,
+        })
     }
 
     /// Plans and starts a backup.
@@ -156,9 +173,24 @@ impl LocalDesk {
             RestoreTarget::Cluster { name } => self.wards.get(name)?,
         };
         let cluster = target.cluster()?;
-        let own = if Arc::ptr_eq(&source, &target) { Some(view.clone()) } else { target.view()? };
-        let target = Target { name: target.name().clone(), cluster: &*cluster, view: own.as_ref() };
-        let mut plan = planner::plan(request, &Source { archive: &archive, view: &view }, &target)?;
+        let own = if Arc::ptr_eq(&source, &target) {
+            Some(view.clone())
+        } else {
+            target.view()?
+        };
+        let target = Target {
+            name: target.name().clone(),
+            cluster: &*cluster,
+            view: own.as_ref(),
+        };
+        let mut plan = planner::plan(
+            request,
+            &Source {
+                archive: &archive,
+                view: &view,
+            },
+            &target,
+        )?;
         plan.command = plan.command_line();
         Ok(plan)
     }
@@ -171,7 +203,10 @@ impl LocalDesk {
         if plan.needs_typed_name() || protected {
             confirmed(&plan.target, confirm)?;
         }
-        self.start(Task::Restore { plan: Box::new(plan), undo })
+        self.start(Task::Restore {
+            plan: Box::new(plan),
+            undo,
+        })
     }
 
     fn plan_undo(&self, cluster: &ClusterName) -> Result<RestorePlan, Refusal> {
@@ -182,14 +217,24 @@ impl LocalDesk {
     fn set_settings(&self, ward: &Ward, settings: &BackupSettings) -> Result<Answer, Refusal> {
         let (archive, lock) = (ward.archive()?, ward.lock()?);
         let (_, before) = archive
-            .update(&lock, |doc: &mut BackupSettings| std::mem::replace(doc, settings.clone()))
+            .update(&lock, |doc: &mut BackupSettings| {
+                std::mem::replace(doc, settings.clone())
+            })
             .map_err(EngineError::from)?;
-        let rescheduled = (before.schedule, before.backup_time, before.time_zone) != (settings.schedule, settings.backup_time, settings.time_zone);
+        let rescheduled = (before.schedule, before.backup_time, before.time_zone)
+            != (settings.schedule, settings.backup_time, settings.time_zone);
         if rescheduled {
-            self.runner.journal().schedule_changed(ward.name(), self.clock.now()).map_err(of_journal)?;
+            self.runner
+                .journal()
+                .schedule_changed(ward.name(), self.clock.now())
+                .map_err(of_journal)?;
         }
         if settings.pitr != before.pitr {
-            let wanted = if settings.pitr { super::desk::LogAct::Start } else { super::desk::LogAct::Stop };
+            let wanted = if settings.pitr {
+                super::desk::LogAct::Start
+            } else {
+                super::desk::LogAct::Stop
+            };
             log_control::act(ward, wanted, &self.role.asked_by, &self.at_once())?;
         }
         Ok(Answer::Done("settings saved".to_owned()))
@@ -198,25 +243,36 @@ impl LocalDesk {
     fn protect(&self, ward: &Ward, id: &BackupId, on: bool) -> Result<Answer, Refusal> {
         let (archive, view) = ward.view_for_reading()?;
         view.backup(id)?;
-        let protection = Protection { by: self.role.asked_by.clone(), at: self.clock.now() };
+        let protection = Protection {
+            by: self.role.asked_by.clone(),
+            at: self.clock.now(),
+        };
         let change = |doc: &mut ProtectDoc| match on {
             true => doc.0.entry(id.clone()).or_insert_with(|| protection.clone()).clone(),
             false => doc.0.remove(id).unwrap_or_else(|| protection.clone()),
         };
         archive.update(&*ward.lock()?, change).map_err(EngineError::from)?;
-        Ok(Answer::Done(format!("{id} is {}", if on { "protected" } else { "no longer protected" })))
+        Ok(Answer::Done(format!(
+            "{id} is {}",
+            if on { "protected" } else { "no longer protected" }
+        )))
     }
 
     fn delete(&self, ward: &Ward, id: &BackupId, confirm: Option<&str>) -> Result<Answer, Refusal> {
         let (_, view) = ward.view_for_reading()?;
         let plan = delete::plan(&view, id, self.clock.now())?;
         if let Some(why) = plan.refused {
-            return Err(EngineError::refused(format!("backup {id} cannot be deleted: {why}"), "choose another backup").into());
+            return Err(
+                EngineError::refused(format!("backup {id} cannot be deleted: {why}"), "choose another backup").into(),
+            );
         }
         if plan.last_good || ward.config.protected {
             confirmed(ward.name(), confirm)?;
         }
-        self.start(Task::Delete { cluster: ward.name().clone(), id: id.clone() })
+        self.start(Task::Delete {
+            cluster: ward.name().clone(),
+            id: id.clone(),
+        })
     }
 
     fn undelete(&self, ward: &Ward, id: &BackupId) -> Result<Answer, Refusal> {
@@ -228,15 +284,26 @@ impl LocalDesk {
     fn changes(&self, ward: &Ward, wanted: &Wanted) -> Result<Answer, Refusal> {
         let (archive, view) = ward.view_for_reading()?;
         let kind = crate::cluster::ClusterKind::Embedded;
-        Ok(Answer::Changes(changes::list(&archive, &view, crate::cluster::codec(kind), wanted)?))
+        Ok(Answer::Changes(changes::list(
+            &archive,
+            &view,
+            crate::cluster::codec(kind),
+            wanted,
+        )?))
     }
 
     fn open(&self, ward: &Ward) -> Result<Answer, Refusal> {
         let cluster = ward.cluster()?;
         let state = cluster.facts().map_err(EngineError::from)?.state;
-        let query = JobQuery { cluster: Some(ward.name().clone()), verb: None, limit: Some(20) };
+        let query = JobQuery {
+            cluster: Some(ward.name().clone()),
+            verb: None,
+            limit: Some(20),
+        };
         let jobs = self.runner.list(&query).map_err(of_job)?;
-        let restoring = jobs.iter().find(|j| !j.state.is_over() && matches!(j.verb, crate::model::job::Verb::Restore | crate::model::job::Verb::Undo));
+        let restoring = jobs.iter().find(|j| {
+            !j.state.is_over() && matches!(j.verb, crate::model::job::Verb::Restore | crate::model::job::Verb::Undo)
+        });
         if let (ClusterState::Restoring { .. }, Some(job)) = (&state, restoring) {
             return Err(EngineError::refused(
                 format!("{} is being restored by job {}", ward.name(), job.id),
@@ -268,7 +335,9 @@ impl LocalDesk {
         let size = |n: ClusterName| {
             let ward = self.wards.get(&n).ok();
             let view = ward.and_then(|w| w.view().ok().flatten());
-            let bytes = view.map_or(0, |v| v.backups.iter().map(|b| b.stored_bytes).sum::<u64>() + v.log.stored_bytes);
+            let bytes = view.map_or(0, |v| {
+                v.backups.iter().map(|b| b.stored_bytes).sum::<u64>() + v.log.stored_bytes
+            });
             (n, bytes)
         };
         Ok(names.into_iter().map(size).collect())
@@ -285,13 +354,21 @@ impl LocalDesk {
         let read = storage.read(&object, 64).map_err(of);
         storage.delete(&object).map_err(of)?;
         if read? != body {
-            return Err(failed(format!("storage {name} gave back other bytes than were written")));
+            return Err(failed(format!(
+                "storage {name} gave back other bytes than were written"
+            )));
         }
-        Ok(Answer::Done(format!("{name} can be written, read and deleted: {}", storage.describe())))
+        Ok(Answer::Done(format!(
+            "{name} can be written, read and deleted: {}",
+            storage.describe()
+        )))
     }
 
     fn pulse(&self, since: u64, timeout_ms: u64) -> Answer {
-        Answer::Pulse(self.runner.changed_since(since, Duration::from_millis(timeout_ms).min(MAX_WAIT)))
+        Answer::Pulse(
+            self.runner
+                .changed_since(since, Duration::from_millis(timeout_ms).min(MAX_WAIT)),
+        )
     }
 
     fn guard_read_only(&self, question: &Question) -> Result<(), Refusal> {
@@ -323,9 +400,23 @@ impl Desk for LocalDesk {
             }
             Question::SetSettings { cluster, settings } => self.set_settings(&*self.wards.get(&cluster)?, &settings),
             Question::LogStatus { cluster } => self.log_status(&*self.wards.get(&cluster)?).map(Answer::Log),
-            Question::Changes { cluster, from, to, table, all, limit } => {
-                self.changes(&*self.wards.get(&cluster)?, &Wanted { from, to, table, all, limit })
-            }
+            Question::Changes {
+                cluster,
+                from,
+                to,
+                table,
+                all,
+                limit,
+            } => self.changes(
+                &*self.wards.get(&cluster)?,
+                &Wanted {
+                    from,
+                    to,
+                    table,
+                    all,
+                    limit,
+                },
+            ),
             Question::Log { cluster, act } => {
                 let ward = self.wards.get(&cluster)?;
                 log_control::act(&ward, act, &self.role.asked_by, &self.at_once())?;
@@ -339,12 +430,17 @@ impl Desk for LocalDesk {
                 let (_, view) = self.wards.get(&cluster)?.view_for_reading()?;
                 Ok(Answer::DeletePlan(delete::plan(&view, &id, now())?))
             }
-            Question::Delete { cluster, id, confirm_name } => self.delete(&*self.wards.get(&cluster)?, &id, confirm_name.as_deref()),
+            Question::Delete {
+                cluster,
+                id,
+                confirm_name,
+            } => self.delete(&*self.wards.get(&cluster)?, &id, confirm_name.as_deref()),
             Question::Undelete { cluster, id } => self.undelete(&*self.wards.get(&cluster)?, &id),
             Question::Protect { cluster, id, on } => self.protect(&*self.wards.get(&cluster)?, &id, on),
             Question::TakeBackup { cluster, request } => {
                 let ward = self.wards.get(&cluster)?;
-                self.take_backup(&ward, &request, BackupType::Manual, None, &self.role.asked_by).map(Answer::Job)
+                self.take_backup(&ward, &request, BackupType::Manual, None, &self.role.asked_by)
+                    .map(Answer::Job)
             }
             Question::Verify { cluster, id, level } => {
                 self.wards.get(&cluster)?.view_for_reading()?.1.backup(&id)?;
@@ -355,17 +451,36 @@ impl Desk for LocalDesk {
                 Ok(Answer::Retention(retention::plan(&view, &view.settings, now())))
             }
             Question::RunRetention { cluster } => self.start(Task::Retention { cluster }),
-            Question::PlanTruncate { cluster, until, drop_pitr } => {
+            Question::PlanTruncate {
+                cluster,
+                until,
+                drop_pitr,
+            } => {
                 let (archive, view) = self.wards.get(&cluster)?.view_for_reading()?;
                 Ok(Answer::TruncatePlan(truncate::plan(&archive, &view, until, drop_pitr)?))
             }
-            Question::Truncate { cluster, until, drop_pitr } => self.start(Task::Truncate { cluster, until, drop_pitr }),
+            Question::Truncate {
+                cluster,
+                until,
+                drop_pitr,
+            } => self.start(Task::Truncate {
+                cluster,
+                until,
+                drop_pitr,
+            }),
             Question::Open { cluster } => self.open(&*self.wards.get(&cluster)?),
             Question::Jobs { cluster, verb, limit } => {
                 let limit = Some(u32::try_from(limit).unwrap_or(u32::MAX));
-                self.runner.list(&JobQuery { cluster, verb, limit }).map(Answer::Jobs).map_err(of_job)
+                self.runner
+                    .list(&JobQuery { cluster, verb, limit })
+                    .map(Answer::Jobs)
+                    .map_err(of_job)
             }
-            Question::Job { id } => self.runner.get(id).map(|j| Answer::JobState(Box::new(j))).map_err(of_job),
+            Question::Job { id } => self
+                .runner
+                .get(id)
+                .map(|j| Answer::JobState(Box::new(j)))
+                .map_err(of_job),
             Question::JobLines { id, after } => {
                 let lines = self.runner.lines(id, usize::try_from(after).unwrap_or(usize::MAX));
                 lines.map(Answer::Lines).map_err(of_job)
@@ -388,8 +503,15 @@ impl Desk for LocalDesk {
                 if !self.role.demo {
                     return Err(EngineError::refused("accidents happen in the demo only", "brine demo").into());
                 }
-                let session = self.wards.get(&cluster)?.cluster()?.session("intern").map_err(EngineError::from)?;
-                Ok(Answer::Committed(shop::accident(&session, kind).map_err(EngineError::from)?))
+                let session = self
+                    .wards
+                    .get(&cluster)?
+                    .cluster()?
+                    .session("intern")
+                    .map_err(EngineError::from)?;
+                Ok(Answer::Committed(
+                    shop::accident(&session, kind).map_err(EngineError::from)?,
+                ))
             }
         }
     }
@@ -422,7 +544,19 @@ impl LocalDesk {
     /// What the schedule wants now.
     pub fn scheduled_clusters(&self) -> Vec<crate::jobs::schedule::Scheduled> {
         let readable = self.wards.all().filter_map(|w| Some((w, w.view().ok()?)));
-        readable.map(|(w, view)| LocalDesk::scheduled(w, view.as_ref())).collect()
+        readable
+            .map(|(w, view)| LocalDesk::scheduled(w, view.as_ref()))
+            .collect()
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// One cluster.
+    pub fn ward(&self, cluster: &ClusterName) -> Result<Arc<Ward>, Refusal> {
+        self.wards.get(cluster)
     }
 
     /// The settings in effect for a cluster.
@@ -457,11 +591,19 @@ fn not_yet(cluster: &ClusterName) -> Refusal {
 }
 
 pub(super) fn failed(text: String) -> Refusal {
-    Refusal { kind: RefusalKind::Failed, chain: vec![text], hint: None }
+    Refusal {
+        kind: RefusalKind::Failed,
+        chain: vec![text],
+        hint: None,
+    }
 }
 
 fn usage(text: String) -> Refusal {
-    Refusal { kind: RefusalKind::Usage, chain: vec![text], hint: None }
+    Refusal {
+        kind: RefusalKind::Usage,
+        chain: vec![text],
+        hint: None,
+    }
 }
 
 /// A failure of the runner, or of a job.
@@ -474,10 +616,17 @@ pub(super) fn of_job(e: JobError) -> Refusal {
         ErrorKind::Corrupt => RefusalKind::Corrupt,
         ErrorKind::Cancelled => RefusalKind::Cancelled,
     };
-    Refusal { kind, chain: e.chain, hint: None }
+    Refusal {
+        kind,
+        chain: e.chain,
+        hint: None,
+    }
 }
 
 pub(super) fn of_journal(e: JournalError) -> Refusal {
-    Refusal { kind: RefusalKind::Failed, chain: super::ward::chain(&e), hint: None }
+    Refusal {
+        kind: RefusalKind::Failed,
+        chain: super::ward::chain(&e),
+        hint: None,
+    }
 }
-

@@ -91,7 +91,10 @@ pub fn act(ward: &Ward, act: LogAct, by: &str, cx: &dyn JobCx) -> Result<(), Ref
         LogAct::Flush => {
             if flush(ward, cx)?.is_none() {
                 return Err(EngineError::refused(
-                    format!("the log backup of {} does not run: there is nothing to flush", ward.name()),
+                    format!(
+                        "the log backup of {} does not run: there is nothing to flush",
+                        ward.name()
+                    ),
                     format!("start it: brine log start {}", ward.name()),
                 )
                 .into());

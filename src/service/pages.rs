@@ -6,6 +6,7 @@ use super::desk::{ClusterCard, ClusterPage, IncarnationView, NextRun, Refusal, U
 use super::health::{self, Facts};
 use super::local::LocalDesk;
 use super::ward::Ward;
+use crate::archive::state::WayBackKind;
 use crate::cluster::ClusterState;
 use crate::engine::error::EngineError;
 use crate::engine::log::status::{self, Runner};
@@ -16,12 +17,15 @@ use crate::model::clock::Millis;
 use crate::model::log::{LogActual, LogStatus};
 use crate::model::position::Moment;
 use crate::model::settings::BackupSettings;
-use crate::archive::state::WayBackKind;
 
 impl LocalDesk {
     /// All clusters, worst first.
     pub(super) fn fleet(&self) -> Result<Vec<ClusterCard>, Refusal> {
-        let mut cards = self.wards.all().map(|w| self.card(w).map(|(card, _)| card)).collect::<Result<Vec<_>, _>>()?;
+        let mut cards = self
+            .wards
+            .all()
+            .map(|w| self.card(w).map(|(card, _)| card))
+            .collect::<Result<Vec<_>, _>>()?;
         cards.sort_by(|a, b| b.health.level.cmp(&a.health.level).then_with(|| a.name.cmp(&b.name)));
         Ok(cards)
     }
@@ -36,18 +40,39 @@ impl LocalDesk {
             Err(e) => (None, Some(e)),
         };
         let (state, product, address) = match &facts {
-            Ok(f) => (f.state.clone(), format!("{} {}", f.kind.word(), f.version), f.address.clone()),
+            Ok(f) => (
+                f.state.clone(),
+                format!("{} {}", f.kind.word(), f.version),
+                f.address.clone(),
+            ),
             Err(state) => (state.clone(), "embedded".to_owned(), None),
         };
         let state = match archive_error {
-            Some(e) => ClusterState::Unreachable { error: format!("its archive: {e}") },
+            Some(e) => ClusterState::Unreachable {
+                error: format!("its archive: {e}"),
+            },
             None => state,
         };
         let log = log_status(view.as_ref(), self.runner_of(ward), now);
         let next_run = self.next_run(ward, view.as_ref(), now)?;
-        let health = health::health(&Facts { state: &state, view: view.as_ref(), log: &log, next_run: &next_run, now });
-        let query = JobQuery { cluster: Some(ward.name().clone()), verb: None, limit: Some(5) };
-        let job = self.runner.list(&query).map_err(super::local::of_job)?.into_iter().find(|j| !j.state.is_over());
+        let health = health::health(&Facts {
+            state: &state,
+            view: view.as_ref(),
+            log: &log,
+            next_run: &next_run,
+            now,
+        });
+        let query = JobQuery {
+            cluster: Some(ward.name().clone()),
+            verb: None,
+            limit: Some(5),
+        };
+        let job = self
+            .runner
+            .list(&query)
+            .map_err(super::local::of_job)?
+            .into_iter()
+            .find(|j| !j.state.is_over());
         let window = view.as_ref().map(View::window).unwrap_or_default();
         let card = ClusterCard {
             name: ward.name().clone(),
@@ -84,7 +109,8 @@ impl LocalDesk {
 
     fn next_run(&self, ward: &Ward, view: Option<&View>, now: Millis) -> Result<NextRun, Refusal> {
         let scheduled = Self::scheduled(ward, view);
-        let facts = schedule::facts(self.runner.journal().reader(), &scheduled, now).map_err(super::local::of_journal)?;
+        let facts =
+            schedule::facts(self.runner.journal().reader(), &scheduled, now).map_err(super::local::of_journal)?;
         Ok(match schedule::standing(&facts, now) {
             None | Some(Standing::Off) => NextRun::Off,
             Some(Standing::NotYet { next } | Standing::NeverRan { next }) => NextRun::At { at: next },
@@ -122,7 +148,11 @@ impl LocalDesk {
 
     /// The log backup of one cluster.
     pub(super) fn log_status(&self, ward: &Ward) -> Result<LogStatus, Refusal> {
-        Ok(log_status(ward.view()?.as_ref(), self.runner_of(ward), self.clock.now()))
+        Ok(log_status(
+            ward.view()?.as_ref(),
+            self.runner_of(ward),
+            self.clock.now(),
+        ))
     }
 }
 
@@ -130,7 +160,10 @@ impl LocalDesk {
 pub(super) fn settings_of(ward: &Ward, view: Option<&View>) -> BackupSettings {
     match view {
         Some(view) => view.settings.clone(),
-        None => BackupSettings { time_zone: ward.config.time_zone, ..BackupSettings::default() },
+        None => BackupSettings {
+            time_zone: ward.config.time_zone,
+            ..BackupSettings::default()
+        },
     }
 }
 
@@ -180,7 +213,12 @@ fn next_runs(settings: &BackupSettings, now: Millis) -> Vec<Millis> {
 
 fn incarnations(view: &View) -> Vec<IncarnationView> {
     let list = view.incarnations.list.iter();
-    list.map(|i| IncarnationView { id: i.id, began: i.began, restored_to: i.restored_to }).collect()
+    list.map(|i| IncarnationView {
+        id: i.id,
+        began: i.began,
+        restored_to: i.restored_to,
+    })
+    .collect()
 }
 
 /// The way back of the last restore, while it is offered.
@@ -193,5 +231,8 @@ pub(super) fn undo_offer(view: &View, now: Millis) -> Option<UndoOffer> {
         WayBackKind::Bookmark { at, .. } => *at,
         WayBackKind::Snapshot { id } => view.backup(id).map_err(EngineError::from).ok()?.commit,
     };
-    Some(UndoOffer { to, until: way_back.until })
+    Some(UndoOffer {
+        to,
+        until: way_back.until,
+    })
 }

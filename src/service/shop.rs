@@ -29,16 +29,31 @@ const TABLES: [(&str, &str); 6] = [
     ("customers", r#"{"key":"id","value":["name","city"]}"#),
     ("products", r#"{"key":"id","value":["name","price","stock"]}"#),
     ("orders", r#"{"key":"id","value":["customer","total","status"]}"#),
-    ("order_items", r#"{"key":["order","line"],"value":["product","amount","price"]}"#),
+    (
+        "order_items",
+        r#"{"key":["order","line"],"value":["product","amount","price"]}"#,
+    ),
     ("sessions", r#"{"key":"id","value":["customer","seen"]}"#),
 ];
 
 const NAMES: [&str; 16] = [
-    "Ada", "Bela", "Chidi", "Dana", "Emre", "Fatou", "Goran", "Hana", "Ilir", "June", "Kofi", "Lena", "Mika", "Noor", "Ovid", "Pia",
+    "Ada", "Bela", "Chidi", "Dana", "Emre", "Fatou", "Goran", "Hana", "Ilir", "June", "Kofi", "Lena", "Mika", "Noor",
+    "Ovid", "Pia",
 ];
 const CITIES: [&str; 8] = ["Berlin", "Lagos", "Lima", "Osaka", "Oslo", "Pune", "Quito", "Turin"];
 const GOODS: [&str; 12] = [
-    "kettle", "lamp", "notebook", "bicycle bell", "teapot", "headphones", "desk", "raincoat", "atlas", "mug", "scarf", "clock",
+    "kettle",
+    "lamp",
+    "notebook",
+    "bicycle bell",
+    "teapot",
+    "headphones",
+    "desk",
+    "raincoat",
+    "atlas",
+    "mug",
+    "scarf",
+    "clock",
 ];
 const STATES: [&str; 4] = ["new", "paid", "packed", "sent"];
 
@@ -50,7 +65,9 @@ pub struct Shop {
 impl Shop {
     /// A shop whose dice start from a seed.
     pub fn new(seed: u64) -> Self {
-        Shop { dice: fastrand::Rng::with_seed(seed) }
+        Shop {
+            dice: fastrand::Rng::with_seed(seed),
+        }
     }
 
     /// Creates the tables that are missing and fills an empty shop with `orders` orders.
@@ -73,7 +90,10 @@ impl Shop {
         let mut tx = session.begin()?;
         for id in 0..PRODUCTS {
             let (goods, price) = (GOODS[(id % 12) as usize], 5 + self.dice.u64(0..195));
-            let value = format!(r#"{{"name":"{goods} no. {id}","price":{price},"stock":{}}}"#, 50 + self.dice.u32(0..500));
+            let value = format!(
+                r#"{{"name":"{goods} no. {id}","price":{price},"stock":{}}}"#,
+                50 + self.dice.u32(0..500)
+            );
             tx.put(&table("products"), format!("{id:06}").as_bytes(), value.as_bytes())?;
         }
         for id in 0..CUSTOMERS {
@@ -108,7 +128,11 @@ impl Shop {
         let mut total = 0;
         let mut rows = Vec::new();
         for line in 0..lines {
-            let (product, amount, price) = (self.dice.u64(0..PRODUCTS), 1 + self.dice.u64(0..3), 5 + self.dice.u64(0..195));
+            let (product, amount, price) = (
+                self.dice.u64(0..PRODUCTS),
+                1 + self.dice.u64(0..3),
+                5 + self.dice.u64(0..195),
+            );
             total += amount * price;
             let value = format!(r#"{{"product":"{product:06}","amount":{amount},"price":{price}}}"#);
             rows.push((table("order_items"), format!("{id:010}-{line:02}"), value));
@@ -122,7 +146,10 @@ impl Shop {
     /// One thing that happens in a shop: mostly a new order, sometimes an old one moves on. Returns its commit.
     pub fn trade(&mut self, session: &Session) -> Result<Tso, ClusterError> {
         let mut tx = session.begin()?;
-        let next = tx.get(&table("counters"), b"orders")?.and_then(|v| String::from_utf8(v).ok()?.parse().ok()).unwrap_or(1);
+        let next = tx
+            .get(&table("counters"), b"orders")?
+            .and_then(|v| String::from_utf8(v).ok()?.parse().ok())
+            .unwrap_or(1);
         if next > 1 && self.dice.u8(0..10) < 3 {
             let back = 1 + self.dice.u64(0..next.min(200));
             let key = format!("{:010}", next.saturating_sub(back));
@@ -130,7 +157,11 @@ impl Shop {
             if let Some(value) = tx.get(&table("orders"), key.as_bytes())? {
                 let value = String::from_utf8_lossy(&value).into_owned();
                 let kept = value.split(r#","status""#).next().unwrap_or("{").to_owned();
-                tx.put(&table("orders"), key.as_bytes(), format!(r#"{kept},"status":"{status}"}}"#).as_bytes())?;
+                tx.put(
+                    &table("orders"),
+                    key.as_bytes(),
+                    format!(r#"{kept},"status":"{status}"}}"#).as_bytes(),
+                )?;
                 return tx.commit();
             }
         }
@@ -138,7 +169,11 @@ impl Shop {
             tx.put(&table, key.as_bytes(), value.as_bytes())?;
         }
         let visitor = format!("{:06}", self.dice.u32(0..2_000));
-        tx.put(&table("sessions"), visitor.as_bytes(), format!(r#"{{"seen":{next}}}"#).as_bytes())?;
+        tx.put(
+            &table("sessions"),
+            visitor.as_bytes(),
+            format!(r#"{{"seen":{next}}}"#).as_bytes(),
+        )?;
         tx.put(&table("counters"), b"orders", (next + 1).to_string().as_bytes())?;
         tx.commit()
     }

@@ -142,7 +142,12 @@ impl Shared {
         }
     }
 
-    fn one(&self, cluster: &Arc<EmbeddedCluster>, shop: &mut Shop, session: &mut Option<Session>) -> Result<(), ClusterError> {
+    fn one(
+        &self,
+        cluster: &Arc<EmbeddedCluster>,
+        shop: &mut Shop,
+        session: &mut Option<Session>,
+    ) -> Result<(), ClusterError> {
         let open = match session {
             Some(open) => open,
             None => session.insert(cluster.session("shop")?),

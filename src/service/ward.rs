@@ -108,7 +108,9 @@ impl Ward {
     /// Facts, or why there are none.
     pub fn facts(&self) -> Result<ClusterFacts, ClusterState> {
         let facts = self.cluster().and_then(|c| Ok(c.facts()?));
-        facts.map_err(|e| ClusterState::Unreachable { error: crate::model::text::safe(&e.to_string(), 300) })
+        facts.map_err(|e| ClusterState::Unreachable {
+            error: crate::model::text::safe(&e.to_string(), 300),
+        })
     }
 
     /// The first storage, which holds the settings.
@@ -175,7 +177,10 @@ impl Ward {
 
     /// What is written into an archive must come from the database it was made for.
     fn check_identity(&self, archive: &Archive) -> Result<(), Refusal> {
-        let (there, here) = (archive.identity().cluster_identity.clone(), self.cluster()?.facts().map_err(EngineError::from)?.identity);
+        let (there, here) = (
+            archive.identity().cluster_identity.clone(),
+            self.cluster()?.facts().map_err(EngineError::from)?.identity,
+        );
         if there == here {
             return Ok(());
         }
@@ -237,7 +242,11 @@ impl From<EngineError> for Refusal {
             ErrorKind::Cancelled => RefusalKind::Cancelled,
         };
         let hint = e.hint().map(str::to_owned);
-        Refusal { kind, chain: chain(&e), hint }
+        Refusal {
+            kind,
+            chain: chain(&e),
+            hint,
+        }
     }
 }
 

@@ -22,8 +22,14 @@ pub struct Wards {
 impl Wards {
     /// Makes the wards of a config; opens nothing yet.
     pub fn new(config: Config, options: &WardOptions) -> Self {
-        let wards = config.clusters.iter().map(|c| (c.name.clone(), Arc::new(Ward::new(c.clone(), options.clone()))));
-        Wards { wards: wards.collect(), config }
+        let wards = config
+            .clusters
+            .iter()
+            .map(|c| (c.name.clone(), Arc::new(Ward::new(c.clone(), options.clone()))));
+        Wards {
+            wards: wards.collect(),
+            config,
+        }
     }
 
     /// One cluster by name; a wrong name is answered with the nearest.
@@ -98,5 +104,9 @@ impl Drop for ScratchDir {
 }
 
 fn failed(text: String) -> Refusal {
-    Refusal { kind: RefusalKind::Failed, chain: vec![text], hint: None }
+    Refusal {
+        kind: RefusalKind::Failed,
+        chain: vec![text],
+        hint: None,
+    }
 }

@@ -105,7 +105,10 @@ impl Task {
             Task::Delete { id, .. } => format!("delete backup {id}"),
             Task::Verify { id, level, .. } => format!("verify {} of backup {id}", level.word()),
             Task::Retention { cluster } => format!("retention of {cluster}"),
-            Task::Truncate { cluster, until, .. } => format!("purge the log of {cluster} up to {}", until.at.utc().format("%d %b %H:%M UTC")),
+            Task::Truncate { cluster, until, .. } => format!(
+                "purge the log of {cluster} up to {}",
+                until.at.utc().format("%d %b %H:%M UTC")
+            ),
         }
     }
 
@@ -125,7 +128,11 @@ impl Task {
                 format!("brine backup verify {cluster} {id} --level {level}")
             }
             Task::Retention { cluster } => format!("brine retention run {cluster}"),
-            Task::Truncate { cluster, until, drop_pitr } => {
+            Task::Truncate {
+                cluster,
+                until,
+                drop_pitr,
+            } => {
                 let drop = if *drop_pitr { " --drop-pitr" } else { "" };
                 format!("brine log truncate {cluster} --until {}{drop}", until.last_tso())
             }
@@ -142,7 +149,11 @@ impl Task {
     pub fn run(&self, wards: &Arc<Wards>, cx: &dyn JobCx) -> Result<Value, JobError> {
         self.perform(wards, cx).map_err(|e| JobError {
             kind: job_kind(e.kind),
-            chain: e.chain.into_iter().chain(e.hint.map(|h| format!("what to do: {h}"))).collect(),
+            chain: e
+                .chain
+                .into_iter()
+                .chain(e.hint.map(|h| format!("what to do: {h}")))
+                .collect(),
         })
     }
 
@@ -171,8 +182,13 @@ impl Task {
 
 fn backup_command(plan: &BackupPlan) -> String {
     let mut line = format!("brine backup create {}", plan.cluster);
-    plan.filter.rules().iter().for_each(|f| line += &format!(" --filter '{f}'"));
-    plan.note.iter().for_each(|n| line += &format!(" --note '{}'", n.replace('\'', "'\\''")));
+    plan.filter
+        .rules()
+        .iter()
+        .for_each(|f| line += &format!(" --filter '{f}'"));
+    plan.note
+        .iter()
+        .for_each(|n| line += &format!(" --note '{}'", n.replace('\'', "'\\''")));
     plan.keep_days.iter().for_each(|d| line += &format!(" --keep {d}"));
     line
 }
@@ -216,7 +232,9 @@ fn restore(wards: &Arc<Wards>, ward: &Ward, plan: &RestorePlan, undo: bool, cx: 
         source: &source,
         target: &*target,
         target_archive: own.as_ref().map(|(archive, lock)| TargetArchive { archive, lock }),
-        log: &Logs { wards: Arc::clone(wards) },
+        log: &Logs {
+            wards: Arc::clone(wards),
+        },
         undo,
         cx,
     };

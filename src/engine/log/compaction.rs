@@ -13,7 +13,9 @@ use crate::model::job::LineLevel;
 use crate::model::log::LogRun;
 
 /// Segments below this many bytes are merged with their like.
-const TIERS: [u64; 3] = [256 << 10, 4 << 20, 32 << 20];
+const TIERS: [u64; 3] = [256 << 10, 4 << 20, LARGE];
+/// From this many bytes on, a segment stays as it is.
+const LARGE: u64 = 32 << 20;
 /// So many neighbours make a merge.
 const FAN_IN: usize = 16;
 /// A merged segment is not made larger than this.
@@ -36,7 +38,7 @@ impl Tail {
 
     /// Adds the newest segment. A large one ends what can be merged before it.
     pub(super) fn push(&mut self, name: SegmentName) {
-        if name.size >= TIERS[TIERS.len() - 1] {
+        if name.size >= LARGE {
             self.0.clear();
             return;
         }
@@ -118,7 +120,7 @@ mod tests {
             let total: u64 = sizes.iter().sum();
             prop_assert_eq!(tail.iter().sum::<u64>(), total);
             prop_assert!(rewritten <= 4 * total);
-            prop_assert!(tail.len() as u64 <= 3 * FAN_IN as u64 + 2 * FAN_IN as u64 * (total / TIERS[2] + 1));
+            prop_assert!(tail.len() as u64 <= 3 * FAN_IN as u64 + 2 * FAN_IN as u64 * (total / LARGE + 1));
         }
     }
 }

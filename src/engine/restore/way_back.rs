@@ -1,5 +1,7 @@
 //! The way back of a restore: a bookmark where base and log are proved good, else a safety snapshot.
 
+use std::time::Duration;
+
 use super::run::TargetArchive;
 use crate::archive::state::{WayBack, WayBackKind};
 use crate::cluster::{Cluster, LogEvent};
@@ -77,11 +79,9 @@ fn bookmark(
     };
     // Nothing may have been committed that the log does not hold: the cluster is closed, and the log was flushed after that.
     let mut changes = cluster.changes(&run.to_position)?;
-    while let Some(event) = changes.next(std::time::Duration::ZERO)? {
-        match event {
-            LogEvent::Reached(_) => break,
-            LogEvent::Txn(_) | LogEvent::Restored(_) => return Ok(None),
-        }
+    match changes.next(Duration::ZERO)? {
+        Some(LogEvent::Reached(_)) | None => {}
+        Some(LogEvent::Txn(_) | LogEvent::Restored(_)) => return Ok(None),
     }
     cx.step("Check the way back", Unit::Bytes, None);
     verify::read_through(target.archive, &base.id, cx)?;
