@@ -18,4 +18,5 @@ pub mod lease;
 pub mod progress;
 pub mod runner;
 pub mod schedule;
+pub mod socket;
 pub mod state;
