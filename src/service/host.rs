@@ -1,5 +1,6 @@
 //! The process that holds the runner lease: its desk, its jobs, its log keepers, its schedule, its socket.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use super::desk::{Refusal, RefusalKind};
 use super::keeper::Tell;
 use super::local::{LocalDesk, Role, failed, of_journal};
+use super::remote::Served;
 use super::ward::{Ward, WardOptions};
 use super::wards::{Wards, open_storage};
 use crate::archive::Holder;
@@ -20,6 +22,7 @@ use crate::jobs::journal::Journal;
 use crate::jobs::lease::{HolderKind, Lease, LeaseError};
 use crate::jobs::runner::{Runner, Shutdown};
 use crate::jobs::schedule::{self, DueBackup};
+use crate::jobs::socket::Server;
 use crate::model::backup::BackupType;
 use crate::model::clock::Clock;
 use crate::service::desk::BackupRequest;
@@ -56,6 +59,7 @@ pub struct Host {
     wards: Arc<Wards>,
     runner: Arc<Runner>,
     schedule: Mutex<Option<JoinHandle<()>>>,
+    server: Mutex<Option<Server>>,
     stop: Arc<Stop>,
 }
 
@@ -108,12 +112,23 @@ impl Host {
             wards,
             runner,
             schedule: Mutex::default(),
+            server: Mutex::default(),
             stop: Arc::default(),
         };
+        host.serve()?;
         if keeps {
             host.keep();
         }
         Ok(host)
+    }
+
+    /// Answers other processes of this user from now on.
+    fn serve(&self) -> Result<(), NotHost> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let served = Arc::new(Served(Arc::clone(&self.desk)));
+        let server = Server::start(self.runner.journal().lease(), &runtime, served);
+        *self.server.lock() = Some(server.map_err(|e| NotHost::Refused(of_error(&e)))?);
+        Ok(())
     }
 
     /// The clusters.
@@ -152,6 +167,9 @@ impl Host {
             && thread.join().is_err()
         {
             // The thread's own panic message has been printed; there is nobody left to tell here.
+        }
+        if let Some(server) = self.server.lock().take() {
+            server.stop();
         }
         self.runner.shutdown(how, Duration::from_secs(30));
         self.wards.all().for_each(|w| w.shut());

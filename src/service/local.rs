@@ -49,6 +49,7 @@ pub struct Role {
 }
 
 /// The desk of this process.
+#[derive(Clone)]
 pub struct LocalDesk {
     pub(super) wards: Arc<Wards>,
     pub(super) runner: Arc<Runner>,
@@ -71,6 +72,14 @@ impl LocalDesk {
             clock,
             role,
         }
+    }
+
+    /// The same desk for somebody who asks through the socket.
+    pub fn for_user(&self, by: &str, read_only: bool) -> LocalDesk {
+        let mut desk = self.clone();
+        desk.role.asked_by = by.to_owned();
+        desk.role.read_only |= read_only;
+        desk
     }
 
     /// Queues a task.
