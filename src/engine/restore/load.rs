@@ -129,7 +129,11 @@ impl Load<'_> {
                         && let Some(name) = names.get(next.fetch_add(1, Ordering::SeqCst))
                     {
                         match self.load_table(name, tables.get(name), &meter) {
-                            Ok(sum) => *written.lock() = *written.lock() + sum,
+                            Ok(sum) => {
+                                // One guard: two in one statement would wait for each other.
+                                let mut all = written.lock();
+                                *all = *all + sum;
+                            }
                             Err(e) => {
                                 error.lock().get_or_insert(e);
                             }
