@@ -9,6 +9,7 @@ use crate::archive::{Archive, ArchiveLock};
 use crate::engine::cx::JobCx;
 use crate::engine::error::{Doing, EngineError};
 use crate::engine::lookup;
+use crate::model::clock::Millis;
 use crate::model::job::LineLevel;
 use crate::model::log::LogRun;
 
@@ -47,7 +48,7 @@ impl Tail {
 
     /// Merges where enough neighbours are small.
     pub(super) fn compact(&mut self, archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<(), EngineError> {
-        while let Some(range) = plan(&self.0.iter().map(|n| n.size).collect::<Vec<_>>()) {
+        while let Some(range) = plan(&self.0.iter().map(|n| (day_of(n), n.size)).collect::<Vec<_>>()) {
             let chosen = self.0.get(range.clone()).unwrap_or_default();
             let names: Vec<SegmentName> = chosen.to_vec();
             let before: u64 = chosen.iter().map(|n| n.size).sum();
@@ -68,15 +69,22 @@ impl Tail {
     }
 }
 
-/// The first neighbours that should become one segment, given the sizes of segments in order.
-fn plan(sizes: &[u64]) -> Option<std::ops::Range<usize>> {
+/// The UTC day that a segment belongs to; segments of different days are kept apart.
+fn day_of(name: &SegmentName) -> i64 {
+    name.to.at.0.div_euclid(Millis::DAY)
+}
+
+/// The first neighbours of one day that should become one segment, given days and sizes of segments in order.
+fn plan(segments: &[(i64, u64)]) -> Option<std::ops::Range<usize>> {
     TIERS.iter().find_map(|limit| {
-        let mut start = 0;
-        let mut total = 0;
-        for (at, size) in sizes.iter().enumerate() {
-            if size >= limit || total + size > MAX_BYTES {
-                (start, total) = (at + 1, 0);
+        let (mut start, mut total, mut today) = (0, 0, None);
+        for (at, (day, size)) in segments.iter().enumerate() {
+            if size >= limit {
+                (start, total, today) = (at + 1, 0, None);
                 continue;
+            }
+            if today != Some(*day) || total + size > MAX_BYTES {
+                (start, total, today) = (at, 0, Some(*day));
             }
             total += size;
             if at + 1 - start == FAN_IN {
@@ -94,31 +102,34 @@ mod tests {
 
     #[test]
     fn sixteen_small_neighbours_become_one() {
-        assert_eq!(plan(&[100; 15]), None);
-        assert_eq!(plan(&[100; 16]), Some(0..16));
-        let mut sizes = vec![100; 10];
-        sizes.push(40 << 20);
-        sizes.extend([100; 16]);
-        assert_eq!(plan(&sizes), Some(11..27), "a large one in between is left alone");
+        assert_eq!(plan(&[(1, 100); 15]), None);
+        assert_eq!(plan(&[(1, 100); 16]), Some(0..16));
+        let mut segments = vec![(1, 100); 10];
+        segments.push((1, 40 << 20));
+        segments.extend([(1, 100); 16]);
+        assert_eq!(plan(&segments), Some(11..27), "a large one in between is left alone");
+        let mut segments = vec![(1, 100); 10];
+        segments.extend([(2, 100); 16]);
+        assert_eq!(plan(&segments), Some(10..26), "two days are kept apart");
     }
 
     proptest! {
         /// A long quiet stretch ends with few segments, and nothing grows past the limit.
         #[test]
         fn a_stretch_stays_short(sizes in proptest::collection::vec(1u64..300_000, 1..2_000)) {
-            let mut tail: Vec<u64> = Vec::new();
+            let mut tail: Vec<(i64, u64)> = Vec::new();
             let mut rewritten = 0;
             for size in &sizes {
-                tail.push(*size);
+                tail.push((1, *size));
                 while let Some(range) = plan(&tail) {
-                    let merged: u64 = tail[range.clone()].iter().sum();
+                    let merged: u64 = tail[range.clone()].iter().map(|(_, size)| size).sum();
                     prop_assert!(merged <= MAX_BYTES);
                     rewritten += merged;
-                    tail.splice(range, [merged]);
+                    tail.splice(range, [(1, merged)]);
                 }
             }
             let total: u64 = sizes.iter().sum();
-            prop_assert_eq!(tail.iter().sum::<u64>(), total);
+            prop_assert_eq!(tail.iter().map(|(_, size)| size).sum::<u64>(), total);
             prop_assert!(rewritten <= 4 * total);
             prop_assert!(tail.len() as u64 <= 3 * FAN_IN as u64 + 2 * FAN_IN as u64 * (total / LARGE + 1));
         }

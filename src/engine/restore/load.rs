@@ -130,9 +130,8 @@ impl Load<'_> {
                     {
                         match self.load_table(name, tables.get(name), &meter) {
                             Ok(sum) => {
-                                // One guard: two in one statement would wait for each other.
-                                let mut all = written.lock();
-                                *all = *all + sum;
+                                let mut total = written.lock();
+                                *total = *total + sum;
                             }
                             Err(e) => {
                                 error.lock().get_or_insert(e);
