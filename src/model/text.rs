@@ -14,10 +14,43 @@ pub fn safe(s: &str, max: usize) -> String {
     out
 }
 
-/// C0, C1, DEL, bidi controls, zero-width and line separators, byte-order mark, tags.
-fn is_hostile(c: char) -> bool {
+/// Whether a terminal may take a character for more than itself: C0, C1, DEL, bidi controls, zero-width and
+/// line separators, byte-order mark, tags.
+pub fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The known word that `given` was most likely meant to be, if one is close enough to be worth asking.
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let given: Vec<char> = given.chars().take(64).flat_map(char::to_lowercase).collect();
+    let close = given.len().div_ceil(3).min(3);
+    let ranked = known.into_iter().map(|word| (distance(&given, word), word));
+    let best = ranked.min_by_key(|(distance, _)| *distance)?;
+    (best.0 <= close).then_some(best.1)
+}
+
+/// Edit distance: insertions, deletions, changes, and swaps of neighbours, one each.
+fn distance(given: &[char], word: &str) -> usize {
+    let word: Vec<char> = word.chars().flat_map(char::to_lowercase).collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=word.len()).collect();
+    for (row, a) in given.iter().enumerate() {
+        let mut this = vec![row + 1];
+        for (column, b) in word.iter().enumerate() {
+            let at = |line: &[usize], place: usize| line.get(place).copied().unwrap_or(usize::MAX - 1);
+            let mut best = (at(&last, column) + usize::from(a != b))
+                .min(at(&last, column + 1) + 1)
+                .min(at(&this, column) + 1);
+            let swapped = row > 0 && column > 0 && given.get(row - 1) == Some(b) && word.get(column - 1) == Some(a);
+            if swapped {
+                best = best.min(at(&before_last, column - 1) + 1);
+            }
+            this.push(best);
+        }
+        before_last = std::mem::replace(&mut last, this);
+    }
+    last.last().copied().unwrap_or_default()
 }
 
 /// What stands where a secret stood.
@@ -178,7 +211,23 @@ pub fn redact_json(value: &mut serde_json::Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::{redact, redact_json, safe};
+    use super::{nearest, redact, redact_json, safe};
+
+    #[test]
+    fn the_nearest_word_is_offered_only_when_near() {
+        let known = ["path", "name", "storage", "time_zone"];
+        for (given, expect) in [
+            ("pth", Some("path")),
+            ("PAHT", Some("path")),
+            ("timezone", Some("time_zone")),
+            ("storages", Some("storage")),
+            ("hosts", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(given, known), expect, "{given}");
+        }
+    }
 
     #[test]
     fn no_escape_survives() {
