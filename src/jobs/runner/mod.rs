@@ -1,8 +1,8 @@
 //! The runner: jobs in a queue, each on a thread of its own, cancelled and resumed, watched while they run.
 //!
 //! *Invariants: of the jobs with one exclusive key one runs at a time, in the order they were asked for; a
-//! panic ends its job and nothing else; a change of state is in the journal before anybody is told, except
-//! where the journal cannot be written: then memory is right and the journal is caught up as soon as it can.
+//! panic ends its job and nothing else; a job's end is in the journal before anybody is told, except where the
+//! journal cannot be written: then memory is right and the journal is caught up as soon as it can be.
 //! Locks are taken in the order `queue`, `live`, a job's own.*
 
 mod cx;
