@@ -1,8 +1,11 @@
 //! Leaving the terminal, on a pseudo-terminal.
 
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use brine::jobs::detach::{Link, Role, behind_parent, leave, survive_hangup};
+use parking_lot::Mutex;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, getsid, kill_process};
 
@@ -210,4 +213,86 @@ fn they_stop_and_continue_together() {
     put(&c.file("go"), "");
     assert_eq!(c.exit_code(), 0);
     c.carries_on();
+}
+
+/// A shell with job control on a terminal, and all it has printed.
+struct Shell {
+    terminal: Box<dyn MasterPty + Send>,
+    keys: Box<dyn std::io::Write + Send>,
+    printed: Arc<Mutex<Vec<u8>>>,
+    shell: Box<dyn Child + Send + Sync>,
+}
+
+impl Shell {
+    fn start(dir: &Path) -> Shell {
+        let pty = native_pty_system().openpty(PtySize::default()).unwrap();
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.arg("-i");
+        command.env("ENV", "");
+        for (name, value) in env("stays", dir) {
+            command.env(name, value);
+        }
+        let shell = pty.slave.spawn_command(command).unwrap();
+        let (keys, mut screen) = (
+            pty.master.take_writer().unwrap(),
+            pty.master.try_clone_reader().unwrap(),
+        );
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&printed);
+        std::thread::spawn(move || {
+            let mut bytes = [0u8; 4096];
+            while let Ok(n @ 1..) = screen.read(&mut bytes) {
+                sink.lock().extend_from_slice(&bytes[..n]);
+            }
+        });
+        Shell {
+            terminal: pty.master,
+            keys,
+            printed,
+            shell,
+        }
+    }
+
+    fn types(&mut self, line: &str) {
+        writeln!(self.keys, "{line}").unwrap();
+    }
+
+    fn sees(&self, text: &str) {
+        until(text, || String::from_utf8_lossy(&self.printed.lock()).contains(text));
+    }
+}
+
+#[test]
+fn the_shell_has_its_prompt_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sh = Shell::start(dir.path());
+    sh.types("set -m");
+    sh.types(&format!(
+        "{} {}",
+        std::env::current_exe().unwrap().display(),
+        ARGS.join(" ")
+    ));
+    let child = pid(note(&dir.path().join("child")).parse().unwrap());
+    let parent = pid(sh.terminal.process_group_leader().unwrap().try_into().unwrap());
+    assert_ne!(
+        Some(parent),
+        sh.shell.process_id().map(pid),
+        "it has the terminal, not the shell"
+    );
+    // The child stops: the shell notices, because its own child stops, too.
+    kill_process(child, Signal::STOP).unwrap();
+    until("both stop", || state(parent) == Some('T') && state(child) == Some('T'));
+    sh.types("echo prompt-$((40 + 2))");
+    sh.sees("prompt-42");
+    sh.types("fg");
+    until("both go on", || state(parent) != Some('T') && state(child) != Some('T'));
+    put(&dir.path().join("go"), "");
+    sh.types("echo left-$((40 + 2)) $?");
+    sh.sees("left-42 0");
+    note(&dir.path().join("left"));
+    sh.types("exit");
+    sh.shell.wait().unwrap();
+    assert!(is_alive(child), "the shell has gone, the child has not");
+    put(&dir.path().join("stop"), "");
+    note(&dir.path().join("ended"));
 }

@@ -135,6 +135,18 @@ impl Runner {
         Ok(id)
     }
 
+    /// Records a job whose work could not even be made: it fails at once, and is seen and counted as a try.
+    ///
+    /// Without this a schedule whose storage is gone would be tried at every look, and leave no trace.
+    pub fn submit_failed(&self, spec: JobSpec, error: JobError) -> Result<JobId, JobError> {
+        let spec = JobSpec {
+            exclusive: None,
+            resumable: false,
+            ..spec
+        };
+        self.submit(spec, Box::new(move |_| Err(error)))
+    }
+
     /// Queues an interrupted or failed job again; it goes on where it was.
     pub fn resume(&self, id: JobId) -> Result<(), JobError> {
         let shared = &self.shared;

@@ -430,6 +430,38 @@ fn a_slot_has_one_run() {
 }
 
 #[test]
+fn a_try_that_could_not_begin_counts() {
+    use crate::jobs::schedule::{Scheduled, tick};
+    let dir = tempfile::tempdir().unwrap();
+    let r = runner(dir.path());
+    let cluster = ClusterName::new("demo").unwrap();
+    let settings = crate::model::settings::BackupSettings {
+        schedule: true,
+        ..Default::default()
+    };
+    let clusters = [Scheduled {
+        cluster,
+        settings,
+        newest_backup: None,
+    }];
+    let look = || tick(r.journal().reader(), &clusters, SystemClock.now()).unwrap().due;
+    let due = look().remove(0);
+    let spec = JobSpec {
+        slot: Some(due.slot),
+        ..spec("demo")
+    };
+    let id = r
+        .submit_failed(spec, JobError::new(ErrorKind::Failed, "no storage"))
+        .unwrap();
+    let job = r.wait(id, LONG).unwrap();
+    assert_eq!(
+        (job.state, job.resumable, job.error),
+        (JobState::Failed, false, vec!["no storage".to_owned()])
+    );
+    assert_eq!(look(), [], "not again before 20 minutes have passed");
+}
+
+#[test]
 fn a_journal_that_cannot_be_written_stops_neither_work_nor_cancel() {
     let dir = tempfile::tempdir().unwrap();
     let r = runner(dir.path());
