@@ -302,6 +302,7 @@ fn garbage_goes_and_the_window_stays() {
     drop(view);
     let again = env.c().open_snapshot(token.as_deref()).unwrap();
     assert_eq!(again.tables().unwrap().len(), 3);
+    s.put(&t("a"), &[1], b"newer").unwrap();
     env.clock.advance(Duration::from_millis(73 * Millis::MINUTE as u64));
     env.c().collect_garbage().unwrap();
     assert!(matches!(again.keep_alive(), Err(ClusterError::SnapshotGone(_))));

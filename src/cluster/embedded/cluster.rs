@@ -66,11 +66,6 @@ impl EmbeddedCluster {
     pub fn collect_garbage(&self) -> Result<GcReport, ClusterError> {
         gc::collect(&self.core, Effort::All)
     }
-
-    #[cfg(test)]
-    pub(super) fn core(&self) -> &Arc<Core> {
-        &self.core
-    }
 }
 
 /// Writes marks and estimates now and then, and collects garbage. What fails here is tried again; a store

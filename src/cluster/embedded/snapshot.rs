@@ -85,7 +85,10 @@ impl View {
     }
 }
 
-fn decode(range: &ChunkRange) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), ClusterError> {
+/// A key that limits a range, where it is limited.
+type Limit = Option<Vec<u8>>;
+
+fn decode(range: &ChunkRange) -> Result<(Limit, Limit), ClusterError> {
     let bad = |why: String| ClusterError::Malformed {
         what: "a range of rows",
         why,

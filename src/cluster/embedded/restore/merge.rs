@@ -10,9 +10,15 @@ use super::super::wire::{BATCH, Reader};
 use super::collect::Life;
 use super::spill::{RowChange, RunReader};
 
+/// A row: its key and its value.
+type Row = (Vec<u8>, Vec<u8>);
+
+/// A source's next change, ordered by key, then newest source first.
+type Head = Reverse<(Vec<u8>, Reverse<usize>, Option<Vec<u8>>)>;
+
 /// One source of changes: a run, or what stayed in memory.
 enum Source<'a> {
-    Run(RunReader<'a>),
+    Run(Box<RunReader<'a>>),
     Memory(std::slice::Iter<'a, RowChange>),
 }
 
@@ -28,8 +34,7 @@ impl Source<'_> {
 /// The changes of a life in the order of their keys; of each row only the last.
 pub(super) struct LastChanges<'a> {
     sources: Vec<Source<'a>>,
-    /// Ordered by key, then newest source first.
-    heads: BinaryHeap<Reverse<(Vec<u8>, Reverse<usize>, Option<Vec<u8>>)>>,
+    heads: BinaryHeap<Head>,
 }
 
 impl<'a> LastChanges<'a> {
@@ -38,7 +43,7 @@ impl<'a> LastChanges<'a> {
         let mut sources = Vec::new();
         if let Some(life) = life {
             for run in &life.runs {
-                sources.push(Source::Run(RunReader::open(run)?));
+                sources.push(Source::Run(Box::new(RunReader::open(run)?)));
             }
             sources.push(Source::Memory(life.sorted.iter()));
         }
@@ -106,7 +111,7 @@ impl<'a> BaseRows<'a> {
     }
 
     /// The next row; an error when it is not behind the one before.
-    pub(super) fn next(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, ClusterError> {
+    pub(super) fn next(&mut self) -> Result<Option<Row>, ClusterError> {
         while self.at >= self.batch.len() {
             let Some(batch) = self.source.next()? else {
                 return Ok(None);
@@ -130,7 +135,7 @@ impl<'a> BaseRows<'a> {
 pub(super) struct Merged<'a, 'b> {
     base: BaseRows<'a>,
     base_counts: bool,
-    head: Option<(Vec<u8>, Vec<u8>)>,
+    head: Option<Row>,
     changes: LastChanges<'b>,
 }
 
@@ -162,7 +167,7 @@ impl<'a, 'b> Merged<'a, 'b> {
     }
 
     /// The next row.
-    pub(super) fn next(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, ClusterError> {
+    pub(super) fn next(&mut self) -> Result<Option<Row>, ClusterError> {
         loop {
             let change_first = match (&self.head, self.changes.peek()) {
                 (Some((base, _)), Some(change)) => change <= base.as_slice(),
