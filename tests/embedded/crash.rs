@@ -132,7 +132,16 @@ fn open_after_crash(dir: &Path, said: &[String]) -> Arc<EmbeddedCluster> {
         .filter(|d| d.table == t("a"))
         .map(|d| d.puts - d.updates)
         .sum();
-    assert_eq!(rows, a.len() as u64, "log and data are one");
+    let of_a = log
+        .iter()
+        .flat_map(|x| x.deltas.iter().map(move |d| (&x.id, d)))
+        .filter(|(_, d)| d.table == t("a"));
+    assert_eq!(
+        rows,
+        a.len() as u64,
+        "log and data are one: {:?}",
+        of_a.collect::<Vec<_>>()
+    );
     let last = log.last().map(|txn| txn.commit.last_tso()).unwrap_or_default();
     assert!(c.mark().unwrap().moment.last_tso() > last);
     c
@@ -262,7 +271,8 @@ fn story_once(
     let (at, until) = (moments.next().unwrap(), moments.next().unwrap());
     let source = open(&dir.join("source"));
     // The history is unlimited: the base is the source as it was then.
-    let token = format!("{{\"id\":\"x\",\"ts\":\"{at}\"}}");
+    let cluster = source.facts().unwrap().identity;
+    let token = format!("{{\"cluster\":\"{cluster}\",\"id\":\"x\",\"ts\":\"{at}\"}}");
     let snapshot = source.open_snapshot(Some(&token)).unwrap();
     let tables = snapshot.tables().unwrap().into_iter().map(|def| {
         let (batches, sum) = super::env::read_all(&*snapshot, &def.name, 2, 1000);

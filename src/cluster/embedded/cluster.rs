@@ -125,7 +125,7 @@ impl Cluster for EmbeddedCluster {
             bytes_estimate: tables.iter().map(|t| t.bytes_estimate).sum(),
             sessions: self.core.door.sessions(),
             now: mark_at(self.core.exclusive()?.last()),
-            history_from: Some(Moment::of_tso(self.core.history.safepoint())),
+            history_from: Some(Moment::of_tso(self.core.oldest())),
         })
     }
 
