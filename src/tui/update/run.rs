@@ -185,7 +185,12 @@ fn start(m: &mut Model) -> Vec<Effect> {
     };
     let plan = Box::new(plan.clone());
     let label = format!("Restore to {}", plan.point);
-    let effect = m.act(label, Then::Follow, Question::Restore { plan, confirm_name });
+    let question = if s.undo {
+        Question::Undo { plan, confirm_name }
+    } else {
+        Question::Restore { plan, confirm_name }
+    };
+    let effect = m.act(label, Then::Follow, question);
     let started = m.acts.last_key_value().map(|(n, _)| *n);
     if let Screen::Plan(s) = m.screen_mut() {
         (s.started, s.error, s.typing) = (started, None, false);
