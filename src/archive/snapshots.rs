@@ -62,11 +62,12 @@ impl Archive {
         self.guard(lock)?;
         self.store().delete(&self.layout().manifest(id)?)?;
         crash_point("archive.remove.manifest");
-        self.remove_all(&self.layout().snapshot(id)?)
+        self.remove_all(lock, &self.layout().snapshot(id)?)
     }
 
-    fn remove_all(&self, dir: &DirName) -> Result<()> {
+    fn remove_all(&self, lock: &ArchiveLock, dir: &DirName) -> Result<()> {
         loop {
+            self.guard(lock)?;
             let page = self.store().list(dir, None, PAGE)?;
             if page.is_empty() {
                 return Ok(());
