@@ -1,9 +1,12 @@
 //! The snapshots of an archive: listing, checking and removing them.
 
+use std::collections::BTreeSet;
+
 use crate::model::crash::crash_point;
 use crate::model::ids::BackupId;
-use crate::storage::DirName;
+use crate::storage::{DirName, ObjectInfo};
 
+use super::data;
 use super::layout::Layout;
 use super::lock::ArchiveLock;
 use super::manifest::Manifest;
@@ -63,6 +66,31 @@ impl Archive {
         self.store().delete(&self.layout().manifest(id)?)?;
         crash_point("archive.remove.manifest");
         self.remove_all(lock, &self.layout().snapshot(id)?)
+    }
+
+    /// Removes the data files of a backup that its manifest, about to be written, does not list: what an interrupted
+    /// run had finished but not remembered.
+    pub fn remove_unlisted(&self, lock: &ArchiveLock, manifest: &Manifest) -> Result<u64> {
+        self.guard(lock)?;
+        let id = &manifest.summary.id;
+        let objects = manifest.tables.iter().flat_map(|t| &t.chunks).map(|c| &c.object);
+        let listed = objects
+            .map(|o| self.data_name(id, o))
+            .collect::<Result<BTreeSet<_>>>()?;
+        let (dir, mut after, mut removed) = (self.layout().snapshot(id)?, None::<String>, 0);
+        loop {
+            let page = self.store().list(&dir, after.as_deref(), PAGE)?;
+            let Some(last) = page.last() else {
+                return Ok(removed);
+            };
+            after = Some(last.name.file().to_owned());
+            // Only data files: a manifest that is there already is none of this call's business.
+            let data = |o: &ObjectInfo| o.name.file().starts_with(data::PREFIX);
+            for object in page.into_iter().filter(|o| data(o) && !listed.contains(&o.name)) {
+                self.store().delete(&object.name)?;
+                removed += 1;
+            }
+        }
     }
 
     fn remove_all(&self, lock: &ArchiveLock, dir: &DirName) -> Result<()> {
