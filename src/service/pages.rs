@@ -40,11 +40,7 @@ impl LocalDesk {
             Err(e) => (None, Some(e)),
         };
         let (state, product, address) = match &facts {
-            Ok(f) => (
-                f.state.clone(),
-                format!("{} {}", f.kind.word(), f.version),
-                f.address.clone(),
-            ),
+            Ok(f) => (f.state.clone(), f.version.clone(), f.address.clone()),
             Err(state) => (state.clone(), "embedded".to_owned(), None),
         };
         let state = match archive_error {
@@ -70,7 +66,7 @@ impl LocalDesk {
         let job = self
             .runner
             .list(&query)
-            .map_err(super::local::of_job)?
+            .map_err(super::refusal::of_job)?
             .into_iter()
             .find(|j| !j.state.is_over());
         let window = view.as_ref().map(View::window).unwrap_or_default();
@@ -110,7 +106,7 @@ impl LocalDesk {
     fn next_run(&self, ward: &Ward, view: Option<&View>, now: Millis) -> Result<NextRun, Refusal> {
         let scheduled = Self::scheduled(ward, view);
         let facts =
-            schedule::facts(self.runner.journal().reader(), &scheduled, now).map_err(super::local::of_journal)?;
+            schedule::facts(self.runner.journal().reader(), &scheduled, now).map_err(super::refusal::of_journal)?;
         Ok(match schedule::standing(&facts, now) {
             None | Some(Standing::Off) => NextRun::Off,
             Some(Standing::NotYet { next } | Standing::NeverRan { next }) => NextRun::At { at: next },
