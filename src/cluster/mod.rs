@@ -377,6 +377,8 @@ pub struct RestoreAsk {
 pub struct Loaded {
     /// Rows, bytes and checksum of what the source gave (before changes are merged in).
     pub sum: TableChecksum,
+    /// The same of what was written (after changes were merged in).
+    pub written: TableChecksum,
 }
 
 /// One restore in progress. What it builds is invisible until [`Restorer::publish`].
@@ -482,6 +484,9 @@ pub enum ClosedAs {
 pub trait Codec: Send + Sync {
     /// Rows, bytes and checksum of one batch of snapshot records.
     fn batch_checksum(&self, batch: &[u8]) -> Result<TableChecksum, ClusterError>;
+
+    /// What a log record did: table by table, and the schema change if it is one.
+    fn describe(&self, payload: &[u8]) -> Result<(Vec<TableDelta>, Option<Ddl>), ClusterError>;
 }
 
 /// The codec of a kind of cluster.

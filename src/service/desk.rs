@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cluster::{ClusterFacts, ClusterState, TableFacts};
+pub use crate::engine::delete::DeletePlan;
 use crate::engine::point::RestoreRequest;
 use crate::engine::restore::plan::RestorePlan;
+pub use crate::engine::retention::{RetentionLine, RetentionPlan};
+pub use crate::engine::truncate::TruncatePlan;
 use crate::model::backup::{BackupEntry, BackupTable, ProofLevel};
 use crate::model::checksum::TableChecksum;
 use crate::model::clock::Millis;
@@ -177,6 +180,11 @@ pub enum Question {
     },
     /// Plans the way back of the last restore into a cluster.
     PlanUndo { cluster: ClusterName },
+    /// Runs the planned way back.
+    Undo {
+        plan: Box<RestorePlan>,
+        confirm_name: Option<String>,
+    },
     /// What deleting would do.
     PlanDelete { cluster: ClusterName, id: BackupId },
     /// Deletes a backup into the trash.
@@ -232,6 +240,8 @@ pub enum Question {
     Job { id: JobId },
     /// Its log lines after the n-th.
     JobLines { id: JobId, after: u64 },
+    /// Why a job ended badly, with its kind.
+    JobError { id: JobId },
     /// Waits until the job has ended or the time is over.
     WaitJob { id: JobId, timeout_ms: u64 },
     /// Asks a job to stop.
@@ -253,6 +263,60 @@ pub enum Question {
     },
     /// An accident, in the demo only.
     Accident { cluster: ClusterName, kind: Accident },
+}
+
+impl Question {
+    /// Whether answering it changes something.
+    pub fn changes_something(&self) -> bool {
+        use Question as Q;
+        match self {
+            Q::SetSettings { .. }
+            | Q::Log { .. }
+            | Q::Restore { .. }
+            | Q::Undo { .. }
+            | Q::Delete { .. }
+            | Q::Undelete { .. }
+            | Q::Protect { .. }
+            | Q::TakeBackup { .. }
+            | Q::Verify { .. }
+            | Q::RunRetention { .. }
+            | Q::Truncate { .. }
+            | Q::Open { .. }
+            | Q::CancelJob { .. }
+            | Q::ResumeJob { .. }
+            | Q::CheckStorage { .. }
+            | Q::Accident { .. } => true,
+            Q::Data { question, .. } => !matches!(
+                question,
+                DataQuestion::Tables
+                    | DataQuestion::Count
+                    | DataQuestion::Checksum { .. }
+                    | DataQuestion::Get { .. }
+                    | DataQuestion::Scan { .. }
+            ),
+            Q::Hello
+            | Q::Fleet
+            | Q::Cluster { .. }
+            | Q::Backups { .. }
+            | Q::Backup { .. }
+            | Q::PreviewSettings { .. }
+            | Q::LogStatus { .. }
+            | Q::Changes { .. }
+            | Q::PlanRestore { .. }
+            | Q::PlanUndo { .. }
+            | Q::PlanDelete { .. }
+            | Q::PlanRetention { .. }
+            | Q::PlanTruncate { .. }
+            | Q::Jobs { .. }
+            | Q::Job { .. }
+            | Q::JobLines { .. }
+            | Q::JobError { .. }
+            | Q::WaitJob { .. }
+            | Q::Pulse { .. }
+            | Q::Messages { .. }
+            | Q::Storages => false,
+        }
+    }
 }
 
 /// Acts on the log backup.
@@ -402,78 +466,6 @@ pub struct UndoOffer {
     pub until: Millis,
 }
 
-/// What retention keeps and drops.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetentionPlan {
-    /// When it was made.
-    pub at: Millis,
-    /// Days of the window.
-    pub days: u32,
-    /// Every backup, newest first.
-    pub backups: Vec<RetentionLine>,
-    /// Log before this moment goes.
-    pub truncate_until: Option<Moment>,
-    /// Segments that go.
-    pub segments: u64,
-    /// Bytes freed once the trash is emptied.
-    pub freed_bytes: u64,
-    /// The window before
-    pub window_before: Window,
-    /// and after.
-    pub window_after: Window,
-}
-
-/// One backup in a retention plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetentionLine {
-    /// The backup.
-    pub id: BackupId,
-    /// Its moment.
-    pub commit: Moment,
-    /// Whether it stays.
-    pub keep: bool,
-    /// Why.
-    pub reason: String,
-    /// Its stored bytes.
-    pub stored_bytes: u64,
-}
-
-/// What deleting a backup does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeletePlan {
-    /// The backup.
-    pub id: BackupId,
-    /// Why it cannot be deleted, if so.
-    pub refused: Option<String>,
-    /// What the window loses, in words.
-    pub loses: Vec<String>,
-    /// Bytes freed.
-    pub freed_bytes: u64,
-    /// Until when it can be undeleted.
-    pub trash_until: Millis,
-    /// The window after.
-    pub window_after: Window,
-}
-
-/// What truncating the log does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TruncatePlan {
-    /// Log at or before this moment goes.
-    pub until: Moment,
-    /// Segments that go.
-    pub segments: u64,
-    /// Bytes freed.
-    pub freed_bytes: u64,
-    /// Bases that lose point-in-time.
-    pub bases_lost: Vec<BackupId>,
-    /// Why it is refused, if so.
-    pub refused: Option<String>,
-    /// The window before
-    pub window_before: Window,
-    /// and after.
-    pub window_after: Window,
-}
-
 /// A storage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageCard {
@@ -543,6 +535,8 @@ pub enum Answer {
     Jobs(Vec<Job>),
     JobState(Box<Job>),
     Lines(Vec<JobLine>),
+    /// Why a job ended badly; nothing when it did not.
+    JobError(Option<Refusal>),
     Pulse(u64),
     Messages(Vec<Message>),
     Storages(Vec<StorageCard>),

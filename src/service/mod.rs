@@ -1,7 +1,20 @@
 //! What a user can ask for, shared by `cli` and `tui`: questions, actions, guards, health.
 //!
-//! A [`Desk`] answers questions. The desk of this process works on the clusters itself; a desk behind the
+//! A [`Desk`](desk::Desk) answers questions. The desk of this process works on the clusters itself; a desk behind the
 //! control socket passes every question on to the process that holds the runner lease. Both speak in
 //! the same values, so the console and the commands cannot tell them apart.
 
+mod data;
 pub mod desk;
+mod health;
+pub mod host;
+mod keeper;
+pub mod local;
+mod log_control;
+mod pages;
+pub mod remote;
+pub mod shop;
+mod traffic;
+pub mod ward;
+pub mod wards;
+mod work;

@@ -3,11 +3,12 @@
 //! A snapshot record is `varint key length, varint value length, key, value`; a batch holds whole records.
 //! Everything read is checked against what is left: lengths are limits, never allocations.
 
-use crate::cluster::{ClusterError, Codec};
+use crate::cluster::{ClusterError, Codec, Ddl, TableDelta};
 use crate::model::checksum::TableChecksum;
 use crate::model::table::TableName;
 
 use super::keys;
+use super::record::{self, Change};
 
 /// The largest value of a row.
 pub(super) const MAX_VALUE: usize = 64 << 20;
@@ -150,6 +151,16 @@ impl Codec for EmbeddedCodec {
             sum.add_row(key, value);
         }
         Ok(sum)
+    }
+
+    fn describe(&self, payload: &[u8]) -> Result<(Vec<TableDelta>, Option<Ddl>), ClusterError> {
+        let change = record::parse(payload)?.change;
+        let ddl = change.ddl();
+        let deltas = match change {
+            Change::Rows(tables) => tables.into_iter().map(|(delta, _)| delta).collect(),
+            Change::Created(_) | Change::Dropped(..) | Change::Restored => Vec::new(),
+        };
+        Ok((deltas, ddl))
     }
 }
 

@@ -1,3 +1,11 @@
-//! Restore: from a snapshot or to any point in time.
+//! Restore: from a snapshot or to any point in time; beside, into another cluster, or in place.
+//!
+//! [`planner`] makes a [`plan::RestorePlan`]; [`run`] runs that very plan. What is built is invisible until
+//! its checksums agree and it is published.
 
+mod load;
 pub mod plan;
+pub mod planner;
+mod resolve;
+pub mod run;
+pub mod way_back;

@@ -312,7 +312,10 @@ impl Restorer for Restore {
 
     fn load(&self, table: &TableName, source: &mut dyn BatchSource) -> Result<Loaded, ClusterError> {
         if let Some(built) = self.staged.lock().built.get(table) {
-            return Ok(Loaded { sum: built.base });
+            return Ok(Loaded {
+                sum: built.base,
+                written: built.rows,
+            });
         }
         let lives = self.lives()?;
         if !self.definitions()?.contains_key(table) {
@@ -328,11 +331,11 @@ impl Restorer for Restore {
             }
         };
         crash_point("embedded.restore.table-built");
-        let sum = built.base;
-        self.core.estimates.counted(id, &built.rows);
+        let (sum, written) = (built.base, built.rows);
+        self.core.estimates.counted(id, &written);
         self.remember(table, built)?;
         crash_point("embedded.restore.table-remembered");
-        Ok(Loaded { sum })
+        Ok(Loaded { sum, written })
     }
 
     fn tables(&self) -> Result<Vec<TableName>, ClusterError> {

@@ -1,0 +1,138 @@
+//! Compaction: many small segments become one. The chain stays as it was.
+
+use crate::archive::lock::ArchiveLock;
+use crate::archive::sealed::{Level, ObjectKind, SealedWriter};
+use crate::archive::{Archive, ArchiveError, Result};
+use crate::model::crash::crash_point;
+use crate::storage::{ErrorKind, ObjectInfo, ObjectName};
+
+use super::names::SegmentName;
+use super::segment::{Facts, SegmentInfo, bound_name};
+use super::writer::EntryWriter;
+
+/// Level of compacted segments: they are written once and kept long.
+const LEVEL: i32 = 3;
+
+impl Archive {
+    /// Merges consecutive segments of one UTC day into one, verifies it, and only then deletes them. Can be repeated
+    /// after a crash.
+    pub fn compact(&self, lock: &ArchiveLock, small: &[SegmentName]) -> Result<SegmentInfo> {
+        let facts = self.merged_facts(small)?;
+        let object = self.segment_object(&facts)?;
+        let info = match self.store().size(&object)? {
+            // Published before a crash: verified below, as a new one is.
+            Some(_) => None,
+            None => Some(self.merge(lock, small, &facts, &object)?),
+        };
+        crash_point("archive.compact.published");
+        let info = match info {
+            Some(info) => self.verify_merged(lock, info.name)?,
+            None => self.verify_merged(lock, self.name_at(&facts, &object)?)?,
+        };
+        crash_point("archive.compact.verified");
+        for segment in small.iter().filter(|segment| segment.object != object) {
+            self.delete_segment(lock, segment)?;
+            crash_point("archive.compact.deleted");
+        }
+        Ok(info)
+    }
+
+    fn name_at(&self, facts: &Facts, object: &ObjectName) -> Result<SegmentName> {
+        let size = self.store().size(object)?.unwrap_or_default();
+        let name = object.clone();
+        Ok(facts.clone().into_info(ObjectInfo { name, size })?.name)
+    }
+
+    /// Reads the merged segment back. One that does not hold goes, so that the small ones count again.
+    fn verify_merged(&self, lock: &ArchiveLock, name: SegmentName) -> Result<SegmentInfo> {
+        match self.verify_segment(&name) {
+            Ok(info) => Ok(info),
+            Err(e) => {
+                if e.is_corrupt() {
+                    self.delete_segment(lock, &name)?;
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// What the merged segment will say about itself; an error when these cannot be merged.
+    fn merged_facts(&self, small: &[SegmentName]) -> Result<Facts> {
+        let unfit = |why: &str| ArchiveError::Unfit {
+            what: "a compacted segment",
+            why: why.to_owned(),
+        };
+        let (first, rest) = small.split_first().ok_or_else(|| unfit("there is nothing to merge"))?;
+        let last = rest.last().ok_or_else(|| unfit("one segment alone is not merged"))?;
+        let mut sum = self.segment_index(first)?;
+        for name in rest {
+            let next = self.segment_index(name)?;
+            if next.name.first_seq != sum.name.last_seq + 1 || next.prev_hash != sum.last_hash {
+                return Err(unfit("the segments do not follow one another"));
+            }
+            if next.incarnation != sum.incarnation || name.dir() != last.dir() || first.dir() != last.dir() {
+                return Err(unfit("the segments are of several incarnations or days"));
+            }
+            sum.name.last_seq = next.name.last_seq;
+            sum.name.to = next.name.to;
+            sum.to_position = next.to_position;
+            sum.last_hash = next.last_hash;
+            sum.entries += next.entries;
+            sum.raw_bytes += next.raw_bytes;
+            sum.index.append(&next.index);
+        }
+        Ok(Facts {
+            first_seq: sum.name.first_seq,
+            last_seq: sum.name.last_seq,
+            incarnation: sum.incarnation,
+            from: sum.name.from,
+            from_position: sum.from_position,
+            to: sum.name.to,
+            to_position: sum.to_position,
+            prev_hash: sum.prev_hash,
+            last_hash: sum.last_hash,
+            entries: sum.entries,
+            raw_bytes: sum.raw_bytes,
+            index: sum.index,
+        })
+    }
+
+    fn merge(
+        &self,
+        lock: &ArchiveLock,
+        small: &[SegmentName],
+        facts: &Facts,
+        object: &ObjectName,
+    ) -> Result<SegmentInfo> {
+        let within = bound_name(facts.first_seq);
+        let level = Level::new(LEVEL).unwrap_or_default();
+        let (kind, salt, epoch) = (ObjectKind::Segment, crate::archive::salt()?, lock.epoch());
+        let sink = self.store().create(object)?;
+        let file = SealedWriter::new(sink, kind, self.id(), &within, salt, epoch, level)?;
+        let mut merged = EntryWriter::new(file, facts.prev_hash);
+        for name in small {
+            let mut reader = self.segment_reader(name)?;
+            while let Some(batch) = reader.next_batch()? {
+                for entry in &batch {
+                    merged.put(entry.borrow())?;
+                }
+            }
+        }
+        if merged.chain() != facts.last_hash {
+            return Err(ArchiveError::corrupt(
+                object,
+                "the merged entries do not end the chain as the segments do",
+            ));
+        }
+        let (sink, size) = merged.finish(facts)?;
+        self.guard(lock)?;
+        crash_point("archive.compact.before");
+        match sink.finish() {
+            Ok(()) => {}
+            Err(e) if e.kind == ErrorKind::Exists => {}
+            Err(e) => return Err(e.into()),
+        }
+        let name = object.clone();
+        facts.clone().into_info(ObjectInfo { name, size })
+    }
+}

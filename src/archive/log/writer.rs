@@ -1,0 +1,225 @@
+//! Writing a segment. It is kept in memory, compressed, until it is finished: its name tells where it ends.
+
+use crate::model::crash::crash_point;
+use crate::storage::{ErrorKind, ObjectInfo, ObjectName};
+
+use crate::archive::lock::ArchiveLock;
+use crate::archive::sealed::{ByteSink, FrameKind, Level, ObjectKind, SealedWriter};
+use crate::archive::{Archive, ArchiveError, Result};
+
+use super::chain::ChainHash;
+use super::entry::{ENTRY_HEAD, Entry, EntryHead};
+use super::names::{SegmentName, day_of};
+use super::segment::{Facts, SegmentEnd, SegmentInfo, SegmentStart, bound_name, encode_trailer};
+
+/// Entries are collected to batches of about this size.
+const BATCH: usize = 1 << 20;
+
+/// Appends entries to a sealed file and keeps the chain.
+pub(super) struct EntryWriter<S: ByteSink> {
+    file: SealedWriter<S>,
+    batch: Vec<u8>,
+    chain: ChainHash,
+    last: Option<crate::model::position::Moment>,
+    entries: u64,
+    raw_bytes: u64,
+}
+
+impl<S: ByteSink> EntryWriter<S> {
+    pub(super) fn new(file: SealedWriter<S>, prev: ChainHash) -> Self {
+        EntryWriter {
+            file,
+            batch: Vec::new(),
+            chain: prev,
+            last: None,
+            entries: 0,
+            raw_bytes: 0,
+        }
+    }
+
+    pub(super) fn put(&mut self, entry: Entry<'_>) -> Result<()> {
+        let head = EntryHead::of(&entry)?;
+        if self.last.is_some_and(|last| last.last_tso() > entry.commit.last_tso()) {
+            return Err(ArchiveError::Unfit {
+                what: "a transaction",
+                why: format!("{} committed before its predecessor in the log", entry.id),
+            });
+        }
+        let len = ENTRY_HEAD + entry.id.len() + entry.payload.len();
+        if !self.batch.is_empty() && self.batch.len() + len > BATCH {
+            self.flush()?;
+        }
+        self.batch.extend_from_slice(&head.encode());
+        self.batch.extend_from_slice(entry.id.as_bytes());
+        self.batch.extend_from_slice(entry.payload);
+        self.chain = self.chain.after(&head, entry.id.as_bytes(), entry.payload);
+        self.last = Some(entry.commit);
+        self.entries += 1;
+        self.raw_bytes += len as u64;
+        if self.batch.len() >= BATCH {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.file.put(FrameKind::Payload, &self.batch)?;
+        self.batch.clear();
+        // One giant transaction must not keep its memory.
+        self.batch.shrink_to(BATCH);
+        Ok(())
+    }
+
+    /// Writes index, end and trailer; gives the sink back.
+    pub(super) fn finish(mut self, facts: &Facts) -> Result<(S, u64)> {
+        if !self.batch.is_empty() {
+            self.flush()?;
+        }
+        let json = serde_json::to_vec(facts).map_err(|e| ArchiveError::Unfit {
+            what: "the index of a segment",
+            why: e.to_string(),
+        })?;
+        let trailer = encode_trailer(self.file.header_hash(), self.file.written(), self.file.frames());
+        self.file.put(FrameKind::Index, &json)?;
+        let (mut sink, written) = self.file.finish()?;
+        sink.push(&trailer)?;
+        Ok((sink, written + trailer.len() as u64))
+    }
+
+    pub(super) fn chain(&self) -> ChainHash {
+        self.chain
+    }
+
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    pub(super) fn raw_bytes(&self) -> u64 {
+        self.raw_bytes
+    }
+}
+
+/// Writes one segment. Dropping it without `finish` leaves nothing.
+pub struct SegmentWriter {
+    archive: Archive,
+    start: SegmentStart,
+    entries: EntryWriter<Vec<u8>>,
+}
+
+impl SegmentWriter {
+    /// Appends one transaction, in commit order.
+    pub fn put(&mut self, entry: Entry<'_>) -> Result<()> {
+        self.entries.put(entry)
+    }
+
+    /// Bytes of the entries so far.
+    pub fn raw_bytes(&self) -> u64 {
+        self.entries.raw_bytes()
+    }
+
+    /// Entries so far.
+    pub fn entries(&self) -> u64 {
+        self.entries.entries()
+    }
+
+    /// Where the chain stands after the entries so far.
+    pub fn hash(&self) -> ChainHash {
+        self.entries.chain()
+    }
+
+    /// Publishes the segment. Publishing the same one again, after a crash, is no error.
+    pub fn finish(self, lock: &ArchiveLock, end: SegmentEnd) -> Result<SegmentInfo> {
+        let SegmentWriter {
+            archive,
+            start,
+            entries,
+        } = self;
+        let facts = facts(start, end, &entries)?;
+        let name = archive.segment_object(&facts)?;
+        let (bytes, _) = entries.finish(&facts)?;
+        archive.guard(lock)?;
+        crash_point("archive.segment.before");
+        let size = bytes.len() as u64;
+        let info = facts.into_info(ObjectInfo {
+            name: name.clone(),
+            size,
+        })?;
+        match archive.store().put_new(&name, &bytes) {
+            Ok(()) => {}
+            Err(e) if e.kind == ErrorKind::Exists => return archive.same_segment(info),
+            Err(e) => return Err(e.into()),
+        }
+        crash_point("archive.segment.after");
+        Ok(info)
+    }
+}
+
+fn facts(start: SegmentStart, end: SegmentEnd, entries: &EntryWriter<Vec<u8>>) -> Result<Facts> {
+    let behind = |m: crate::model::position::Moment| m.last_tso() > end.to.last_tso();
+    if behind(start.from) || entries.last.is_some_and(behind) {
+        return Err(ArchiveError::Unfit {
+            what: "a segment",
+            why: "it would end before its last transaction".to_owned(),
+        });
+    }
+    Ok(Facts {
+        first_seq: start.seq,
+        last_seq: start.seq,
+        incarnation: start.incarnation,
+        from: start.from,
+        from_position: start.from_position,
+        to: end.to,
+        to_position: end.to_position,
+        prev_hash: start.prev_hash,
+        last_hash: entries.chain(),
+        entries: entries.entries(),
+        raw_bytes: entries.raw_bytes(),
+        index: end.index,
+    })
+}
+
+impl Archive {
+    /// Starts a segment.
+    pub fn segment_writer(&self, lock: &ArchiveLock, start: SegmentStart, level: Level) -> Result<SegmentWriter> {
+        let within = bound_name(start.seq);
+        let (kind, salt, epoch) = (ObjectKind::Segment, crate::archive::salt()?, lock.epoch());
+        let file = SealedWriter::new(Vec::new(), kind, self.id(), &within, salt, epoch, level)?;
+        Ok(SegmentWriter {
+            archive: self.clone(),
+            entries: EntryWriter::new(file, start.prev_hash),
+            start,
+        })
+    }
+
+    pub(super) fn segment_object(&self, facts: &Facts) -> Result<ObjectName> {
+        Ok(self
+            .layout()
+            .log_day(&day_of(facts.to))?
+            .object(&SegmentName::file_of(facts))?)
+    }
+
+    /// Checks that the segment that is there already holds the same entries.
+    pub(super) fn same_segment(&self, mine: SegmentInfo) -> Result<SegmentInfo> {
+        let mut name = mine.name.clone();
+        name.size = self.store().size(&name.object)?.unwrap_or_default();
+        let there = self.segment_index(&name)?;
+        let same = there.prev_hash == mine.prev_hash
+            && there.last_hash == mine.last_hash
+            && there.to_position == mine.to_position
+            && there.entries == mine.entries;
+        if same {
+            return Ok(there);
+        }
+        Err(ArchiveError::Misplaced {
+            object: name.object.to_string(),
+            why: "another segment has its name".to_owned(),
+        })
+    }
+
+    /// Deletes a segment. No error when it is gone already.
+    pub fn delete_segment(&self, lock: &ArchiveLock, name: &SegmentName) -> Result<()> {
+        self.guard(lock)?;
+        Ok(self.store().delete(&name.object)?)
+    }
+}

@@ -1,0 +1,369 @@
+//! Taking a snapshot backup.
+//!
+//! A backup exists when its manifest exists: data objects first, the manifest last. Tables are split into ranges, ranges
+//! are read by a pool of workers, and each finished data object is remembered in the job's resume log, so that
+//! a run after `kill -9` reads no finished chunk again - where the cluster can open the same view once more.
+//! Where it cannot, everything is thrown away and the snapshot starts again: never two moments in one backup.
+
+mod chunks;
+mod pace;
+
+use serde::{Deserialize, Serialize};
+
+use self::chunks::{ChunkDone, Resumed, Work};
+use crate::archive::state::IncarnationsDoc;
+use crate::archive::{Archive, ArchiveLock, Level, Manifest, ManifestChunk, ManifestTable};
+use crate::cluster::{Cluster, ClusterError, Snapshot, TableDef};
+use crate::engine::cx::JobCx;
+use crate::engine::error::{Doing, EngineError};
+use crate::engine::incarnation;
+use crate::model::backup::{BackupSummary, BackupType};
+use crate::model::checksum::TableChecksum;
+use crate::model::clock::Millis;
+use crate::model::crash::crash_point;
+use crate::model::filter::TableFilter;
+use crate::model::ids::{BackupId, ClusterName, IncarnationId};
+use crate::model::job::{LineLevel, Unit};
+
+/// A snapshot backup, planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupPlan {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// Its identity when the plan was made.
+    pub cluster_identity: String,
+    /// Why it is taken.
+    #[serde(rename = "type")]
+    pub kind: BackupType,
+    /// Which tables.
+    pub filter: TableFilter,
+    /// How many tables that is now.
+    pub tables: u64,
+    /// About so many bytes of rows.
+    pub bytes_estimate: u64,
+    /// The operator's note.
+    pub note: Option<String>,
+    /// Days to keep it; `None` is by the rules of its type.
+    pub keep_days: Option<u32>,
+    /// Worker threads.
+    pub concurrency: usize,
+    /// Bytes of rows per second.
+    pub rate_limit: Option<u64>,
+    /// zstd level.
+    pub level: i32,
+}
+
+/// The most worker threads that are ever used.
+const MAX_CONCURRENCY: usize = 64;
+
+impl BackupPlan {
+    /// A full backup with the defaults.
+    pub fn full(cluster: ClusterName, cluster_identity: String, kind: BackupType) -> Self {
+        BackupPlan {
+            cluster,
+            cluster_identity,
+            kind,
+            filter: TableFilter::all(),
+            tables: 0,
+            bytes_estimate: 0,
+            note: None,
+            keep_days: None,
+            concurrency: std::thread::available_parallelism().map_or(2, usize::from),
+            rate_limit: None,
+            level: 1,
+        }
+    }
+}
+
+/// Completes a plan with what the cluster holds now; refuses a filter that matches nothing.
+pub fn plan(cluster: &dyn Cluster, mut wanted: BackupPlan) -> Result<BackupPlan, EngineError> {
+    let tables = cluster.tables()?;
+    let chosen: Vec<_> = tables.iter().filter(|t| wanted.filter.matches(&t.name)).collect();
+    if chosen.is_empty() && !wanted.filter.is_all() {
+        let some: Vec<String> = tables
+            .iter()
+            .filter(|t| !t.system)
+            .take(3)
+            .map(|t| t.name.to_string())
+            .collect();
+        return Err(EngineError::not_found(
+            format!(
+                "the filter {} matches no table of {}",
+                wanted.filter.rules().join(" "),
+                wanted.cluster
+            ),
+            format!("tables there are, for example: {}", some.join(", ")),
+        ));
+    }
+    if !(1..=22).contains(&wanted.level) {
+        return Err(EngineError::refused(
+            format!("zstd level {} does not exist", wanted.level),
+            "choose 1 to 22",
+        ));
+    }
+    wanted.tables = chosen.len() as u64;
+    wanted.bytes_estimate = chosen.iter().map(|t| t.bytes_estimate).sum();
+    wanted.concurrency = wanted.concurrency.clamp(1, MAX_CONCURRENCY);
+    Ok(wanted)
+}
+
+/// What the resume log keeps of the view that is read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Begun {
+    id: BackupId,
+    token: Option<String>,
+    started: Millis,
+    incarnation: IncarnationId,
+}
+
+const BEGUN: &str = "begun";
+
+/// Takes the backup and returns what its manifest says.
+///
+/// When it is cancelled nothing is left behind. When it fails, what was written stays for a resume and is cleared
+/// away by retention later.
+pub fn run(
+    cluster: &dyn Cluster,
+    archive: &Archive,
+    lock: &ArchiveLock,
+    plan: &BackupPlan,
+    cx: &dyn JobCx,
+) -> Result<BackupSummary, EngineError> {
+    let version = check_identity(cluster, plan)?;
+    let (begun, snapshot, resumed) = open(cluster, archive, lock, cx)?;
+    let job = Take {
+        archive,
+        lock,
+        plan,
+        cx,
+        begun: &begun,
+        snapshot: &*snapshot,
+        version,
+    };
+    match job.run(resumed) {
+        Ok(summary) => {
+            snapshot.release()?;
+            cx.resume_log().clear()?;
+            Ok(summary)
+        }
+        Err(EngineError::Cancelled(cancelled)) => {
+            snapshot.release()?;
+            archive
+                .remove_snapshot(lock, &begun.id)
+                .doing(|| format!("clearing away the cancelled backup {}", begun.id))?;
+            cx.resume_log().clear()?;
+            Err(cancelled.into())
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Returns the source's version.
+fn check_identity(cluster: &dyn Cluster, plan: &BackupPlan) -> Result<String, EngineError> {
+    let facts = cluster.facts()?;
+    let found = facts.identity;
+    if found == plan.cluster_identity {
+        return Ok(format!("{} {}", facts.kind.word(), facts.version));
+    }
+    Err(EngineError::Drifted {
+        what: format!("the identity of {}", plan.cluster),
+        planned: plan.cluster_identity.clone(),
+        found,
+    })
+}
+
+type Opened = (Begun, Box<dyn Snapshot>, Resumed);
+
+/// Opens the view of an interrupted run again, or a new one.
+fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<Opened, EngineError> {
+    let memory = cx.resume_log().load()?;
+    let begun = memory
+        .iter()
+        .find(|(k, _)| k == BEGUN)
+        .and_then(|(_, v)| serde_json::from_value::<Begun>(v.clone()).ok());
+    if let Some(begun) = begun {
+        match reopen(cluster, &begun) {
+            Ok(snapshot) => {
+                let resumed = Resumed::read(memory)?;
+                cx.line(
+                    LineLevel::Info,
+                    format!(
+                        "going on with backup {}: {} chunks are done",
+                        begun.id,
+                        resumed.chunks()
+                    ),
+                );
+                return Ok((begun, snapshot, resumed));
+            }
+            Err(ClusterError::SnapshotGone(_)) => {
+                cx.line(
+                    LineLevel::Warning,
+                    format!(
+                        "the view of backup {} can no longer be read; starting again at a new moment",
+                        begun.id
+                    ),
+                );
+                archive.remove_snapshot(lock, &begun.id)?;
+                cx.resume_log().clear()?;
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let snapshot = cluster
+        .open_snapshot(None)
+        .doing(|| "opening a consistent view".to_owned())?;
+    let incarnation = incarnation::live(&archive.state::<IncarnationsDoc>()?.value);
+    let begun = Begun {
+        id: new_id(snapshot.mark().moment.at)?,
+        token: snapshot.token(),
+        started: cx.clock().now(),
+        incarnation,
+    };
+    cx.resume_log().save(BEGUN, &serde_json::json!(begun))?;
+    crash_point("backup.begun");
+    Ok((begun, snapshot, Resumed::default()))
+}
+
+fn reopen(cluster: &dyn Cluster, begun: &Begun) -> Result<Box<dyn Snapshot>, ClusterError> {
+    cluster.open_snapshot(begun.token.as_deref().map_or(Some(""), Some))
+}
+
+/// `yyyymmddhhmmss-xxxx`: sorts by time, and two in one second differ.
+fn new_id(at: Millis) -> Result<BackupId, EngineError> {
+    let mut random = [0u8; 2];
+    getrandom::fill(&mut random)
+        .map_err(|e| EngineError::Corrupt(format!("the system gives no random numbers: {e}")))?;
+    let text = format!("{}-{:04x}", at.utc().format("%Y%m%d%H%M%S"), u16::from_be_bytes(random));
+    BackupId::new(text).map_err(|e| EngineError::Corrupt(e.to_string()))
+}
+
+/// One run, with everything it needs.
+struct Take<'a> {
+    archive: &'a Archive,
+    lock: &'a ArchiveLock,
+    plan: &'a BackupPlan,
+    cx: &'a dyn JobCx,
+    begun: &'a Begun,
+    snapshot: &'a dyn Snapshot,
+    version: String,
+}
+
+impl Take<'_> {
+    fn run(&self, resumed: Resumed) -> Result<BackupSummary, EngineError> {
+        if let Some(summary) = already_published(self.archive, self.begun)? {
+            return Ok(summary);
+        }
+        let (plan, cx) = (self.plan, self.cx);
+        let tables = self
+            .snapshot
+            .tables()?
+            .into_iter()
+            .filter(|t| plan.filter.matches(&t.name))
+            .collect();
+        let meter = cx.step(
+            "Read and store rows",
+            Unit::Bytes,
+            Some(plan.bytes_estimate).filter(|b| *b > 0),
+        );
+        let work = Work::new(
+            self.archive,
+            self.lock,
+            &self.begun.id,
+            plan,
+            self.snapshot,
+            cx,
+            meter,
+            tables,
+            resumed,
+        );
+        let (tables, chunks) = work.run()?;
+        cx.step("Publish the manifest", Unit::Objects, Some(1));
+        cx.check()?;
+        let manifest = self.assemble(tables, chunks)?;
+        self.archive.remove_unlisted(self.lock, &manifest)?;
+        crash_point("backup.before-manifest");
+        let size = self.archive.write_manifest(self.lock, &manifest)?;
+        crash_point("backup.after-manifest");
+        let mut summary = manifest.summary;
+        summary.stored_bytes += size;
+        Ok(summary)
+    }
+
+    fn assemble(&self, defs: Vec<TableDef>, mut chunks: Vec<ChunkDone>) -> Result<Manifest, EngineError> {
+        let objects = chunks.len() as u64 + 1;
+        chunks.sort_by(|a, b| (&a.table, a.part, a.number).cmp(&(&b.table, b.part, b.number)));
+        let mut chunks = chunks.into_iter().peekable();
+        let mut tables = Vec::with_capacity(defs.len());
+        for def in defs {
+            let mut own = Vec::new();
+            while let Some(c) = chunks.next_if(|c| c.table == def.name) {
+                own.push(ManifestChunk {
+                    object: c.object,
+                    sum: c.sum,
+                });
+            }
+            tables.push(ManifestTable {
+                name: def.name,
+                schema: def.schema,
+                system: def.system,
+                sum: own.iter().map(|c| c.sum).sum(),
+                stored_bytes: own.iter().map(|c| c.object.size).sum(),
+                chunks: own,
+            });
+        }
+        match chunks.next() {
+            Some(stray) => Err(EngineError::Corrupt(format!(
+                "a finished chunk belongs to {}, which the view does not have",
+                stray.table
+            ))),
+            None => Ok(Manifest {
+                summary: self.summary(&tables, objects),
+                tables,
+            }),
+        }
+    }
+
+    fn summary(&self, tables: &[ManifestTable], objects: u64) -> BackupSummary {
+        let mark = self.snapshot.mark();
+        let totals: TableChecksum = tables.iter().map(|t| t.sum).sum();
+        BackupSummary {
+            id: self.begun.id.clone(),
+            cluster: self.plan.cluster.clone(),
+            cluster_identity: self.plan.cluster_identity.clone(),
+            incarnation: self.begun.incarnation,
+            kind: self.plan.kind,
+            commit: mark.moment,
+            position: mark.position,
+            started: self.begun.started,
+            finished: self.cx.clock().now(),
+            tables: tables.len() as u64,
+            totals,
+            stored_bytes: tables.iter().map(|t| t.stored_bytes).sum(),
+            objects,
+            filter: self.plan.filter.rules().to_vec(),
+            keep_days: self.plan.keep_days,
+            note: self.plan.note.clone(),
+            source_version: self.version.clone(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            asked_by: self.cx.asked_by().to_owned(),
+        }
+    }
+}
+
+/// A crash between the manifest and the end of the job: the backup is there.
+fn already_published(archive: &Archive, begun: &Begun) -> Result<Option<BackupSummary>, EngineError> {
+    let there = archive
+        .snapshots()?
+        .into_iter()
+        .any(|d| d.id == begun.id && d.has_manifest);
+    if there {
+        Ok(Some(archive.read_summary(&begun.id)?))
+    } else {
+        Ok(None)
+    }
+}
+
+/// The level as the archive wants it; the plan was checked.
+fn level(plan: &BackupPlan) -> Level {
+    Level::new(plan.level).unwrap_or_default()
+}

@@ -1,0 +1,84 @@
+//! Incarnations: a cluster's history between two restores into it.
+//!
+//! A moment belongs to the incarnation that was live then; no base and no log is used across. The list is
+//! one state document of the archive; it only grows.
+
+use crate::archive::state::{Incarnation, IncarnationsDoc, LogDoc, WayBack};
+use crate::archive::{Archive, ArchiveLock};
+use crate::cluster::Mark;
+use crate::engine::error::EngineError;
+use crate::model::ids::IncarnationId;
+use crate::model::log::RunEnd;
+use crate::model::position::Moment;
+
+/// What is known of a restore when its incarnation begins.
+#[derive(Clone, Debug, Default)]
+pub struct Beginning {
+    /// The moment the restore went to.
+    pub restored_to: Option<Moment>,
+    /// The incarnation that was read.
+    pub from: Option<IncarnationId>,
+    /// Whether only some tables were replaced or added.
+    pub partial: bool,
+    /// The job.
+    pub job: Option<String>,
+    /// How to go back.
+    pub way_back: Option<WayBack>,
+}
+
+/// The live incarnation; 1 in an archive that has never seen a restore.
+pub fn live(doc: &IncarnationsDoc) -> IncarnationId {
+    doc.list.last().map_or(IncarnationId(1), |i| i.id)
+}
+
+/// Begins the incarnation that a restore at `mark` made, and ends the stretches of log of those before.
+///
+/// Idempotent by the mark: the log task and the restore itself both call it, in either order; details are filled
+/// in by whoever knows them.
+pub fn begin(
+    archive: &Archive,
+    lock: &ArchiveLock,
+    mark: &Mark,
+    beginning: &Beginning,
+) -> Result<IncarnationId, EngineError> {
+    let (_, id) = archive.update(lock, |doc: &mut IncarnationsDoc| enter(doc, mark, beginning))?;
+    archive.update(lock, |doc: &mut LogDoc| {
+        let open = doc.runs.iter_mut().filter(|r| r.ended.is_none() && r.incarnation < id);
+        open.for_each(|r| r.ended = Some(RunEnd::Restored));
+    })?;
+    Ok(id)
+}
+
+/// The way back of the restore before the one at `mark` was taken.
+pub fn use_way_back(archive: &Archive, lock: &ArchiveLock, mark: &Mark) -> Result<(), EngineError> {
+    archive.update(lock, |doc: &mut IncarnationsDoc| {
+        let before = doc.list.iter_mut().rev().find(|i| i.began < mark.moment);
+        if let Some(way_back) = before.and_then(|i| i.way_back.as_mut()) {
+            way_back.used = true;
+        }
+    })?;
+    Ok(())
+}
+
+fn enter(doc: &mut IncarnationsDoc, mark: &Mark, with: &Beginning) -> IncarnationId {
+    let next = IncarnationId(live(doc).0 + 1);
+    if let Some(known) = doc.list.iter_mut().find(|i| i.began == mark.moment) {
+        known.restored_to = with.restored_to.or(known.restored_to);
+        known.from = with.from.or(known.from);
+        known.partial |= with.partial;
+        known.job = with.job.clone().or_else(|| known.job.take());
+        known.way_back = with.way_back.clone().or_else(|| known.way_back.take());
+        return known.id;
+    }
+    doc.list.push(Incarnation {
+        id: next,
+        began: mark.moment,
+        began_position: mark.position.clone(),
+        restored_to: with.restored_to,
+        from: with.from,
+        partial: with.partial,
+        job: with.job.clone(),
+        way_back: with.way_back.clone(),
+    });
+    next
+}

@@ -1,0 +1,249 @@
+//! Where the log backup goes on: the open stretch of log, or a new one.
+
+use crate::archive::log::{ChainHash, SegmentInfo};
+use crate::archive::state::LogDoc;
+use crate::archive::{Archive, ArchiveLock};
+use crate::cluster::{Changes, Cluster, ClusterError, Mark};
+use crate::engine::cx::JobCx;
+use crate::engine::error::{Doing, EngineError};
+use crate::engine::incarnation;
+use crate::engine::view::{SummaryCache, View};
+use crate::model::crash::crash_point;
+use crate::model::ids::IncarnationId;
+use crate::model::job::LineLevel;
+use crate::model::log::{LogRun, RunEnd};
+use crate::model::position::{Moment, Position};
+
+/// The stretch of log that grows, and the source's stream behind its end.
+pub(super) struct OpenRun {
+    pub run: LogRun,
+    pub changes: Box<dyn Changes>,
+}
+
+/// Finds the stretch to go on with, or begins one.
+pub(super) fn open(
+    cluster: &dyn Cluster,
+    archive: &Archive,
+    lock: &ArchiveLock,
+    cx: &dyn JobCx,
+) -> Result<OpenRun, EngineError> {
+    adopt(archive, lock, cx)?;
+    let view = View::read(archive, &SummaryCache::default())?;
+    let live = view.live();
+    if let Some(run) = continuable(&view.log, live) {
+        match cluster.changes(&run.to_position) {
+            Ok(changes) => return reopen(archive, lock, run, changes),
+            Err(e @ ClusterError::LogGone { .. }) => {
+                cx.line(
+                    LineLevel::Warning,
+                    format!("gap in the log after {}: {e}", run.to.at.utc().to_rfc3339()),
+                );
+                end_run(archive, lock, &run, RunEnd::SourceLogGone)?;
+            }
+            Err(e) => return Err(e).doing(|| "opening the source's change log".to_owned()),
+        }
+    }
+    for start in starts(&view, live) {
+        match cluster.changes(&start.position) {
+            Ok(changes) => return begin(archive, lock, live, &start, changes),
+            Err(ClusterError::LogGone { .. }) => {}
+            Err(e) => return Err(e).doing(|| "opening the source's change log".to_owned()),
+        }
+    }
+    let now = cluster.mark()?;
+    cx.line(
+        LineLevel::Warning,
+        "the log backup begins now: take a snapshot, it is the first moment that can be restored".to_owned(),
+    );
+    let changes = cluster.changes(&now.position)?;
+    begin(archive, lock, live, &now, changes)
+}
+
+/// The last stretch of the live incarnation, if nothing but a stop ended it.
+fn continuable(doc: &LogDoc, live: IncarnationId) -> Option<LogRun> {
+    let run = doc.runs.iter().rev().find(|r| r.incarnation == live)?;
+    matches!(run.ended, None | Some(RunEnd::Stopped)).then(|| run.clone())
+}
+
+/// Places worth beginning at, best first: the newest base of the live incarnation, then its beginning.
+fn starts(view: &View, live: IncarnationId) -> Vec<Mark> {
+    let base = view.backups.iter().rev().find(|b| b.is_full() && b.incarnation == live);
+    let base = base.map(|b| Mark {
+        moment: b.commit,
+        position: b.position.clone(),
+    });
+    let began = view.incarnations.list.iter().find(|i| i.id == live);
+    let began = began.map(|i| Mark {
+        moment: i.began,
+        position: i.began_position.clone(),
+    });
+    base.into_iter().chain(began).collect()
+}
+
+/// Begins a new stretch just after `start`.
+pub(super) fn begin(
+    archive: &Archive,
+    lock: &ArchiveLock,
+    incarnation: IncarnationId,
+    start: &Mark,
+    changes: Box<dyn Changes>,
+) -> Result<OpenRun, EngineError> {
+    let hash = ChainHash::start(incarnation, start.moment).hex();
+    let (_, run) = archive.update(lock, |doc: &mut LogDoc| {
+        let run = LogRun {
+            incarnation,
+            from: start.moment,
+            from_position: start.position.clone(),
+            to: start.moment,
+            to_position: start.position.clone(),
+            first_seq: doc.next_seq,
+            end_seq: doc.next_seq,
+            first_hash: hash.clone(),
+            last_hash: hash.clone(),
+            ended: None,
+        };
+        doc.runs.retain(|r| r.end_seq > r.first_seq || r.from < r.to);
+        doc.runs.push(run.clone());
+        run
+    })?;
+    Ok(OpenRun { run, changes })
+}
+
+fn reopen(
+    archive: &Archive,
+    lock: &ArchiveLock,
+    run: LogRun,
+    changes: Box<dyn Changes>,
+) -> Result<OpenRun, EngineError> {
+    update_run(archive, lock, &run, |r| r.ended = None)?;
+    Ok(OpenRun {
+        run: LogRun { ended: None, ..run },
+        changes,
+    })
+}
+
+/// Ends a stretch for good.
+pub(super) fn end_run(archive: &Archive, lock: &ArchiveLock, run: &LogRun, why: RunEnd) -> Result<(), EngineError> {
+    update_run(archive, lock, run, |r| r.ended = Some(why.clone()))
+}
+
+/// Changes one stretch in the log document.
+fn update_run(
+    archive: &Archive,
+    lock: &ArchiveLock,
+    run: &LogRun,
+    mut change: impl FnMut(&mut LogRun),
+) -> Result<(), EngineError> {
+    let same = |r: &&mut LogRun| r.first_hash == run.first_hash && r.first_seq == run.first_seq;
+    let (_, found) = archive.update(lock, |doc: &mut LogDoc| {
+        doc.runs.iter_mut().find(same).map(&mut change).is_some()
+    })?;
+    if found {
+        return Ok(());
+    }
+    Err(EngineError::Corrupt(
+        "the log document no longer names the stretch of log that is being written".to_owned(),
+    ))
+}
+
+/// Moves the end of the open stretch behind a finished segment.
+pub(super) fn advance(
+    archive: &Archive,
+    lock: &ArchiveLock,
+    run: &mut LogRun,
+    segment: &SegmentInfo,
+) -> Result<(), EngineError> {
+    let same = |r: &&mut LogRun| r.first_hash == run.first_hash && r.first_seq == run.first_seq && r.ended.is_none();
+    let (_, found) = archive.update(lock, |doc: &mut LogDoc| {
+        let known = doc.runs.iter_mut().find(same)?;
+        // The document may have been written although the answer was lost.
+        if known.end_seq <= segment.name.last_seq {
+            take_in(known, segment);
+            doc.next_seq = segment.name.last_seq + 1;
+            doc.segments += 1;
+            doc.stored_bytes += segment.name.size;
+        }
+        Some(())
+    })?;
+    if found.is_none() {
+        return Err(EngineError::Corrupt(
+            "the log document no longer has the open stretch of log".to_owned(),
+        ));
+    }
+    take_in(run, segment);
+    Ok(())
+}
+
+fn take_in(run: &mut LogRun, segment: &SegmentInfo) {
+    run.end_seq = segment.name.last_seq + 1;
+    run.last_hash = segment.last_hash.hex();
+    run.to = segment.name.to;
+    run.to_position = segment.to_position.clone();
+}
+
+/// Moves the checkpoint while nothing happens at the source.
+pub(super) fn advance_idle(
+    archive: &Archive,
+    lock: &ArchiveLock,
+    run: &mut LogRun,
+    mark: &Mark,
+) -> Result<(), EngineError> {
+    let (to, position): (Moment, Position) = (mark.moment, mark.position.clone());
+    update_run(archive, lock, run, |r| {
+        if r.to < to {
+            (r.to, r.to_position) = (to, position.clone());
+        }
+    })?;
+    (run.to, run.to_position) = (mark.moment, mark.position.clone());
+    Ok(())
+}
+
+/// Takes in segments that were finished by a process that died before it could name them; removes those that
+/// do not continue the chain (nothing ever referred to them).
+fn adopt(archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<(), EngineError> {
+    loop {
+        let doc = archive.state::<LogDoc>()?.value;
+        let Some(name) = archive.segments(doc.next_seq..u64::MAX, None)?.next()? else {
+            return Ok(());
+        };
+        let info = archive.segment_index(&name)?;
+        let open = doc
+            .runs
+            .iter()
+            .find(|r| r.ended.is_none() && r.end_seq == name.first_seq && r.last_hash == info.prev_hash.hex());
+        crash_point("log.adopt");
+        match open.cloned() {
+            Some(mut run) => {
+                cx.line(
+                    LineLevel::Info,
+                    format!(
+                        "taking in segment {}, which an interrupted run had finished",
+                        name.object
+                    ),
+                );
+                advance(archive, lock, &mut run, &info)?;
+            }
+            None => {
+                cx.line(
+                    LineLevel::Warning,
+                    format!("removing segment {}, which no log refers to", name.object),
+                );
+                archive.delete_segment(lock, &name)?;
+            }
+        }
+    }
+}
+
+/// Begins the incarnation of a restore that the stream came across.
+pub(super) fn cross_restore(
+    cluster: &dyn Cluster,
+    archive: &Archive,
+    lock: &ArchiveLock,
+    run: &LogRun,
+    mark: &Mark,
+) -> Result<OpenRun, EngineError> {
+    end_run(archive, lock, run, RunEnd::Restored)?;
+    let id = incarnation::begin(archive, lock, mark, &incarnation::Beginning::default())?;
+    let changes = cluster.changes(&mark.position)?;
+    begin(archive, lock, id, mark, changes)
+}

@@ -1,0 +1,300 @@
+//! The heavy part of a restore: log and rows into the restorer, then the comparison.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
+
+use super::plan::{RestorePlan, TxnRef};
+use crate::archive::{Archive, ManifestTable, StoredObject};
+use crate::cluster::{BatchSource, Capabilities, ReplayTxn, Restorer, Stop, TableDef};
+use crate::engine::cx::{JobCx, Meter};
+use crate::engine::error::unwrap_stop;
+use crate::engine::error::{Doing, EngineError};
+use crate::engine::view::{SummaryCache, View};
+use crate::model::checksum::TableChecksum;
+use crate::model::crash::crash_point;
+use crate::model::ids::BackupId;
+use crate::model::job::Unit;
+use crate::model::position::Moment;
+use crate::model::table::TableName;
+use crate::model::window::{Base, covering_run};
+
+/// Batches that a reader may be ahead of its loader.
+const AHEAD: usize = 8;
+
+/// What was restored.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Totals {
+    pub tables: u64,
+    pub sum: TableChecksum,
+    pub replayed: u64,
+    pub last_in: Option<TxnRef>,
+    pub compared: String,
+}
+
+/// One load, with everything it needs.
+pub(super) struct Load<'a> {
+    pub plan: &'a RestorePlan,
+    pub until: Moment,
+    pub archive: &'a Archive,
+    pub restorer: &'a dyn Restorer,
+    pub cx: &'a dyn JobCx,
+    pub capabilities: Capabilities,
+}
+
+impl Load<'_> {
+    pub(super) fn run(&self) -> Result<Totals, EngineError> {
+        let base = &self.plan.base.id;
+        let manifest = self.archive.read_manifest(base)?;
+        let chosen = manifest
+            .tables
+            .into_iter()
+            .filter(|t| self.plan.request.filter.matches(&t.name));
+        let tables: BTreeMap<TableName, ManifestTable> = chosen.map(|t| (t.name.clone(), t)).collect();
+        for table in tables.values() {
+            let def = TableDef {
+                name: table.name.clone(),
+                schema: table.schema.clone(),
+                system: table.system,
+            };
+            self.restorer.define(&def)?;
+        }
+        let mut totals = Totals::default();
+        if self.capabilities.log_before_load {
+            self.replay(&mut totals)?;
+            totals.sum = self.load(&tables)?;
+        } else {
+            totals.sum = self.load(&tables)?;
+            self.replay(&mut totals)?;
+        }
+        self.compare(&mut totals)?;
+        Ok(totals)
+    }
+
+    /// Hands the log between base and moment to the restorer.
+    fn replay(&self, totals: &mut Totals) -> Result<(), EngineError> {
+        let from = self.plan.base.commit;
+        if self.until > from {
+            let view = View::read(self.archive, &SummaryCache::default())?;
+            let base = Base {
+                id: self.plan.base.id.clone(),
+                commit: from,
+                incarnation: self.plan.incarnation,
+            };
+            let run = covering_run(&base, &view.log.runs)
+                .ok_or_else(|| EngineError::Corrupt(format!("no log continues backup {}", base.id)))?;
+            let log = self.archive.check_log(run, from, self.until)?;
+            let meter = self.cx.step("Read the log", Unit::Transactions, Some(log.entries));
+            let mut reader = self.archive.read_log(run, from, self.until)?;
+            while let Some(entry) = reader.next().doing(|| "reading the log".to_owned())? {
+                self.cx.check()?;
+                let txn = ReplayTxn {
+                    commit: entry.commit,
+                    id: &entry.id,
+                    payload: &entry.payload,
+                };
+                self.restorer
+                    .replay(&txn)
+                    .doing(|| format!("replaying transaction {}", entry.id))?;
+                meter.add(1);
+                totals.replayed += 1;
+                totals.last_in = Some(TxnRef {
+                    id: entry.id,
+                    at: entry.commit,
+                });
+            }
+        }
+        self.restorer.end_of_log()?;
+        crash_point("restore.log-staged");
+        Ok(())
+    }
+
+    /// Loads all tables that exist at the moment; returns the sum over what the base gave.
+    fn load(&self, tables: &BTreeMap<TableName, ManifestTable>) -> Result<TableChecksum, EngineError> {
+        let names = self.restorer.tables()?;
+        let bytes = names.iter().filter_map(|n| tables.get(n)).map(|t| t.sum.bytes).sum();
+        let meter = self.cx.step("Load rows", Unit::Bytes, Some(bytes));
+        let next = AtomicUsize::new(0);
+        let error: Mutex<Option<EngineError>> = Mutex::new(None);
+        let written = Mutex::new(TableChecksum::default());
+        let workers = std::thread::available_parallelism()
+            .map_or(2, usize::from)
+            .min(names.len().max(1));
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    while error.lock().is_none()
+                        && let Some(name) = names.get(next.fetch_add(1, Ordering::SeqCst))
+                    {
+                        match self.load_table(name, tables.get(name), &meter) {
+                            Ok(sum) => {
+                                let mut total = written.lock();
+                                *total = *total + sum;
+                            }
+                            Err(e) => {
+                                error.lock().get_or_insert(e);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        match error.into_inner() {
+            Some(e) => Err(e),
+            None => Ok(written.into_inner()),
+        }
+    }
+
+    fn load_table(
+        &self,
+        name: &TableName,
+        table: Option<&ManifestTable>,
+        meter: &Meter,
+    ) -> Result<TableChecksum, EngineError> {
+        let key = format!("loaded/{name}");
+        if self.restorer.is_loaded(name)? {
+            let memory = self.cx.resume_log().load()?;
+            let known = memory
+                .into_iter()
+                .find(|(k, _)| *k == key)
+                .and_then(|(_, v)| serde_json::from_value(v).ok());
+            if let Some(sum) = known {
+                meter.add(table.map_or(0, |t| t.sum.bytes));
+                return Ok(sum);
+            }
+        }
+        let objects: Vec<&StoredObject> = table.iter().flat_map(|t| &t.chunks).map(|c| &c.object).collect();
+        let loaded = std::thread::scope(|scope| {
+            let (give, take) = bounded(AHEAD);
+            scope.spawn(move || self.read_objects(&self.plan.base.id, &objects, &give));
+            let mut source = Source {
+                take,
+                cx: self.cx,
+                meter,
+            };
+            self.restorer.load(name, &mut source)
+        });
+        let loaded = loaded.map_err(unwrap_stop).doing(|| format!("loading {name}"))?;
+        let expected = table.map_or(TableChecksum::default(), |t| t.sum);
+        if loaded.sum != expected {
+            return Err(mismatch(
+                name,
+                "the manifest",
+                expected,
+                "the backup's rows",
+                loaded.sum,
+            ));
+        }
+        crash_point("restore.table-loaded");
+        self.cx.resume_log().save(&key, &serde_json::json!(loaded.written))?;
+        Ok(loaded.written)
+    }
+
+    /// Reads and decompresses ahead of the loader; ends quietly when the loader has gone.
+    fn read_objects(&self, id: &BackupId, objects: &[&StoredObject], give: &Sender<Result<Vec<u8>, EngineError>>) {
+        for object in objects {
+            let read = self
+                .archive
+                .data_reader(id, object)
+                .map_err(EngineError::from)
+                .and_then(|mut reader| {
+                    while let Some(batch) = reader.next()? {
+                        if give.send(Ok(batch)).is_err() {
+                            return Ok(false);
+                        }
+                    }
+                    Ok(true)
+                });
+            match read {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(e) => {
+                    // The loader takes the error as its own; when it has gone, nobody wants it.
+                    drop(give.send(Err(e)));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads back what was built and compares it with what was written.
+    fn compare(&self, totals: &mut Totals) -> Result<(), EngineError> {
+        self.cx.step("Compare checksums", Unit::Tables, None);
+        self.cx.check()?;
+        let built = self.restorer.checksums()?;
+        totals.tables = built.len() as u64;
+        let read_back: TableChecksum = built.iter().map(|(_, s)| *s).sum();
+        let all = TableName::new("all", "tables");
+        if read_back != totals.sum {
+            return Err(mismatch(
+                &all,
+                "what was written",
+                totals.sum,
+                "what was read back",
+                read_back,
+            ));
+        }
+        if totals.replayed == 0 {
+            for table in &self.plan.tables {
+                let found = built
+                    .iter()
+                    .find(|(n, _)| *n == table.target)
+                    .map(|(_, s)| *s)
+                    .unwrap_or_default();
+                if (found.rows, found.bytes) != (table.rows, table.bytes) {
+                    return Err(EngineError::Corrupt(format!(
+                        "{} has {} rows, its backup {}",
+                        table.target, found.rows, table.rows
+                    )));
+                }
+            }
+        }
+        totals.compared = match totals.replayed {
+            0 => format!("checksums of {} tables, read back, equal the backup's", built.len()),
+            _ => format!(
+                "the base's rows equal its manifest; {} tables read back equal what was written",
+                built.len()
+            ),
+        };
+        Ok(())
+    }
+}
+
+fn mismatch(
+    name: &TableName,
+    expected_of: &'static str,
+    expected: TableChecksum,
+    found_of: &'static str,
+    found: TableChecksum,
+) -> EngineError {
+    EngineError::Mismatch {
+        table: name.to_string(),
+        expected_of,
+        expected: expected.to_string(),
+        found_of,
+        found: found.to_string(),
+    }
+}
+
+struct Source<'a> {
+    take: Receiver<Result<Vec<u8>, EngineError>>,
+    cx: &'a dyn JobCx,
+    meter: &'a Meter,
+}
+
+impl BatchSource for Source<'_> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+        self.cx.check().map_err(|e| Stop(Box::new(EngineError::from(e))))?;
+        match self.take.recv() {
+            Ok(Ok(batch)) => {
+                self.meter.add(batch.len() as u64);
+                Ok(Some(batch))
+            }
+            Ok(Err(e)) => Err(Stop(Box::new(e))),
+            // The reader has gone after its last batch.
+            Err(_) => Ok(None),
+        }
+    }
+}

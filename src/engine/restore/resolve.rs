@@ -1,0 +1,178 @@
+//! From what was asked to a moment: the incarnation it belongs to and the stretch of log that holds it.
+
+use crate::archive::Archive;
+use crate::engine::error::EngineError;
+use crate::engine::lookup;
+use crate::engine::point::{RestorePoint, RestoreRequest};
+use crate::engine::view::View;
+use crate::model::backup::BackupSummary;
+use crate::model::ids::{BackupId, IncarnationId};
+use crate::model::log::LogRun;
+use crate::model::position::Moment;
+use crate::model::tso::Tso;
+use crate::model::window::Window;
+
+/// A point, resolved.
+pub(super) struct Resolved {
+    /// Changes after this are left out.
+    pub until: Moment,
+    /// Where the moment belongs.
+    pub incarnation: IncarnationId,
+    /// The point in words.
+    pub words: String,
+    /// The base, where the point itself is a backup.
+    pub base: Option<BackupId>,
+    /// The stretch of log that holds the moment.
+    pub run: Option<LogRun>,
+}
+
+impl Resolved {
+    pub(super) fn base_reason(&self, base: &BackupSummary, by_hand: bool) -> String {
+        match (by_hand, &self.base) {
+            (_, Some(_)) => "the chosen snapshot; no log is replayed".to_owned(),
+            (true, None) => "chosen by hand".to_owned(),
+            (false, None) if base.commit == self.until => "exactly that moment; no log is needed".to_owned(),
+            (false, None) => "newest before the moment".to_owned(),
+        }
+    }
+}
+
+/// Resolves the point of a request against the archive.
+pub(super) fn resolve(request: &RestoreRequest, archive: &Archive, view: &View) -> Result<Resolved, EngineError> {
+    match &request.point {
+        RestorePoint::Snapshot { id } => Ok(snapshot(view.backup(id)?)),
+        RestorePoint::Fastest { moment } => fastest(view, *moment),
+        RestorePoint::Latest => latest(view),
+        RestorePoint::At { moment } => at(view, to_the_end(*moment), None),
+        RestorePoint::Before { change } => {
+            let at_change = find(archive, view, change)?;
+            at(
+                view,
+                Moment::of_tso(at_change.prev()),
+                Some(format!("just before {change}")),
+            )
+        }
+        RestorePoint::Through { change } => {
+            let at_change = find(archive, view, change)?;
+            at(view, Moment::of_tso(at_change), Some(format!("through {change}")))
+        }
+    }
+}
+
+/// A moment without a timestamp includes its whole millisecond.
+fn to_the_end(moment: Moment) -> Moment {
+    Moment::of_tso(moment.last_tso())
+}
+
+fn snapshot(base: &BackupSummary) -> Resolved {
+    Resolved {
+        until: base.commit,
+        incarnation: base.incarnation,
+        words: format!("snapshot {}", base.id),
+        base: Some(base.id.clone()),
+        run: None,
+    }
+}
+
+fn fastest(view: &View, moment: Moment) -> Result<Resolved, EngineError> {
+    let moment = to_the_end(moment);
+    let newest = view.bases().into_iter().rev().find(|b| b.commit <= moment);
+    match newest {
+        Some(base) => Ok(snapshot(view.backup(&base.id)?)),
+        None => Err(outside(&view.window(), moment)),
+    }
+}
+
+fn latest(view: &View) -> Result<Resolved, EngineError> {
+    let window = view.window();
+    let live = view.live();
+    let last = window.spans.iter().rev().find(|s| s.incarnation == live);
+    match last {
+        Some(span) => at(view, span.to, Some("latest".to_owned())),
+        None => Err(EngineError::not_found(
+            "there is no backup of the live history to restore".to_owned(),
+            "take a snapshot, or choose a moment before the last restore",
+        )),
+    }
+}
+
+fn at(view: &View, until: Moment, words: Option<String>) -> Result<Resolved, EngineError> {
+    let window = view.window();
+    let Some(span) = window.span_at(until) else {
+        return Err(outside(&window, until));
+    };
+    let run = view
+        .log
+        .runs
+        .iter()
+        .find(|r| r.incarnation == span.incarnation && r.from <= until && until <= r.to);
+    Ok(Resolved {
+        until,
+        incarnation: span.incarnation,
+        words: words.unwrap_or_else(|| until.at.utc().format("%Y-%m-%d %H:%M:%S%.3fZ").to_string()),
+        base: None,
+        run: run.cloned(),
+    })
+}
+
+/// The moment cannot be restored: says why, the bounds, and the nearest moments that can.
+fn outside(window: &Window, moment: Moment) -> EngineError {
+    let show = |m: Moment| format!("{} (TSO {})", m.at.utc().format("%Y-%m-%d %H:%M:%S%.3fZ"), m.last_tso());
+    let Some((first, last)) = window.bounds() else {
+        return EngineError::not_found(
+            "nothing can be restored yet: there is no complete full backup",
+            "take a snapshot first",
+        );
+    };
+    let why = if moment < first {
+        "is before the first restorable moment"
+    } else if moment > last {
+        "is after the last restorable moment"
+    } else {
+        "lies in a gap"
+    };
+    let nearest = match window.nearest(moment) {
+        (Some(before), Some(after)) => format!("the nearest are {} and {}", show(before), show(after)),
+        (Some(one), None) | (None, Some(one)) => format!("the nearest is {}", show(one)),
+        (None, None) => String::new(),
+    };
+    EngineError::not_found(
+        format!("{} {why}", show(moment)),
+        format!("restorable is {} to {}; {nearest}", show(first), show(last)),
+    )
+}
+
+/// The commit timestamp of a transaction or change, checked against the log.
+fn find(archive: &Archive, view: &View, change: &str) -> Result<Tso, EngineError> {
+    let none = |hint: String| {
+        EngineError::not_found(
+            format!(
+                "there is no transaction or change `{}` in the log",
+                crate::model::text::safe(change, 60)
+            ),
+            hint,
+        )
+    };
+    let transaction = change.split_once('.').map_or(change, |(t, _)| t);
+    let tso: Tso = transaction
+        .parse()
+        .map_err(|_| none("`brine log changes` lists ids".to_owned()))?;
+    let moment = Moment::of_tso(tso);
+    let run = view.log.runs.iter().find(|r| r.from < moment && moment <= r.to);
+    let run = run.ok_or_else(|| none("it lies outside the archived log".to_owned()))?;
+    let (last, next) = lookup::around(archive, run, moment)?;
+    if last.as_ref().is_some_and(|t| t.at == moment) {
+        return Ok(tso);
+    }
+    let near = [last, next]
+        .into_iter()
+        .flatten()
+        .map(|t| t.id)
+        .collect::<Vec<_>>()
+        .join(" and ");
+    Err(none(if near.is_empty() {
+        "the log holds none".to_owned()
+    } else {
+        format!("its neighbours are {near}")
+    }))
+}

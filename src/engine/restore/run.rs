@@ -1,0 +1,358 @@
+//! Running a restore plan.
+//!
+//! What is built stays invisible until it is published, after its checksums were compared. Before that step
+//! a failure or a cancel throws it away and opens the cluster again; after it, the new incarnation is recorded,
+//! a new base is taken, and the cluster opens.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::load;
+use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
+use super::way_back;
+use crate::archive::state::WayBack;
+use crate::archive::{Archive, ArchiveLock};
+use crate::cluster::{ClosedAs, Cluster, Mark, RestoreAsk, RestoreScope, Restorer};
+use crate::engine::backup::{self, BackupPlan};
+use crate::engine::cx::JobCx;
+use crate::engine::error::{Doing, EngineError};
+use crate::engine::incarnation::{self, Beginning};
+use crate::engine::point::{RestorePoint, RestoreTarget};
+use crate::engine::scope::Scoped;
+use crate::engine::view::{SummaryCache, View};
+use crate::model::backup::BackupType;
+use crate::model::crash::crash_point;
+use crate::model::ids::{ClusterName, IncarnationId};
+use crate::model::job::{LineLevel, Unit};
+use crate::model::position::Moment;
+
+/// Brings a log backup up to the present, wherever its task runs.
+pub trait LogControl: Send + Sync {
+    /// Flushes and returns the checkpoint; `None` when no log backup runs for that cluster.
+    fn flush(&self, cluster: &ClusterName, cx: &dyn JobCx) -> Result<Option<Moment>, EngineError>;
+}
+
+/// The archive of the cluster that is restored into.
+#[derive(Clone, Copy)]
+pub struct TargetArchive<'a> {
+    /// The archive.
+    pub archive: &'a Archive,
+    /// Its lock, held by this process.
+    pub lock: &'a ArchiveLock,
+}
+
+/// Everything a run needs.
+pub struct RestoreRun<'a> {
+    /// The plan that was agreed to.
+    pub plan: &'a RestorePlan,
+    /// The archive that is read.
+    pub source: &'a Archive,
+    /// The database that is written.
+    pub target: &'a dyn Cluster,
+    /// Its own archive, where it has one.
+    pub target_archive: Option<TargetArchive<'a>>,
+    /// For flushing before an in-place restore.
+    pub log: &'a dyn LogControl,
+    /// Whether it undoes the last restore, whose way back is used up by it.
+    pub undo: bool,
+    /// The job.
+    pub cx: &'a dyn JobCx,
+}
+
+impl RestoreRun<'_> {
+    /// Runs the plan.
+    pub fn run(&self) -> Result<RestoreReceipt, EngineError> {
+        let started = Instant::now();
+        if let Some(mark) = self.recall::<Mark>("published")? {
+            self.cx.line(
+                LineLevel::Info,
+                "the restored data was already switched over; finishing".to_owned(),
+            );
+            return self.finish(&mark, load::Totals::default(), started);
+        }
+        if let Some(ask) = self.recall::<RestoreAsk>("publishing")? {
+            // Everything was built and compared when the process died; whether it was switched over, the target knows.
+            let mark = self.target.restorer(&ask)?.publish()?;
+            return self.published(&mark, load::Totals::default(), started);
+        }
+        self.check_assumptions()?;
+        let closes = self.plan.losses.is_some();
+        if closes {
+            self.cx.step("Close the cluster to applications", Unit::Tables, None);
+            self.target.close(ClosedAs::Restoring)?;
+            crash_point("restore.closed");
+        }
+        let built = self.build();
+        let (mark, totals) = match built {
+            Ok(done) => done,
+            Err(e) => {
+                if closes {
+                    self.target
+                        .open()
+                        .doing(|| format!("opening {} again after: {e}", self.plan.target))?;
+                }
+                return Err(e);
+            }
+        };
+        self.published(&mark, totals, started)
+    }
+
+    fn published(&self, mark: &Mark, totals: load::Totals, started: Instant) -> Result<RestoreReceipt, EngineError> {
+        crash_point("restore.published");
+        self.cx.resume_log().save("published", &json!(mark))?;
+        self.finish(mark, totals, started)
+    }
+
+    /// Everything up to and including the switch.
+    fn build(&self) -> Result<(Mark, load::Totals), EngineError> {
+        let until = self.prepare()?;
+        let ask = RestoreAsk {
+            id: self.restore_id()?,
+            scope: if self.plan.whole {
+                RestoreScope::Whole
+            } else {
+                RestoreScope::Tables
+            },
+            filter: self.plan.request.filter.clone(),
+            rename: self.plan.request.rename.clone(),
+            until,
+        };
+        let restorer = self.target.restorer(&ask)?;
+        let built = self.fill_and_switch(&*restorer, &ask);
+        if built.is_err() {
+            restorer.abandon().doing(|| "throwing away what was built".to_owned())?;
+            self.cx.resume_log().clear()?;
+        }
+        built
+    }
+
+    fn fill_and_switch(&self, restorer: &dyn Restorer, ask: &RestoreAsk) -> Result<(Mark, load::Totals), EngineError> {
+        let job = load::Load {
+            plan: self.plan,
+            until: ask.until,
+            archive: self.source,
+            restorer,
+            cx: self.cx,
+            capabilities: self.target.capabilities(),
+        };
+        let totals = job.run()?;
+        self.cx.step("Switch over", Unit::Tables, None);
+        self.cx.check()?;
+        if let Some(t) = self.target_archive {
+            t.lock.check()?;
+        }
+        self.cx.resume_log().save("publishing", &json!(ask))?;
+        crash_point("restore.before-publish");
+        Ok((restorer.publish()?, totals))
+    }
+
+    /// The same id in every try, so that what is loaded is not loaded again.
+    fn restore_id(&self) -> Result<String, EngineError> {
+        if let Some(id) = self.recall("restore-id")? {
+            return Ok(id);
+        }
+        let id = format!("r{:016x}", random()?);
+        self.cx.resume_log().save("restore-id", &json!(id))?;
+        Ok(id)
+    }
+
+    fn recall<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EngineError> {
+        let memory = self.cx.resume_log().load()?;
+        let found = memory.into_iter().find(|(k, _)| k == key);
+        found
+            .map(|(_, v)| {
+                serde_json::from_value(v)
+                    .map_err(|e| EngineError::Corrupt(format!("the job's memory of {key} cannot be read: {e}")))
+            })
+            .transpose()
+    }
+
+    /// Flushes what has to be in, and makes sure that there is a way back.
+    fn prepare(&self) -> Result<Moment, EngineError> {
+        let mut until = self.plan.until;
+        let latest = self.plan.request.point == RestorePoint::Latest;
+        let source = &self.plan.request.source;
+        let in_place = self.plan.request.target == RestoreTarget::InPlace;
+        if latest || in_place {
+            self.cx.step("Flush the log", Unit::Transactions, None);
+            match self.log.flush(source, self.cx) {
+                Ok(Some(checkpoint)) if latest => until = until.max(checkpoint),
+                Ok(_) => {}
+                // A dead source must not keep its own backup from being restored elsewhere.
+                Err(e) if !in_place => self
+                    .cx
+                    .line(LineLevel::Warning, format!("the log could not be flushed: {e}")),
+                Err(e) => return Err(e),
+            }
+        }
+        if let Some(known) = self.recall("until")? {
+            until = known;
+        }
+        self.cx.resume_log().save("until", &json!(until))?;
+        self.way_back()?;
+        Ok(until)
+    }
+
+    /// Makes the way back, once, and remembers it.
+    fn way_back(&self) -> Result<(), EngineError> {
+        let wanted = self
+            .plan
+            .way_back
+            .as_ref()
+            .filter(|w| !matches!(w, WayBackPlan::None { .. }));
+        let (Some(_), Some(target)) = (wanted, self.target_archive) else {
+            return Ok(());
+        };
+        if self.recall::<WayBack>("way-back")?.is_some() {
+            return Ok(());
+        }
+        if self.plan.target != self.plan.request.source {
+            self.log.flush(&self.plan.target, self.cx)?;
+        }
+        let made = way_back::make(self.target, target, &self.plan.target, self.cx)?;
+        self.cx.resume_log().save("way-back", &json!(made))?;
+        crash_point("restore.way-back");
+        Ok(())
+    }
+
+    /// The plan must still be true.
+    fn check_assumptions(&self) -> Result<(), EngineError> {
+        let assumed = &self.plan.assumptions;
+        let drifted = |what: &str, planned: String, found: String| {
+            if planned == found {
+                Ok(())
+            } else {
+                Err(EngineError::Drifted {
+                    what: what.to_owned(),
+                    planned,
+                    found,
+                })
+            }
+        };
+        if let Some(check) = self.plan.blocked() {
+            return Err(EngineError::refused(
+                format!("{}: {}", check.name, check.found),
+                check.wanted.clone(),
+            ));
+        }
+        let view = View::read(self.source, &SummaryCache::default())?;
+        let base = view.backup(&assumed.base)?;
+        drifted(
+            "the base's moment",
+            format!("{:?}", assumed.base_commit),
+            format!("{:?}", base.commit),
+        )?;
+        drifted(
+            "the live history of the source",
+            assumed.live_incarnation.to_string(),
+            view.live().to_string(),
+        )?;
+        let facts = self.target.facts()?;
+        drifted("the target's identity", assumed.target_identity.clone(), facts.identity)?;
+        let there: Vec<_> = self
+            .target
+            .tables()?
+            .into_iter()
+            .filter(|t| assumed_in_the_way(self.plan, &t.name, t.system))
+            .map(|t| t.name.to_string())
+            .collect();
+        let planned: Vec<_> = assumed.in_the_way.iter().map(ToString::to_string).collect();
+        drifted("what is in the way at the target", planned.join(" "), there.join(" "))
+    }
+
+    /// After the switch: the new history, its first base, and the doors.
+    fn finish(&self, mark: &Mark, totals: load::Totals, started: Instant) -> Result<RestoreReceipt, EngineError> {
+        let way_back = self.recall::<WayBack>("way-back")?;
+        let incarnation = self.begin_incarnation(mark, way_back.clone())?;
+        crash_point("restore.incarnation");
+        let mut next_steps = Vec::new();
+        if let Some(target) = self.target_archive {
+            self.cx
+                .step("Take the first base of the new history", Unit::Bytes, None);
+            let scoped = Scoped::new(self.cx, "base/");
+            let identity = self.plan.assumptions.target_identity.clone();
+            let plan = BackupPlan::full(self.plan.target.clone(), identity, BackupType::Base);
+            backup::run(self.target, target.archive, target.lock, &plan, &scoped)
+                .doing(|| "taking the new base".to_owned())?;
+        }
+        if self.plan.losses.is_some() {
+            self.open_again(&mut next_steps)?;
+        }
+        next_steps.extend(self.advice());
+        self.cx.resume_log().clear()?;
+        Ok(RestoreReceipt {
+            target: self.plan.target.clone(),
+            point: self.plan.point.clone(),
+            until: self.plan.until,
+            base: self.plan.base.id.clone(),
+            last_in: totals.last_in.or_else(|| self.plan.last_in.clone()),
+            first_out: self.plan.first_out.clone(),
+            tables: totals.tables,
+            rows: totals.sum.rows,
+            bytes: totals.sum.bytes,
+            replayed: totals.replayed,
+            took_ms: i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX),
+            compared: totals.compared,
+            incarnation,
+            undo_until: way_back.map(|w| w.until),
+            next_steps,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn begin_incarnation(&self, mark: &Mark, way_back: Option<WayBack>) -> Result<Option<IncarnationId>, EngineError> {
+        let Some(target) = self.target_archive else {
+            return Ok(None);
+        };
+        let same = self.plan.target == self.plan.request.source;
+        if self.undo {
+            incarnation::use_way_back(target.archive, target.lock, mark)?;
+        }
+        let beginning = Beginning {
+            restored_to: Some(self.plan.until),
+            from: same.then_some(self.plan.incarnation),
+            partial: !self.plan.whole,
+            job: None,
+            way_back,
+        };
+        incarnation::begin(target.archive, target.lock, mark, &beginning).map(Some)
+    }
+
+    fn open_again(&self, next_steps: &mut Vec<String>) -> Result<(), EngineError> {
+        if self.plan.request.stay_closed {
+            self.target.close(ClosedAs::Closed(format!(
+                "restored to {}; closed until you open it",
+                self.plan.point
+            )))?;
+            next_steps.push(format!(
+                "look at the data, then open it: brine cluster open {}",
+                self.plan.target
+            ));
+            return Ok(());
+        }
+        self.target.open()?;
+        Ok(())
+    }
+
+    fn advice(&self) -> Vec<String> {
+        match &self.plan.request.target {
+            RestoreTarget::Beside => {
+                vec!["compare the restored tables with the live ones, then copy back what is missing".to_owned()]
+            }
+            RestoreTarget::Cluster { name } => vec![format!("point applications at {name} when you are satisfied")],
+            RestoreTarget::InPlace => vec!["applications were disconnected: check that they are back".to_owned()],
+        }
+    }
+}
+
+fn assumed_in_the_way(plan: &RestorePlan, name: &crate::model::table::TableName, system: bool) -> bool {
+    match plan.whole {
+        true => !system,
+        false => plan.assumptions.in_the_way.contains(name) || plan.tables.iter().any(|t| t.target == *name),
+    }
+}
+
+fn random() -> Result<u64, EngineError> {
+    getrandom::u64().map_err(|e| EngineError::Corrupt(format!("the system gives no random numbers: {e}")))
+}

@@ -1,0 +1,161 @@
+//! Truncating the log: delete segments that end at or before a safepoint ("Purge log").
+//!
+//! First the fact (the log document no longer names them), then the files. A crash in between leaves files that
+//! nothing refers to; the next truncate removes them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::archive::log::SegmentName;
+use crate::archive::state::LogDoc;
+use crate::archive::{Archive, ArchiveLock};
+use crate::engine::cx::JobCx;
+use crate::engine::error::EngineError;
+use crate::engine::lookup;
+use crate::engine::view::View;
+use crate::model::crash::crash_point;
+use crate::model::ids::BackupId;
+use crate::model::job::Unit;
+use crate::model::log::LogRun;
+use crate::model::position::Moment;
+use crate::model::window::{Window, covering_run};
+
+/// What truncating the log does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TruncatePlan {
+    /// Log at or before this moment goes.
+    pub until: Moment,
+    /// Segments that go.
+    pub segments: u64,
+    /// Bytes freed.
+    pub freed_bytes: u64,
+    /// Bases that lose point-in-time.
+    pub bases_lost: Vec<BackupId>,
+    /// Why it is refused, if so.
+    pub refused: Option<String>,
+    /// The window before
+    pub window_before: Window,
+    /// and after.
+    pub window_after: Window,
+}
+
+/// What it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Truncated {
+    /// Segments deleted.
+    pub segments: u64,
+    /// Bytes freed.
+    pub freed_bytes: u64,
+}
+
+/// Makes the plan.
+pub fn plan(archive: &Archive, view: &View, until: Moment, drop_pitr: bool) -> Result<TruncatePlan, EngineError> {
+    let mut runs = view.log.runs.clone();
+    let (mut segments, mut freed_bytes) = (0, 0);
+    for run in &mut runs {
+        let (gone, _) = cut(archive, run, until)?;
+        segments += gone.len() as u64;
+        freed_bytes += gone.iter().map(|n| n.size).sum::<u64>();
+    }
+    let loses =
+        |b: &crate::model::window::Base| covering_run(b, &view.log.runs).is_some() && covering_run(b, &runs).is_none();
+    let bases_lost: Vec<BackupId> = view.bases().into_iter().filter(loses).map(|b| b.id).collect();
+    let refused = (!drop_pitr && !bases_lost.is_empty()).then(|| {
+        format!(
+            "{} snapshots would lose point-in-time restore, the oldest is {}",
+            bases_lost.len(),
+            bases_lost.first().map_or("", BackupId::as_str)
+        )
+    });
+    Ok(TruncatePlan {
+        until,
+        segments,
+        freed_bytes,
+        refused,
+        bases_lost,
+        window_before: view.window(),
+        window_after: Window::new(view.bases(), &runs),
+    })
+}
+
+/// Moves the start of a stretch behind the segments that end at or before `until`; returns those and whether any stays.
+fn cut(archive: &Archive, run: &mut LogRun, until: Moment) -> Result<(Vec<SegmentName>, bool), EngineError> {
+    let mut gone = Vec::new();
+    if run.from >= until {
+        return Ok((gone, true));
+    }
+    let mut segments = lookup::segments(archive, run)?;
+    while let Some(name) = segments.next()? {
+        if name.to > until {
+            break;
+        }
+        gone.push(name);
+    }
+    if let Some(last) = gone.last() {
+        let info = archive.segment_index(last)?;
+        run.first_seq = last.last_seq + 1;
+        run.first_hash = info.last_hash.hex();
+        (run.from, run.from_position) = (info.name.to, info.to_position);
+    }
+    Ok((gone, run.end_seq > run.first_seq || run.ended.is_none()))
+}
+
+/// Deletes the log at or before `until`.
+pub fn run(archive: &Archive, lock: &ArchiveLock, until: Moment, cx: &dyn JobCx) -> Result<Truncated, EngineError> {
+    let before = archive.state::<LogDoc>()?.value;
+    let mut kept = Vec::new();
+    for mut run in before.runs {
+        let old = (run.first_seq, run.first_hash.clone());
+        let (_, stays) = cut(archive, &mut run, until)?;
+        kept.push((old, stays.then_some(run)));
+    }
+    archive.update(lock, |doc: &mut LogDoc| {
+        for (old, new) in &kept {
+            let at = doc
+                .runs
+                .iter()
+                .position(|r| r.first_seq == old.0 && r.first_hash == old.1);
+            match (at.and_then(|i| doc.runs.get_mut(i)), new) {
+                (Some(known), Some(new)) => {
+                    (known.first_seq, known.first_hash) = (new.first_seq, new.first_hash.clone());
+                    (known.from, known.from_position) = (new.from, new.from_position.clone());
+                }
+                (Some(known), None) => known.first_seq = known.end_seq,
+                (None, _) => {}
+            }
+        }
+        doc.runs.retain(|r| r.ended.is_none() || r.first_seq < r.end_seq);
+        doc.safepoint = doc.safepoint.max(Some(until));
+    })?;
+    crash_point("truncate.fact");
+    sweep(archive, lock, cx)
+}
+
+/// Deletes the segments that lie before the first stretch or between stretches.
+fn sweep(archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<Truncated, EngineError> {
+    let runs = archive.state::<LogDoc>()?.value.runs;
+    let meter = cx.step("Delete log segments", Unit::Objects, None);
+    let mut done = Truncated::default();
+    let named = |n: &SegmentName| {
+        runs.iter()
+            .any(|r| r.first_seq <= n.last_seq && n.first_seq < r.end_seq)
+    };
+    let next = runs.iter().map(|r| r.end_seq).max().unwrap_or(u64::MAX);
+    let mut segments = archive.segments(0..u64::MAX, None)?;
+    while let Some(name) = segments.next()? {
+        if name.first_seq >= next || named(&name) {
+            continue;
+        }
+        cx.check()?;
+        let bytes = name.size;
+        archive.delete_segment(lock, &name)?;
+        crash_point("truncate.deleted");
+        done.segments += 1;
+        done.freed_bytes += bytes;
+        meter.add(1);
+    }
+    archive.update(lock, |doc: &mut LogDoc| {
+        doc.segments = doc.segments.saturating_sub(done.segments);
+        doc.stored_bytes = doc.stored_bytes.saturating_sub(done.freed_bytes);
+    })?;
+    Ok(done)
+}

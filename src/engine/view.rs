@@ -1,0 +1,238 @@
+//! What an archive holds, read in one go: backups, log, incarnations, settings.
+//!
+//! Storage is the truth; a [`View`] is a picture of it at one instant and is made anew whenever it is needed.
+//! Manifests never change, so their summaries are remembered in a [`SummaryCache`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::archive::state::{IncarnationsDoc, LogDoc, ProofsDoc, ProtectDoc};
+use crate::archive::{Archive, TrashNote};
+use crate::engine::error::EngineError;
+use crate::engine::{incarnation, retention};
+use crate::model::backup::{BackupEntry, BackupStatus, BackupSummary, PitrTo, Proof};
+use crate::model::clock::Millis;
+use crate::model::ids::{BackupId, IncarnationId};
+use crate::model::settings::BackupSettings;
+use crate::model::window::{Base, Window, covering_run};
+
+/// Summaries of manifests that were read before; can be thrown away at any time.
+#[derive(Debug, Default)]
+pub struct SummaryCache(Mutex<HashMap<BackupId, Arc<BackupSummary>>>);
+
+impl SummaryCache {
+    fn get(&self, archive: &Archive, id: &BackupId) -> Result<Arc<BackupSummary>, EngineError> {
+        if let Some(known) = self.0.lock().get(id) {
+            return Ok(Arc::clone(known));
+        }
+        let summary = Arc::new(archive.read_summary(id)?);
+        self.0.lock().insert(id.clone(), Arc::clone(&summary));
+        Ok(summary)
+    }
+
+    fn keep_only(&self, ids: &BTreeSet<BackupId>) {
+        self.0.lock().retain(|id, _| ids.contains(id));
+    }
+}
+
+/// An archive at one instant.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Complete backups that are not deleted, oldest first.
+    pub backups: Vec<Arc<BackupSummary>>,
+    /// Backups whose manifest cannot be used, with the error.
+    pub broken: Vec<(BackupId, String)>,
+    /// Backups without a manifest: running or interrupted.
+    pub incomplete: Vec<BackupId>,
+    /// Deleted backups, with their summary where it can still be read.
+    pub trash: Vec<(BackupId, TrashNote, Option<Arc<BackupSummary>>)>,
+    /// The log backup.
+    pub log: LogDoc,
+    /// The incarnations.
+    pub incarnations: IncarnationsDoc,
+    /// What is protected.
+    pub protect: ProtectDoc,
+    /// What was proved.
+    pub proofs: ProofsDoc,
+    /// Backup Settings.
+    pub settings: BackupSettings,
+}
+
+impl View {
+    /// Reads an archive.
+    pub fn read(archive: &Archive, cache: &SummaryCache) -> Result<View, EngineError> {
+        let trash: BTreeMap<BackupId, TrashNote> = archive.in_trash()?.into_iter().collect();
+        let dirs = archive.snapshots()?;
+        cache.keep_only(&dirs.iter().map(|d| d.id.clone()).collect());
+        let mut view = View {
+            backups: Vec::new(),
+            broken: Vec::new(),
+            incomplete: Vec::new(),
+            trash: Vec::new(),
+            log: archive.state::<LogDoc>()?.value,
+            incarnations: archive.state::<IncarnationsDoc>()?.value,
+            protect: archive.state::<ProtectDoc>()?.value,
+            proofs: archive.state::<ProofsDoc>()?.value,
+            settings: archive.state::<BackupSettings>()?.value,
+        };
+        for dir in dirs {
+            let deleted = trash.get(&dir.id);
+            if !dir.has_manifest && deleted.is_none() {
+                view.incomplete.push(dir.id);
+                continue;
+            }
+            match (cache.get(archive, &dir.id), deleted) {
+                (Ok(summary), None) => view.backups.push(summary),
+                (read, Some(note)) => view.trash.push((dir.id, note.clone(), read.ok())),
+                (Err(e), None) if is_about_the_object(&e) => view.broken.push((dir.id, e.to_string())),
+                (Err(e), None) => return Err(e),
+            }
+        }
+        view.backups.sort_by(|a, b| (a.commit, &a.id).cmp(&(b.commit, &b.id)));
+        Ok(view)
+    }
+
+    /// The live incarnation.
+    pub fn live(&self) -> IncarnationId {
+        incarnation::live(&self.incarnations)
+    }
+
+    /// One complete backup.
+    pub fn backup(&self, id: &BackupId) -> Result<&Arc<BackupSummary>, EngineError> {
+        if let Some(found) = self.backups.iter().find(|b| b.id == *id) {
+            return Ok(found);
+        }
+        if let Some((_, note, _)) = self.trash.iter().find(|(i, _, _)| i == id) {
+            let until = note.until.utc().format("%d %b %H:%M UTC");
+            return Err(EngineError::refused(
+                format!("backup {id} was deleted and is in the trash until {until}"),
+                "undelete it first",
+            ));
+        }
+        if let Some((_, error)) = self.broken.iter().find(|(i, _)| i == id) {
+            return Err(EngineError::Corrupt(format!("backup {id} cannot be used: {error}")));
+        }
+        let hint = match self.nearest_id(id) {
+            Some(near) => format!("the nearest is {near}; `brine backup list` shows all"),
+            None => "this archive holds no backup yet".to_owned(),
+        };
+        Err(EngineError::not_found(format!("there is no backup {id}"), hint))
+    }
+
+    /// The id that shares the longest beginning with a mistyped one.
+    fn nearest_id(&self, id: &BackupId) -> Option<&BackupId> {
+        let common = |other: &str| {
+            other
+                .bytes()
+                .zip(id.as_str().bytes())
+                .take_while(|(a, b)| a == b)
+                .count()
+        };
+        self.backups.iter().map(|b| &b.id).max_by_key(|b| common(b.as_str()))
+    }
+
+    /// The full backups that can be bases: complete, not deleted, not proved bad.
+    pub fn bases(&self) -> Vec<Base> {
+        let good = self
+            .backups
+            .iter()
+            .filter(|b| b.is_full() && !self.is_proved_bad(&b.id));
+        good.map(|b| base_of(b)).collect()
+    }
+
+    /// Whether the latest verification of a backup failed.
+    pub fn is_proved_bad(&self, id: &BackupId) -> bool {
+        self.proofs
+            .0
+            .get(id)
+            .and_then(|p| p.iter().max_by_key(|p| p.at))
+            .is_some_and(|p| p.failed.is_some())
+    }
+
+    /// The restorable window.
+    pub fn window(&self) -> Window {
+        Window::new(self.bases(), &self.log.runs)
+    }
+
+    /// The proof that is shown: the latest failure if nothing held since, else the strongest that held.
+    pub fn proof(&self, id: &BackupId) -> Option<Proof> {
+        let all = self.proofs.0.get(id)?;
+        let latest = all.iter().max_by_key(|p| p.at)?;
+        if latest.failed.is_some() {
+            return Some(latest.clone());
+        }
+        all.iter()
+            .filter(|p| p.failed.is_none())
+            .max_by_key(|p| (p.level, p.at))
+            .cloned()
+    }
+
+    /// The list of backups, newest first; those in the trash only when asked.
+    pub fn entries(&self, deleted: bool, now: Millis) -> Vec<BackupEntry> {
+        let plan = retention::plan(self, &self.settings, now);
+        let mut entries: Vec<BackupEntry> = self
+            .backups
+            .iter()
+            .rev()
+            .map(|b| self.entry(b, BackupStatus::Complete, &plan))
+            .collect();
+        if deleted {
+            let gone = self
+                .trash
+                .iter()
+                .filter_map(|(_, note, summary)| Some((note, summary.as_ref()?)));
+            entries.extend(gone.map(|(note, s)| self.entry(s, BackupStatus::Deleted { until: note.until }, &plan)));
+            entries.sort_by_key(|e| std::cmp::Reverse(e.summary.commit));
+        }
+        entries
+    }
+
+    fn entry(
+        &self,
+        summary: &Arc<BackupSummary>,
+        status: BackupStatus,
+        plan: &retention::RetentionPlan,
+    ) -> BackupEntry {
+        BackupEntry {
+            summary: (**summary).clone(),
+            status,
+            protection: self.protect.0.get(&summary.id).cloned(),
+            proof: self.proof(&summary.id),
+            kept_to: plan.kept_to(&summary.id),
+            pitr_to: self.pitr_to(summary),
+        }
+    }
+
+    /// How far a point-in-time restore from a backup can go.
+    pub fn pitr_to(&self, summary: &BackupSummary) -> PitrTo {
+        match covering_run(&base_of(summary), &self.log.runs) {
+            None => PitrTo::SnapshotOnly,
+            Some(run) => match &run.ended {
+                None => PitrTo::Checkpoint,
+                Some(why) => PitrTo::Moment {
+                    moment: run.to,
+                    because: why.words().to_owned(),
+                },
+            },
+        }
+    }
+}
+
+/// A backup as the window sees it.
+pub fn base_of(summary: &BackupSummary) -> Base {
+    Base {
+        id: summary.id.clone(),
+        commit: summary.commit,
+        incarnation: summary.incarnation,
+    }
+}
+
+/// Whether an error says that one object is bad, rather than that the storage cannot be read.
+fn is_about_the_object(e: &EngineError) -> bool {
+    match e {
+        EngineError::Archive(a) => a.is_corrupt(),
+        _ => false,
+    }
+}

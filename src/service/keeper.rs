@@ -1,0 +1,243 @@
+//! Keeps one cluster's log backup running: starts the task when it is wanted, again when it fails, stops it when not.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::archive::state::LogDoc;
+use crate::engine::cx::{Cancelled, JobCx, MemoryResumeLog, Meter, ResumeLog};
+use crate::engine::error::EngineError;
+use crate::engine::log::status::Runner;
+use crate::engine::log::task::{LogShared, LogTask, record_error};
+use crate::model::clock::Clock;
+use crate::model::job::{LineLevel, Unit};
+use crate::model::log::LogDesired;
+
+/// The first pause after a failure; doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often the wish is read again even when nobody pokes.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Makes a task when one is wanted. Called in the keeper's own thread.
+pub type MakeTask = Box<dyn Fn(Arc<LogShared>) -> Result<LogTask, EngineError> + Send + Sync>;
+/// Reads the wish.
+pub type ReadWish = Box<dyn Fn() -> Result<LogDoc, EngineError> + Send + Sync>;
+/// Takes a line for the operator's messages.
+pub type Tell = Arc<dyn Fn(LineLevel, String) + Send + Sync>;
+
+/// Runs the log backup of one cluster in a thread of its own.
+pub struct Keeper {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    clock: Arc<dyn Clock>,
+    tell: Tell,
+}
+
+#[derive(Default)]
+struct State {
+    quit: bool,
+    poked: bool,
+    failure: Option<String>,
+    task: Option<Arc<LogShared>>,
+}
+
+impl Keeper {
+    /// A keeper that has not started.
+    pub fn new(clock: Arc<dyn Clock>, tell: Tell) -> Self {
+        let shared = Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            clock,
+            tell,
+        };
+        Keeper {
+            shared: Arc::new(shared),
+            thread: Mutex::default(),
+        }
+    }
+
+    /// Starts the thread, once.
+    pub fn start(&self, read_wish: ReadWish, make_task: MakeTask) {
+        let mut thread = self.thread.lock();
+        if thread.is_some() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        *thread = Some(std::thread::spawn(move || shared.keep(&read_wish, &make_task)));
+    }
+
+    /// The wish has changed: look again now. A running task is stopped when it is no longer wanted.
+    pub fn poke(&self) {
+        self.shared.state.lock().poked = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Ends the running task after a flush, for a wish that says so, and waits for that.
+    pub fn stop_task(&self) {
+        let mut state = self.shared.state.lock();
+        if let Some(task) = &state.task {
+            task.stop();
+        }
+        state.poked = true;
+        self.shared.changed.notify_all();
+        while state.task.is_some() {
+            self.shared.changed.wait(&mut state);
+        }
+    }
+
+    /// Whether the thread was started.
+    pub fn is_started(&self) -> bool {
+        self.thread.lock().is_some()
+    }
+
+    /// The running task, waiting a moment for one that is about to start.
+    pub fn wait_for_task(&self) -> Option<Arc<LogShared>> {
+        let mut state = self.shared.state.lock();
+        if state.task.is_none() {
+            state.poked = true;
+            self.shared.changed.notify_all();
+            self.shared.changed.wait_for(&mut state, Duration::from_millis(200));
+        }
+        state.task.clone()
+    }
+
+    /// The error of the last try, while there was no better one.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.state.lock().failure.clone()
+    }
+
+    /// The running task, if there is one.
+    pub fn task(&self) -> Option<Arc<LogShared>> {
+        self.shared.state.lock().task.clone()
+    }
+
+    /// What the status shows.
+    pub fn runner(&self) -> Runner {
+        let present = self.thread.lock().is_some();
+        let state = self.shared.state.lock();
+        let rates = state.task.as_ref().map(|t| t.rates(Instant::now())).unwrap_or_default();
+        let streaming = state.task.as_ref().is_some_and(|t| t.is_streaming()) && state.failure.is_none();
+        Runner {
+            present,
+            streaming,
+            rates,
+        }
+    }
+
+    /// Flushes, ends the task and the thread.
+    pub fn quit(&self) {
+        self.shared.state.lock().quit = true;
+        self.stop_task();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            (self.shared.tell)(LineLevel::Error, "the log backup's thread had panicked".to_owned());
+        }
+    }
+}
+
+impl Shared {
+    fn keep(&self, read_wish: &ReadWish, make_task: &MakeTask) {
+        let mut pause = FIRST_PAUSE;
+        while !self.state.lock().quit {
+            let result = read_wish().and_then(|doc| match doc.desired {
+                Some(LogDesired::Running) => self.run_task(read_wish, make_task).map(|()| true),
+                _ => Ok(false),
+            });
+            match result {
+                Ok(true) => pause = FIRST_PAUSE,
+                Ok(false) => self.wait(LOOK_AGAIN),
+                Err(e) => {
+                    (self.tell)(
+                        LineLevel::Error,
+                        format!("log backup: {e}; trying again in {} s", pause.as_secs()),
+                    );
+                    self.state.lock().failure = Some(e.to_string());
+                    self.wait(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Waits until somebody pokes or the time is over.
+    fn wait(&self, time: Duration) {
+        let mut state = self.state.lock();
+        if !state.poked && !state.quit {
+            self.changed.wait_for(&mut state, time);
+        }
+        state.poked = false;
+    }
+
+    fn run_task(&self, read_wish: &ReadWish, make_task: &MakeTask) -> Result<(), EngineError> {
+        let shared = Arc::new(LogShared::default());
+        let task = make_task(Arc::clone(&shared))?;
+        {
+            let mut state = self.state.lock();
+            if state.quit {
+                return Ok(());
+            }
+            state.task = Some(shared);
+            state.failure = None;
+            state.poked = false;
+        }
+        self.changed.notify_all();
+        // The wish may have changed before anybody could see this task and stop it.
+        if read_wish().map(|doc| doc.desired).ok() != Some(Some(LogDesired::Running)) {
+            task.shared.stop();
+        }
+        let result = task.run(&KeeperCx {
+            clock: &self.clock,
+            tell: &self.tell,
+            memory: MemoryResumeLog::default(),
+        });
+        self.state.lock().task = None;
+        self.changed.notify_all();
+        if let Err(e) = &result
+            && let Err(also) = record_error(&task.archive, &task.lock, self.clock.now(), e.to_string())
+        {
+            (self.tell)(
+                LineLevel::Warning,
+                format!("the error could not be noted in the archive: {also}"),
+            );
+        }
+        result
+    }
+}
+
+/// The surroundings of a log task: it is stopped through its [`LogShared`], not cancelled.
+struct KeeperCx<'a> {
+    clock: &'a Arc<dyn Clock>,
+    tell: &'a Tell,
+    memory: MemoryResumeLog,
+}
+
+impl JobCx for KeeperCx<'_> {
+    fn check(&self) -> Result<(), Cancelled> {
+        Ok(())
+    }
+    fn clock(&self) -> &Arc<dyn Clock> {
+        self.clock
+    }
+    fn step(&self, _: &str, unit: Unit, total: Option<u64>) -> Arc<Meter> {
+        Arc::new(Meter::new(unit, total))
+    }
+    fn line(&self, level: LineLevel, text: String) {
+        (self.tell)(level, text);
+    }
+    fn resume_log(&self) -> &dyn ResumeLog {
+        &self.memory
+    }
+    fn asked_by(&self) -> &str {
+        "log backup"
+    }
+}

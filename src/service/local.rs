@@ -1,0 +1,645 @@
+//! The desk of this process: answers questions from its own clusters, archives and jobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, Message, Question, Refusal, RefusalKind, StorageCard};
+use super::log_control;
+use super::pages::settings_of;
+use super::ward::Ward;
+use super::wards::{Wards, open_storage};
+use super::work::Task;
+use super::{data, shop};
+use crate::archive::Archive;
+use crate::archive::state::ProtectDoc;
+use crate::cluster::{Cluster, ClusterState};
+use crate::engine::backup::{self, BackupPlan};
+use crate::engine::changes::{self, Wanted};
+use crate::engine::cx::TestCx;
+use crate::engine::error::EngineError;
+use crate::engine::point::{RestoreRequest, RestoreTarget};
+use crate::engine::restore::plan::RestorePlan;
+use crate::engine::restore::planner::{self, Source, Target};
+use crate::engine::restore::way_back;
+use crate::engine::{delete, retention, truncate};
+use crate::jobs::error::{ErrorKind, JobError};
+use crate::jobs::journal::{JobQuery, JournalError, ScheduleSlot};
+use crate::jobs::runner::{JobSpec, Runner, Work};
+use crate::model::backup::{BackupTable, BackupType, Protection};
+use crate::model::clock::{Clock, Millis};
+use crate::model::filter::TableFilter;
+use crate::model::ids::{BackupId, ClusterName, JobId, StorageName};
+use crate::model::settings::BackupSettings;
+use crate::storage::ObjectName;
+
+/// The longest that one question waits.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// What this process is.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// `console`, `agent` or `command`.
+    pub word: &'static str,
+    /// Whether this is a demo.
+    pub demo: bool,
+    /// Whether changes are refused.
+    pub read_only: bool,
+    /// `user@host`.
+    pub asked_by: String,
+}
+
+/// The desk of this process.
+#[derive(Clone)]
+pub struct LocalDesk {
+    pub(super) wards: Arc<Wards>,
+    pub(super) runner: Arc<Runner>,
+    pub(super) clock: Arc<dyn Clock>,
+    role: Role,
+}
+
+impl LocalDesk {
+    /// A desk over opened parts.
+    pub fn new(wards: Arc<Wards>, runner: Arc<Runner>, clock: Arc<dyn Clock>, role: Role) -> Self {
+        let own = Arc::clone(&wards);
+        runner.set_rebuild(Arc::new(move |job| {
+            let task: Task = serde_json::from_value(job.plan.clone())
+                .map_err(|e| JobError::new(ErrorKind::Failed, format!("its plan cannot be read: {e}")))?;
+            Ok(work(task, Arc::clone(&own)))
+        }));
+        LocalDesk {
+            wards,
+            runner,
+            clock,
+            role,
+        }
+    }
+
+    /// The same desk for somebody who asks through the socket.
+    pub fn for_user(&self, by: &str, read_only: bool) -> LocalDesk {
+        let mut desk = self.clone();
+        desk.role.asked_by = by.to_owned();
+        desk.role.read_only |= read_only;
+        desk
+    }
+
+    /// Queues a task.
+    pub fn submit(&self, task: Task, slot: Option<ScheduleSlot>, asked_by: &str) -> Result<JobId, Refusal> {
+        let plan = serde_json::to_value(&task).map_err(|e| failed(format!("the plan cannot be written down: {e}")))?;
+        let spec = JobSpec {
+            verb: task.verb(),
+            cluster: task.cluster().clone(),
+            title: task.title(),
+            command: Some(task.command()),
+            plan,
+            asked_by: asked_by.to_owned(),
+            exclusive: Some(task.cluster().to_string()),
+            resumable: task.is_resumable(),
+            slot,
+        };
+        self.runner
+            .submit(spec, work(task, Arc::clone(&self.wards)))
+            .map_err(of_job)
+    }
+
+    fn start(&self, task: Task) -> Result<Answer, Refusal> {
+        self.submit(task, None, &self.role.asked_by).map(Answer::Job)
+    }
+
+    /// Surroundings of what is done at once, without a job.
+    fn at_once(&self) -> TestCx {
+        TestCx::new(Arc::clone(&self.clock)).asked_by(&self.role.asked_by)
+    }
+
+    fn entries(&self, ward: &Ward, deleted: bool) -> Result<Answer, Refusal> {
+        let view = ward.view()?;
+        Ok(Answer::Backups(
+            view.map(|v| v.entries(deleted, self.clock.now())).unwrap_or_default(),
+        ))
+    }
+
+    fn backup(&self, ward: &Ward, id: &BackupId) -> Result<Answer, Refusal> {
+        let (archive, view) = ward.view_for_reading()?;
+        let entry = view
+            .entries(true, self.clock.now())
+            .into_iter()
+            .find(|e| e.summary.id == *id);
+        let Some(entry) = entry else {
+            // Says what is nearest, or why it cannot be used.
+            view.backup(id)?;
+            return Err(failed(format!("backup {id} cannot be shown")));
+        };
+        let mut tables = Vec::new();
+        let mut reader = archive.manifest_tables(id).map_err(EngineError::from)?;
+        while let Some(t) = reader.next().map_err(EngineError::from)? {
+            tables.push(BackupTable {
+                name: t.name,
+                sum: t.sum,
+                stored_bytes: t.stored_bytes,
+            });
+        }
+        Ok(Answer::Backup {
+            entry: Box::new(entry),
+            tables,
+        })
+    }
+
+    /// Plans and starts a backup.
+    pub fn take_backup(
+        &self,
+        ward: &Ward,
+        request: &BackupRequest,
+        kind: BackupType,
+        slot: Option<ScheduleSlot>,
+        asked_by: &str,
+    ) -> Result<JobId, Refusal> {
+        if let Some(storage) = &request.storage
+            && storage != ward.storage_name()?
+        {
+            return Err(Refusal {
+                kind: RefusalKind::Refused,
+                chain: vec![format!("{storage} is not the first storage of {}", ward.name())],
+                hint: Some("copies in further storages are not in this version; leave out --storage".to_owned()),
+            });
+        }
+        let cluster = ward.cluster()?;
+        let identity = cluster.facts().map_err(EngineError::from)?.identity;
+        let mut plan = BackupPlan::full(ward.name().clone(), identity, kind);
+        plan.filter = TableFilter::parse(&request.filter).map_err(|e| usage(e.to_string()))?;
+        (plan.note, plan.keep_days, plan.rate_limit) = (request.note.clone(), request.keep_days, request.rate_limit);
+        plan.concurrency = request.concurrency.unwrap_or(plan.concurrency);
+        plan.level = request.level.unwrap_or(plan.level);
+        let plan = backup::plan(&*cluster, plan)?;
+        // Who cannot write the archive hears of it here, not from a failed job.
+        ward.lock()?;
+        self.submit(Task::Backup { plan }, slot, asked_by)
+    }
+
+    fn plan_restore(&self, request: &RestoreRequest) -> Result<RestorePlan, Refusal> {
+        let source = self.wards.get(&request.source)?;
+        let (archive, view) = source.view_for_reading()?;
+        let target = match &request.target {
+            RestoreTarget::Beside | RestoreTarget::InPlace => Arc::clone(&source),
+            RestoreTarget::Cluster { name } => self.wards.get(name)?,
+        };
+        let cluster = target.cluster()?;
+        let own = if Arc::ptr_eq(&source, &target) {
+            Some(view.clone())
+        } else {
+            target.view()?
+        };
+        let target = Target {
+            name: target.name().clone(),
+            cluster: &*cluster,
+            view: own.as_ref(),
+        };
+        let mut plan = planner::plan(
+            request,
+            &Source {
+                archive: &archive,
+                view: &view,
+            },
+            &target,
+        )?;
+        plan.command = plan.command_line();
+        Ok(plan)
+    }
+
+    fn restore(&self, plan: RestorePlan, confirm: Option<&str>, undo: bool) -> Result<Answer, Refusal> {
+        if let Some(check) = plan.blocked() {
+            return Err(EngineError::refused(format!("{}: {}", check.name, check.found), check.wanted.clone()).into());
+        }
+        let protected = self.wards.get(&plan.target)?.config.protected;
+        if plan.needs_typed_name() || protected {
+            confirmed(&plan.target, confirm)?;
+        }
+        self.start(Task::Restore {
+            plan: Box::new(plan),
+            undo,
+        })
+    }
+
+    fn plan_undo(&self, cluster: &ClusterName) -> Result<RestorePlan, Refusal> {
+        let (_, view) = self.wards.get(cluster)?.view_for_reading()?;
+        self.plan_restore(&way_back::undo_request(&view, cluster, self.clock.now())?)
+    }
+
+    fn set_settings(&self, ward: &Ward, settings: &BackupSettings) -> Result<Answer, Refusal> {
+        let (archive, lock) = (ward.archive()?, ward.lock()?);
+        let (_, before) = archive
+            .update(&lock, |doc: &mut BackupSettings| {
+                std::mem::replace(doc, settings.clone())
+            })
+            .map_err(EngineError::from)?;
+        let rescheduled = (before.schedule, before.backup_time, before.time_zone)
+            != (settings.schedule, settings.backup_time, settings.time_zone);
+        if rescheduled {
+            self.runner
+                .journal()
+                .schedule_changed(ward.name(), self.clock.now())
+                .map_err(of_journal)?;
+        }
+        if settings.pitr != before.pitr {
+            let wanted = if settings.pitr {
+                super::desk::LogAct::Start
+            } else {
+                super::desk::LogAct::Stop
+            };
+            log_control::act(ward, wanted, &self.role.asked_by, &self.at_once())?;
+        }
+        Ok(Answer::Done("settings saved".to_owned()))
+    }
+
+    fn protect(&self, ward: &Ward, id: &BackupId, on: bool) -> Result<Answer, Refusal> {
+        let (archive, view) = ward.view_for_reading()?;
+        view.backup(id)?;
+        let protection = Protection {
+            by: self.role.asked_by.clone(),
+            at: self.clock.now(),
+        };
+        let change = |doc: &mut ProtectDoc| match on {
+            true => doc.0.entry(id.clone()).or_insert_with(|| protection.clone()).clone(),
+            false => doc.0.remove(id).unwrap_or_else(|| protection.clone()),
+        };
+        archive.update(&*ward.lock()?, change).map_err(EngineError::from)?;
+        Ok(Answer::Done(format!(
+            "{id} is {}",
+            if on { "protected" } else { "no longer protected" }
+        )))
+    }
+
+    fn delete(&self, ward: &Ward, id: &BackupId, confirm: Option<&str>) -> Result<Answer, Refusal> {
+        let (_, view) = ward.view_for_reading()?;
+        let plan = delete::plan(&view, id, self.clock.now())?;
+        if let Some(why) = plan.refused {
+            return Err(
+                EngineError::refused(format!("backup {id} cannot be deleted: {why}"), "choose another backup").into(),
+            );
+        }
+        if plan.last_good || ward.config.protected {
+            confirmed(ward.name(), confirm)?;
+        }
+        self.start(Task::Delete {
+            cluster: ward.name().clone(),
+            id: id.clone(),
+        })
+    }
+
+    fn undelete(&self, ward: &Ward, id: &BackupId) -> Result<Answer, Refusal> {
+        let archive = ward.archive_for_reading()?;
+        archive.take_back(&*ward.lock()?, id).map_err(EngineError::from)?;
+        Ok(Answer::Done(format!("{id} is back")))
+    }
+
+    fn changes(&self, ward: &Ward, wanted: &Wanted) -> Result<Answer, Refusal> {
+        let (archive, view) = ward.view_for_reading()?;
+        let kind = crate::cluster::ClusterKind::Embedded;
+        Ok(Answer::Changes(changes::list(
+            &archive,
+            &view,
+            crate::cluster::codec(kind),
+            wanted,
+        )?))
+    }
+
+    fn open(&self, ward: &Ward) -> Result<Answer, Refusal> {
+        let cluster = ward.cluster()?;
+        let state = cluster.facts().map_err(EngineError::from)?.state;
+        let query = JobQuery {
+            cluster: Some(ward.name().clone()),
+            verb: None,
+            limit: Some(20),
+        };
+        let jobs = self.runner.list(&query).map_err(of_job)?;
+        let restoring = jobs.iter().find(|j| {
+            !j.state.is_over() && matches!(j.verb, crate::model::job::Verb::Restore | crate::model::job::Verb::Undo)
+        });
+        if let (ClusterState::Restoring { .. }, Some(job)) = (&state, restoring) {
+            return Err(EngineError::refused(
+                format!("{} is being restored by job {}", ward.name(), job.id),
+                format!("wait for it, or cancel it: brine job cancel {}", job.id),
+            )
+            .into());
+        }
+        cluster.open().map_err(EngineError::from)?;
+        Ok(Answer::Done(format!("{} is open", ward.name())))
+    }
+
+    fn storages(&self) -> Answer {
+        let config = self.wards.config();
+        let cards = config.storages.iter().map(|s| {
+            let archives = self.archives_in(&s.name);
+            StorageCard {
+                name: s.name.clone(),
+                url: s.place.url(),
+                error: archives.as_ref().err().map(ToString::to_string),
+                archives: archives.unwrap_or_default(),
+            }
+        });
+        Answer::Storages(cards.collect())
+    }
+
+    fn archives_in(&self, name: &StorageName) -> Result<Vec<(ClusterName, u64)>, Refusal> {
+        let storage = open_storage(self.wards.config(), name)?;
+        let names = Archive::list(&*storage).map_err(EngineError::from)?;
+        let size = |n: ClusterName| {
+            let ward = self.wards.get(&n).ok();
+            let view = ward.and_then(|w| w.view().ok().flatten());
+            let bytes = view.map_or(0, |v| {
+                v.backups.iter().map(|b| b.stored_bytes).sum::<u64>() + v.log.stored_bytes
+            });
+            (n, bytes)
+        };
+        Ok(names.into_iter().map(size).collect())
+    }
+
+    /// Writes, reads, lists and deletes a small object.
+    fn check_storage(&self, name: &StorageName) -> Result<Answer, Refusal> {
+        let storage = open_storage(self.wards.config(), name)?;
+        let random = getrandom::u64().map_err(|e| failed(format!("the system gives no random numbers: {e}")))?;
+        let object = ObjectName::new(format!("brine-check-{random:016x}")).map_err(|e| failed(e.to_string()))?;
+        let of = |e| Refusal::from(EngineError::from(crate::archive::ArchiveError::from(e)));
+        let body = random.to_le_bytes();
+        storage.put_new(&object, &body).map_err(of)?;
+        let read = storage.read(&object, 64).map_err(of);
+        storage.delete(&object).map_err(of)?;
+        if read? != body {
+            return Err(failed(format!(
+                "storage {name} gave back other bytes than were written"
+            )));
+        }
+        Ok(Answer::Done(format!(
+            "{name} can be written, read and deleted: {}",
+            storage.describe()
+        )))
+    }
+
+    fn pulse(&self, since: u64, timeout_ms: u64) -> Answer {
+        Answer::Pulse(
+            self.runner
+                .changed_since(since, Duration::from_millis(timeout_ms).min(MAX_WAIT)),
+        )
+    }
+
+    fn guard_read_only(&self, question: &Question) -> Result<(), Refusal> {
+        if self.role.read_only && question.changes_something() {
+            return Err(Refusal {
+                kind: RefusalKind::Refused,
+                chain: vec!["this is a read-only session".to_owned()],
+                hint: Some("start brine without --read-only to change things".to_owned()),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Desk for LocalDesk {
+    fn ask(&self, question: Question) -> Result<Answer, Refusal> {
+        self.guard_read_only(&question)?;
+        let now = || self.clock.now();
+        match question {
+            Question::Hello => Ok(Answer::Hello(self.hello())),
+            Question::Fleet => self.fleet().map(Answer::Fleet),
+            Question::Cluster { cluster } => Ok(Answer::Cluster(Box::new(self.page(&self.wards.get(&cluster)?)?))),
+            Question::Backups { cluster, deleted } => self.entries(&*self.wards.get(&cluster)?, deleted),
+            Question::Backup { cluster, id } => self.backup(&*self.wards.get(&cluster)?, &id),
+            Question::PreviewSettings { cluster, settings } => {
+                let view = self.wards.get(&cluster)?.view()?;
+                let plan = view.map(|v| retention::plan(&v, &settings, now()));
+                plan.map(Answer::Retention).ok_or_else(|| not_yet(&cluster))
+            }
+            Question::SetSettings { cluster, settings } => self.set_settings(&*self.wards.get(&cluster)?, &settings),
+            Question::LogStatus { cluster } => self.log_status(&*self.wards.get(&cluster)?).map(Answer::Log),
+            Question::Changes {
+                cluster,
+                from,
+                to,
+                table,
+                all,
+                limit,
+            } => self.changes(
+                &*self.wards.get(&cluster)?,
+                &Wanted {
+                    from,
+                    to,
+                    table,
+                    all,
+                    limit,
+                },
+            ),
+            Question::Log { cluster, act } => {
+                let ward = self.wards.get(&cluster)?;
+                log_control::act(&ward, act, &self.role.asked_by, &self.at_once())?;
+                self.log_status(&ward).map(Answer::Log)
+            }
+            Question::PlanRestore { request } => Ok(Answer::Restore(Box::new(self.plan_restore(&request)?))),
+            Question::Restore { plan, confirm_name } => self.restore(*plan, confirm_name.as_deref(), false),
+            Question::PlanUndo { cluster } => Ok(Answer::Restore(Box::new(self.plan_undo(&cluster)?))),
+            Question::Undo { plan, confirm_name } => self.restore(*plan, confirm_name.as_deref(), true),
+            Question::PlanDelete { cluster, id } => {
+                let (_, view) = self.wards.get(&cluster)?.view_for_reading()?;
+                Ok(Answer::DeletePlan(delete::plan(&view, &id, now())?))
+            }
+            Question::Delete {
+                cluster,
+                id,
+                confirm_name,
+            } => self.delete(&*self.wards.get(&cluster)?, &id, confirm_name.as_deref()),
+            Question::Undelete { cluster, id } => self.undelete(&*self.wards.get(&cluster)?, &id),
+            Question::Protect { cluster, id, on } => self.protect(&*self.wards.get(&cluster)?, &id, on),
+            Question::TakeBackup { cluster, request } => {
+                let ward = self.wards.get(&cluster)?;
+                self.take_backup(&ward, &request, BackupType::Manual, None, &self.role.asked_by)
+                    .map(Answer::Job)
+            }
+            Question::Verify { cluster, id, level } => {
+                self.wards.get(&cluster)?.view_for_reading()?.1.backup(&id)?;
+                self.start(Task::Verify { cluster, id, level })
+            }
+            Question::PlanRetention { cluster } => {
+                let (_, view) = self.wards.get(&cluster)?.view_for_reading()?;
+                Ok(Answer::Retention(retention::plan(&view, &view.settings, now())))
+            }
+            Question::RunRetention { cluster } => self.start(Task::Retention { cluster }),
+            Question::PlanTruncate {
+                cluster,
+                until,
+                drop_pitr,
+            } => {
+                let (archive, view) = self.wards.get(&cluster)?.view_for_reading()?;
+                Ok(Answer::TruncatePlan(truncate::plan(&archive, &view, until, drop_pitr)?))
+            }
+            Question::Truncate {
+                cluster,
+                until,
+                drop_pitr,
+            } => self.start(Task::Truncate {
+                cluster,
+                until,
+                drop_pitr,
+            }),
+            Question::Open { cluster } => self.open(&*self.wards.get(&cluster)?),
+            Question::Jobs { cluster, verb, limit } => {
+                let limit = Some(u32::try_from(limit).unwrap_or(u32::MAX));
+                self.runner
+                    .list(&JobQuery { cluster, verb, limit })
+                    .map(Answer::Jobs)
+                    .map_err(of_job)
+            }
+            Question::Job { id } => self
+                .runner
+                .get(id)
+                .map(|j| Answer::JobState(Box::new(j)))
+                .map_err(of_job),
+            Question::JobError { id } => {
+                let error = self.runner.error(id).map_err(of_job)?;
+                Ok(Answer::JobError(error.map(of_job)))
+            }
+            Question::JobLines { id, after } => {
+                let lines = self.runner.lines(id, usize::try_from(after).unwrap_or(usize::MAX));
+                lines.map(Answer::Lines).map_err(of_job)
+            }
+            Question::WaitJob { id, timeout_ms } => {
+                let job = self.runner.wait(id, Duration::from_millis(timeout_ms).min(MAX_WAIT));
+                job.map(|j| Answer::JobState(Box::new(j))).map_err(of_job)
+            }
+            Question::CancelJob { id } => {
+                let state = self.runner.cancel(id).map_err(of_job)?;
+                Ok(Answer::Done(format!("job {id} is {}", state.word())))
+            }
+            Question::ResumeJob { id } => self.runner.resume(id).map(|()| Answer::Job(id)).map_err(of_job),
+            Question::Pulse { since, timeout_ms } => Ok(self.pulse(since, timeout_ms)),
+            Question::Messages { limit } => self.messages(limit),
+            Question::Storages => Ok(self.storages()),
+            Question::CheckStorage { storage } => self.check_storage(&storage),
+            Question::Data { cluster, question } => data::answer(&*self.wards.get(&cluster)?, question),
+            Question::Accident { cluster, kind } => {
+                if !self.role.demo {
+                    return Err(EngineError::refused("accidents happen in the demo only", "brine demo").into());
+                }
+                let session = self
+                    .wards
+                    .get(&cluster)?
+                    .cluster()?
+                    .session("intern")
+                    .map_err(EngineError::from)?;
+                Ok(Answer::Committed(
+                    shop::accident(&session, kind).map_err(EngineError::from)?,
+                ))
+            }
+        }
+    }
+}
+
+impl LocalDesk {
+    fn hello(&self) -> HelloAnswer {
+        HelloAnswer {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            role: self.role.word.to_owned(),
+            demo: self.role.demo,
+            read_only: self.role.read_only,
+            now: self.clock.now(),
+        }
+    }
+
+    fn messages(&self, limit: usize) -> Result<Answer, Refusal> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let all = self.runner.journal().reader().messages(limit).map_err(of_journal)?;
+        let message = |m: crate::jobs::journal::Message| Message {
+            at: m.at,
+            level: m.level,
+            cluster: m.cluster.and_then(|c| ClusterName::new(c).ok()),
+            text: m.text,
+        };
+        Ok(Answer::Messages(all.into_iter().map(message).collect()))
+    }
+
+    /// What the schedule wants now.
+    pub fn scheduled_clusters(&self) -> Vec<crate::jobs::schedule::Scheduled> {
+        let readable = self.wards.all().filter_map(|w| Some((w, w.view().ok()?)));
+        readable
+            .map(|(w, view)| LocalDesk::scheduled(w, view.as_ref()))
+            .collect()
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// One cluster.
+    pub fn ward(&self, cluster: &ClusterName) -> Result<Arc<Ward>, Refusal> {
+        self.wards.get(cluster)
+    }
+
+    /// The settings in effect for a cluster.
+    pub fn settings(&self, cluster: &ClusterName) -> Result<BackupSettings, Refusal> {
+        let ward = self.wards.get(cluster)?;
+        Ok(settings_of(&ward, ward.view()?.as_ref()))
+    }
+}
+
+fn work(task: Task, wards: Arc<Wards>) -> Work {
+    Box::new(move |cx| task.run(&wards, cx))
+}
+
+/// The typed name must be the target's.
+fn confirmed(name: &ClusterName, typed: Option<&str>) -> Result<(), Refusal> {
+    if typed == Some(name.as_str()) {
+        return Ok(());
+    }
+    let what = match typed {
+        None => format!("this needs the typed name of {name}"),
+        Some(other) => format!("the typed name `{}` is not {name}", crate::model::text::safe(other, 64)),
+    };
+    Err(EngineError::refused(what, format!("add --confirm-name {name}")).into())
+}
+
+fn not_yet(cluster: &ClusterName) -> Refusal {
+    Refusal {
+        kind: RefusalKind::NotFound,
+        chain: vec![format!("{cluster} has no backups yet")],
+        hint: Some(format!("take the first: brine backup create {cluster}")),
+    }
+}
+
+pub(super) fn failed(text: String) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Failed,
+        chain: vec![text],
+        hint: None,
+    }
+}
+
+fn usage(text: String) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Usage,
+        chain: vec![text],
+        hint: None,
+    }
+}
+
+/// A failure of the runner, or of a job.
+pub(super) fn of_job(e: JobError) -> Refusal {
+    let kind = match e.kind {
+        ErrorKind::Failed => RefusalKind::Failed,
+        ErrorKind::Usage => RefusalKind::Usage,
+        ErrorKind::NotFound => RefusalKind::NotFound,
+        ErrorKind::Refused => RefusalKind::Refused,
+        ErrorKind::Corrupt => RefusalKind::Corrupt,
+        ErrorKind::Cancelled => RefusalKind::Cancelled,
+    };
+    Refusal {
+        kind,
+        chain: e.chain,
+        hint: None,
+    }
+}
+
+pub(super) fn of_journal(e: JournalError) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Failed,
+        chain: super::ward::chain(&e),
+        hint: None,
+    }
+}

@@ -1,0 +1,105 @@
+//! Acts on log backups, wherever their tasks run in this process.
+
+use std::sync::Arc;
+
+use super::desk::{LogAct, Refusal};
+use super::ward::Ward;
+use super::wards::Wards;
+use crate::archive::state::LogDoc;
+use crate::cluster::Cluster;
+use crate::engine::cx::JobCx;
+use crate::engine::error::EngineError;
+use crate::engine::log::control;
+use crate::engine::log::task::LogShared;
+use crate::engine::restore::run::LogControl;
+use crate::model::ids::ClusterName;
+use crate::model::log::LogDesired;
+use crate::model::position::Moment;
+
+/// The log backups of this process, as the engine asks for them.
+pub struct Logs {
+    /// All clusters.
+    pub wards: Arc<Wards>,
+}
+
+impl LogControl for Logs {
+    fn flush(&self, cluster: &ClusterName, cx: &dyn JobCx) -> Result<Option<Moment>, EngineError> {
+        let ward = self.wards.get(cluster).map_err(refused)?;
+        flush(&ward, cx).map_err(refused)
+    }
+}
+
+/// A refusal on its way through the engine.
+fn refused(r: Refusal) -> EngineError {
+    EngineError::Refused {
+        what: r.chain.join(": "),
+        hint: r.hint.unwrap_or_default(),
+    }
+}
+
+/// Brings a log backup up to the present and returns the checkpoint; `None` when it is not wanted to run.
+pub fn flush(ward: &Ward, cx: &dyn JobCx) -> Result<Option<Moment>, Refusal> {
+    let Some(archive) = ward.archive_if_any()? else {
+        return Ok(None);
+    };
+    if archive.state::<LogDoc>().map_err(EngineError::from)?.value.desired != Some(LogDesired::Running) {
+        return Ok(None);
+    }
+    let now = ward.cluster()?.mark().map_err(EngineError::from)?.moment;
+    if !ward.keeper.is_started() {
+        // Nobody streams: catch up in this very call.
+        let task = ward.log_task(Arc::new(LogShared::default()))?;
+        return Ok(Some(task.catch_up(cx)?));
+    }
+    loop {
+        cx.check().map_err(EngineError::from)?;
+        let task = ward.keeper.wait_for_task();
+        if let Some(task) = task
+            && task.flush_to(now, cx).map_err(EngineError::from)?
+        {
+            return Ok(task.checkpoint());
+        }
+        if let Some(error) = ward.keeper.failure() {
+            return Err(EngineError::refused(format!("the log backup fails: {error}"), "mend that first").into());
+        }
+    }
+}
+
+/// Does one of the acts on a log backup.
+pub fn act(ward: &Ward, act: LogAct, by: &str, cx: &dyn JobCx) -> Result<(), Refusal> {
+    match act {
+        LogAct::Start => {
+            // The archive is made first, so that an unreachable storage is heard of here.
+            control::start(&ward.archive()?, &*ward.lock()?)?;
+            ward.keeper.poke();
+        }
+        LogAct::Resume => {
+            control::resume(&ward.archive_for_reading()?, &*ward.lock()?)?;
+            ward.keeper.poke();
+        }
+        LogAct::Pause => {
+            control::pause(&ward.archive_for_reading()?, &*ward.lock()?, by)?;
+            ward.keeper.stop_task();
+        }
+        LogAct::Stop => {
+            let (archive, lock) = (ward.archive_for_reading()?, ward.lock()?);
+            // What is not wanted any more is not started again; then the task flushes and ends; then its stretch is closed.
+            control::no_longer_wanted(&archive, &lock)?;
+            ward.keeper.stop_task();
+            control::stop(&*ward.cluster()?, &archive, &lock)?;
+        }
+        LogAct::Flush => {
+            if flush(ward, cx)?.is_none() {
+                return Err(EngineError::refused(
+                    format!(
+                        "the log backup of {} does not run: there is nothing to flush",
+                        ward.name()
+                    ),
+                    format!("start it: brine log start {}", ward.name()),
+                )
+                .into());
+            }
+        }
+    }
+    Ok(())
+}

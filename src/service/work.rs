@@ -1,0 +1,255 @@
+//! What a job does, as a value: stored with the job, so that it can go on after a crash.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::desk::{Refusal, RefusalKind};
+use super::log_control::Logs;
+use super::ward::Ward;
+use super::wards::Wards;
+use crate::cluster::Cluster;
+use crate::cluster::embedded::{EmbeddedCluster, Options};
+use crate::engine::backup::{self, BackupPlan};
+use crate::engine::cx::JobCx;
+use crate::engine::error::EngineError;
+use crate::engine::restore::plan::RestorePlan;
+use crate::engine::restore::run::{RestoreRun, TargetArchive};
+use crate::engine::{delete, retention, truncate, verify};
+use crate::jobs::error::{ErrorKind, JobError};
+use crate::model::backup::ProofLevel;
+use crate::model::ids::{BackupId, ClusterName};
+use crate::model::job::Verb;
+use crate::model::position::Moment;
+
+/// One job's work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "work")]
+pub enum Task {
+    /// Take a snapshot backup; run retention after it.
+    Backup {
+        /// The plan.
+        plan: BackupPlan,
+    },
+    /// Restore.
+    Restore {
+        /// The plan that was agreed to.
+        plan: Box<RestorePlan>,
+        /// Whether it is the undo of an earlier one.
+        undo: bool,
+    },
+    /// Delete a backup.
+    Delete {
+        /// Of this cluster
+        cluster: ClusterName,
+        /// this backup.
+        id: BackupId,
+    },
+    /// Verify a backup.
+    Verify {
+        /// Of this cluster
+        cluster: ClusterName,
+        /// this backup
+        id: BackupId,
+        /// so far.
+        level: ProofLevel,
+    },
+    /// Run retention.
+    Retention {
+        /// The cluster.
+        cluster: ClusterName,
+    },
+    /// Truncate the log.
+    Truncate {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Log at or before this goes.
+        until: Moment,
+        /// Even where bases lose point-in-time.
+        drop_pitr: bool,
+    },
+}
+
+impl Task {
+    /// The cluster that is worked on.
+    pub fn cluster(&self) -> &ClusterName {
+        match self {
+            Task::Backup { plan } => &plan.cluster,
+            Task::Restore { plan, .. } => &plan.target,
+            Task::Delete { cluster, .. }
+            | Task::Verify { cluster, .. }
+            | Task::Retention { cluster }
+            | Task::Truncate { cluster, .. } => cluster,
+        }
+    }
+
+    /// The verb.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Task::Backup { .. } => Verb::Backup,
+            Task::Restore { undo: false, .. } => Verb::Restore,
+            Task::Restore { undo: true, .. } => Verb::Undo,
+            Task::Delete { .. } => Verb::Delete,
+            Task::Verify { .. } => Verb::Verify,
+            Task::Retention { .. } => Verb::Retention,
+            Task::Truncate { .. } => Verb::Truncate,
+        }
+    }
+
+    /// What exactly, in one line.
+    pub fn title(&self) -> String {
+        match self {
+            Task::Backup { plan } => format!("{} snapshot of {}", plan.kind.word(), plan.cluster),
+            Task::Restore { plan, .. } => format!("{} to {}", plan.target, plan.point),
+            Task::Delete { id, .. } => format!("delete backup {id}"),
+            Task::Verify { id, level, .. } => format!("verify {} of backup {id}", level.word()),
+            Task::Retention { cluster } => format!("retention of {cluster}"),
+            Task::Truncate { cluster, until, .. } => format!(
+                "purge the log of {cluster} up to {}",
+                until.at.utc().format("%d %b %H:%M UTC")
+            ),
+        }
+    }
+
+    /// The command line that does the same.
+    pub fn command(&self) -> String {
+        match self {
+            Task::Backup { plan } => backup_command(plan),
+            Task::Restore { plan, undo: false } => plan.command_line(),
+            Task::Restore { plan, undo: true } => format!("brine undo {0} --confirm-name {0} --yes", plan.target),
+            Task::Delete { cluster, id } => format!("brine backup delete {cluster} {id} --yes"),
+            Task::Verify { cluster, id, level } => {
+                let level = match level {
+                    ProofLevel::Files => "files",
+                    ProofLevel::Checksums => "checksums",
+                    ProofLevel::Tested => "test",
+                };
+                format!("brine backup verify {cluster} {id} --level {level}")
+            }
+            Task::Retention { cluster } => format!("brine retention run {cluster}"),
+            Task::Truncate {
+                cluster,
+                until,
+                drop_pitr,
+            } => {
+                let drop = if *drop_pitr { " --drop-pitr" } else { "" };
+                format!("brine log truncate {cluster} --until {}{drop}", until.last_tso())
+            }
+        }
+    }
+
+    /// Whether it can go on after a crash.
+    pub fn is_resumable(&self) -> bool {
+        // Every verb here can be repeated; backup and restore also remember what they had done.
+        true
+    }
+
+    /// Does the work.
+    pub fn run(&self, wards: &Arc<Wards>, cx: &dyn JobCx) -> Result<Value, JobError> {
+        self.perform(wards, cx).map_err(|e| JobError {
+            kind: job_kind(e.kind),
+            chain: e
+                .chain
+                .into_iter()
+                .chain(e.hint.map(|h| format!("what to do: {h}")))
+                .collect(),
+        })
+    }
+
+    fn perform(&self, wards: &Arc<Wards>, cx: &dyn JobCx) -> Result<Value, Refusal> {
+        let ward = wards.get(self.cluster())?;
+        match self {
+            Task::Backup { plan } => take_backup(&ward, plan, cx),
+            Task::Restore { plan, undo } => restore(wards, &ward, plan, *undo, cx),
+            Task::Delete { id, .. } => {
+                let (archive, view) = ward.view_for_reading()?;
+                Ok(json!(delete::run(&archive, &*ward.lock()?, &view, id, cx)?))
+            }
+            Task::Verify { id, level, .. } => verify(wards, &ward, id, *level, cx),
+            Task::Retention { .. } => run_retention(&ward, cx),
+            Task::Truncate { until, drop_pitr, .. } => {
+                let (archive, view) = ward.view_for_reading()?;
+                let plan = truncate::plan(&archive, &view, *until, *drop_pitr)?;
+                if let Some(why) = plan.refused {
+                    return Err(EngineError::refused(why, "choose an earlier moment, or --drop-pitr").into());
+                }
+                Ok(json!(truncate::run(&archive, &*ward.lock()?, *until, cx)?))
+            }
+        }
+    }
+}
+
+fn backup_command(plan: &BackupPlan) -> String {
+    let mut line = format!("brine backup create {}", plan.cluster);
+    plan.filter
+        .rules()
+        .iter()
+        .for_each(|f| line += &format!(" --filter '{f}'"));
+    plan.note
+        .iter()
+        .for_each(|n| line += &format!(" --note '{}'", n.replace('\'', "'\\''")));
+    plan.keep_days.iter().for_each(|d| line += &format!(" --keep {d}"));
+    line
+}
+
+fn job_kind(kind: RefusalKind) -> ErrorKind {
+    match kind {
+        RefusalKind::Failed => ErrorKind::Failed,
+        RefusalKind::Usage => ErrorKind::Usage,
+        RefusalKind::NotFound => ErrorKind::NotFound,
+        RefusalKind::Refused => ErrorKind::Refused,
+        RefusalKind::Corrupt => ErrorKind::Corrupt,
+        RefusalKind::Cancelled => ErrorKind::Cancelled,
+    }
+}
+
+/// A backup, then retention: old backups go only after a new one is there.
+fn take_backup(ward: &Ward, plan: &BackupPlan, cx: &dyn JobCx) -> Result<Value, Refusal> {
+    let (cluster, archive, lock) = (ward.cluster()?, ward.archive()?, ward.lock()?);
+    let summary = backup::run(&*cluster, &archive, &lock, plan, cx)?;
+    run_retention(ward, cx)?;
+    Ok(json!(summary))
+}
+
+fn run_retention(ward: &Ward, cx: &dyn JobCx) -> Result<Value, Refusal> {
+    let (archive, view) = ward.view_for_reading()?;
+    let plan = retention::plan(&view, &view.settings, cx.clock().now());
+    let receipt = retention::run(&archive, &*ward.lock()?, &view, &plan, cx)?;
+    Ok(json!(receipt))
+}
+
+fn restore(wards: &Arc<Wards>, ward: &Ward, plan: &RestorePlan, undo: bool, cx: &dyn JobCx) -> Result<Value, Refusal> {
+    let source = wards.get(&plan.request.source)?.archive_for_reading()?;
+    let target = ward.cluster()?;
+    // A target that was never backed up has no history of its own to end.
+    let own = match ward.archive_if_any()? {
+        Some(archive) => Some((archive, ward.lock()?)),
+        None => None,
+    };
+    let run = RestoreRun {
+        plan,
+        source: &source,
+        target: &*target,
+        target_archive: own.as_ref().map(|(archive, lock)| TargetArchive { archive, lock }),
+        log: &Logs {
+            wards: Arc::clone(wards),
+        },
+        undo,
+        cx,
+    };
+    let receipt = run.run();
+    ward.keeper.poke();
+    Ok(json!(receipt?))
+}
+
+/// The scratch cluster lies beside the others in the data directory and goes away with its guard.
+fn verify(wards: &Arc<Wards>, ward: &Ward, id: &BackupId, level: ProofLevel, cx: &dyn JobCx) -> Result<Value, Refusal> {
+    let archive = ward.archive_for_reading()?;
+    let dir = wards.scratch_dir()?;
+    let scratch = || {
+        let cluster = EmbeddedCluster::open(dir.path(), Options::new(Arc::clone(cx.clock())))?;
+        Ok(cluster as Arc<dyn Cluster>)
+    };
+    Ok(json!(verify::run(&archive, &*ward.lock()?, id, level, &scratch, cx)?))
+}
