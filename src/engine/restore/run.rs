@@ -40,6 +40,8 @@ const PUBLISHED: &str = "published";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Switched {
     mark: Mark,
+    /// The moment; of `latest` it is known only after the flush.
+    until: Moment,
     totals: load::Totals,
 }
 
@@ -105,7 +107,11 @@ impl RestoreRun<'_> {
         let Some(mark) = self.target.restorer(&ask)?.published()? else {
             return Ok(None);
         };
-        let done = Switched { mark, totals };
+        let done = Switched {
+            mark,
+            until: ask.until,
+            totals,
+        };
         self.cx.resume_log().save(PUBLISHED, &json!(done))?;
         Ok(Some(done))
     }
@@ -177,7 +183,7 @@ impl RestoreRun<'_> {
         self.cx.resume_log().save(PUBLISHING, &json!((&ask, &totals)))?;
         crash_point("restore.before-publish");
         let mark = restorer.publish()?;
-        Ok(Switched { mark, totals })
+        Ok(Switched { mark, until, totals })
     }
 
     /// What the target is asked for.
@@ -320,7 +326,7 @@ impl RestoreRun<'_> {
         let totals = done.totals.clone();
         let way_back = self.recall::<WayBack>(WAY_BACK)?;
         let incarnation = self
-            .begin_incarnation(&done.mark, way_back.clone())
+            .begin_incarnation(done, way_back.clone())
             .doing(|| "the restored data is in place; recording its new history, to be resumed".to_owned())?;
         crash_point("restore.incarnation");
         let (mut next_steps, mut warnings) = (Vec::new(), Vec::new());
@@ -343,10 +349,10 @@ impl RestoreRun<'_> {
         Ok(RestoreReceipt {
             target: self.plan.target.clone(),
             point: self.plan.point.clone(),
-            until: self.plan.until,
+            until: done.until,
             base: self.plan.base.id.clone(),
             last_in: totals.last_in.or_else(|| self.plan.last_in.clone()),
-            first_out: self.plan.first_out.clone(),
+            first_out: self.plan.first_out.clone().filter(|t| t.at > done.until),
             tables: totals.tables,
             rows: totals.sum.rows,
             bytes: totals.sum.bytes,
@@ -370,22 +376,26 @@ impl RestoreRun<'_> {
         backup::run(self.target, target.archive, target.lock, &plan, &scoped).map(drop)
     }
 
-    fn begin_incarnation(&self, mark: &Mark, way_back: Option<WayBack>) -> Result<Option<IncarnationId>, EngineError> {
+    fn begin_incarnation(
+        &self,
+        done: &Switched,
+        way_back: Option<WayBack>,
+    ) -> Result<Option<IncarnationId>, EngineError> {
         let Some(target) = self.target_archive else {
             return Ok(None);
         };
         let same = self.plan.target == self.plan.request.source;
         if self.undo {
-            incarnation::use_way_back(target.archive, target.lock, mark)?;
+            incarnation::use_way_back(target.archive, target.lock, &done.mark)?;
         }
         let beginning = Beginning {
-            restored_to: Some(self.plan.until),
+            restored_to: Some(done.until),
             from: same.then_some(self.plan.incarnation),
             partial: !self.plan.whole,
             job: None,
             way_back,
         };
-        incarnation::begin(target.archive, target.lock, mark, &beginning).map(Some)
+        incarnation::begin(target.archive, target.lock, &done.mark, &beginning).map(Some)
     }
 
     fn open_again(&self, next_steps: &mut Vec<String>) -> Result<(), EngineError> {
