@@ -2,5 +2,7 @@
 
 #[path = "engine/env.rs"]
 mod env;
+#[path = "engine/histories.rs"]
+mod histories;
 #[path = "engine/moments.rs"]
 mod moments;

@@ -176,8 +176,10 @@ impl World {
 
     // --- log ------------------------------------------------------------------------------------
 
+    /// Wants the log backup, and begins it.
     pub fn start_log(&self) {
         control::start(&self.archive, &self.lock).unwrap();
+        self.catch_up();
     }
 
     pub fn log_task(&self) -> LogTask {
