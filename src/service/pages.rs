@@ -40,11 +40,7 @@ impl LocalDesk {
             Err(e) => (None, Some(e)),
         };
         let (state, product, address) = match &facts {
-            Ok(f) => (
-                f.state.clone(),
-                format!("{} {}", f.kind.word(), f.version),
-                f.address.clone(),
-            ),
+            Ok(f) => (f.state.clone(), f.version.clone(), f.address.clone()),
             Err(state) => (state.clone(), "embedded".to_owned(), None),
         };
         let state = match archive_error {

@@ -355,7 +355,9 @@ fn documents_change_by_compare_and_swap() {
 #[test]
 fn ten_thousand_backups_are_listed_quickly() {
     // In memory where there is such a directory: making them must not take longer than the test.
-    let root = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let root = tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap();
     let storage: Arc<dyn Storage> = Arc::new(Local::create(root.path()).unwrap());
     let archive = Archive::create(storage, identity()).unwrap();
     let lock = take(&archive);

@@ -196,7 +196,8 @@ impl World {
 
     /// Brings the log backup up to the present.
     pub fn catch_up(&self) -> Moment {
-        self.try_catch_up(&self.cx()).unwrap_or_else(|e| panic!("{}", chain(&e)))
+        self.try_catch_up(&self.cx())
+            .unwrap_or_else(|e| panic!("{}", chain(&e)))
     }
 
     // --- restore --------------------------------------------------------------------------------
@@ -301,7 +302,9 @@ impl World {
 
     /// What the cluster itself remembers of a moment: the oracle.
     pub fn sums_at(&self, at: Tso) -> Sums {
-        self.c().checksums(&TableFilter::all(), Some(Moment::of_tso(at))).unwrap()
+        self.c()
+            .checksums(&TableFilter::all(), Some(Moment::of_tso(at)))
+            .unwrap()
     }
 
     /// A timestamp after everything that was committed.

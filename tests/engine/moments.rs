@@ -57,7 +57,11 @@ pub fn perform(w: &mut World, op: &Op) -> Option<Tso> {
             for (n, key, value) in changes.iter().filter(|(n, _, _)| there.contains(&table(*n))) {
                 match value {
                     Some(v) => tx
-                        .put(&table(*n), &[b'k', *key], format!("{v}").repeat(1 + (*v % 9) as usize).as_bytes())
+                        .put(
+                            &table(*n),
+                            &[b'k', *key],
+                            format!("{v}").repeat(1 + (*v % 9) as usize).as_bytes(),
+                        )
                         .unwrap(),
                     None => tx.delete(&table(*n), &[b'k', *key]).unwrap(),
                 }
@@ -97,7 +101,9 @@ pub fn segments(w: &World) -> Vec<SegmentName> {
 
 /// Every timestamp worth a restore: commits, bases, edges of segments, and one off on both sides.
 fn moments(w: &World, commits: &[Tso]) -> BTreeSet<Tso> {
-    let edges = segments(w).into_iter().flat_map(|s| [s.from.last_tso(), s.to.last_tso()]);
+    let edges = segments(w)
+        .into_iter()
+        .flat_map(|s| [s.from.last_tso(), s.to.last_tso()]);
     let bases = w.view().bases().into_iter().map(|b| b.commit.last_tso());
     let all: Vec<Tso> = commits.iter().copied().chain(edges).chain(bases).collect();
     all.iter().flat_map(|ts| [ts.prev(), *ts, ts.next()]).collect()
@@ -107,7 +113,9 @@ fn moments(w: &World, commits: &[Tso]) -> BTreeSet<Tso> {
 fn check_moment(w: &World, other: &World, at: Tso, full: bool) -> Result<(), TestCaseError> {
     let want = w.sums_at(at);
     let request = w.request_to(other, at);
-    let receipt = w.restore_to(&request, other).map_err(|e| TestCaseError::fail(format!("{at}: {}", chain(&e))))?;
+    let receipt = w
+        .restore_to(&request, other)
+        .map_err(|e| TestCaseError::fail(format!("{at}: {}", chain(&e))))?;
     prop_assert_eq!(&other.sums(), &want, "whole, at {} from base {}", at, receipt.base);
     if !full {
         return Ok(());
@@ -126,10 +134,18 @@ fn check_moment(w: &World, other: &World, at: Tso, full: bool) -> Result<(), Tes
         Err(e) => return Err(TestCaseError::fail(format!("renamed, {at}: {}", chain(&e)))),
     }
     let after = other.sums();
-    let renamed: Vec<_> = only(&after, &["shop2.*"]).into_iter().map(|(n, s)| (t("shop", &n.table), s)).collect();
+    let renamed: Vec<_> = only(&after, &["shop2.*"])
+        .into_iter()
+        .map(|(n, s)| (t("shop", &n.table), s))
+        .collect();
     prop_assert_eq!(renamed, only(&want, &["shop.*"]), "renamed, at {}", at);
     let rest = ["*.*", "!shop2.*"];
-    prop_assert_eq!(only(&after, &rest), only(&before, &rest), "what was not asked for, at {}", at);
+    prop_assert_eq!(
+        only(&after, &rest),
+        only(&before, &rest),
+        "what was not asked for, at {}",
+        at
+    );
     Ok(())
 }
 
