@@ -39,8 +39,15 @@ fn text_of(key: &str, text: &str, dir: &str) -> String {
         _ if digits(15) || text.contains("4705") => "<tso>".to_owned(),
         _ if is_id => "<id>".to_owned(),
         _ if hex => "<hex>".to_owned(),
-        _ => text.replace(dir, "<dir>"),
+        _ => words_of(text).replace(dir, "<dir>"),
     }
+}
+
+/// Identities inside sentences.
+fn words_of(text: &str) -> String {
+    let hex = |w: &str| w.len() == 32 && w.bytes().all(|b| b.is_ascii_hexdigit());
+    let words = text.split(' ').map(|w| if hex(w) { "<hex>" } else { w });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn shape(brine: &Brine, line: &str) -> String {
