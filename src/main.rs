@@ -1,37 +1,30 @@
 //! The `brine` binary: arguments in, exit code out.
 
+mod front;
+
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use brine::cli::Screens;
-use brine::cli::args::{DemoArgs, GlobalArgs};
-use brine::config::Config;
-use brine::service::desk::{Refusal, RefusalKind};
-
-/// What is drawn on the whole terminal.
-struct Front;
-
-impl Screens for Front {
-    fn console(&self, _global: &GlobalArgs, _config: Config) -> Result<(), Refusal> {
-        Err(not_yet("the console"))
-    }
-
-    fn demo(&self, _global: &GlobalArgs, _demo: &DemoArgs) -> Result<(), Refusal> {
-        Err(not_yet("the demo"))
-    }
-
-    fn keys(&self) -> Result<Vec<String>, Refusal> {
-        Err(not_yet("the console"))
-    }
-}
-
-fn not_yet(what: &str) -> Refusal {
-    Refusal {
-        kind: RefusalKind::Failed,
-        chain: vec![format!("{what} is not in this build")],
-        hint: Some("every verb works from the command line: brine --help".to_owned()),
-    }
-}
+use brine::cli::args::{Cli, Command};
+use brine::jobs::detach::{Link, Role, behind_parent};
 
 fn main() -> ExitCode {
-    brine::cli::run(std::env::args_os(), &Front).into()
+    let link = match screen_wanted() {
+        true => match behind_parent() {
+            Ok(Role::Parent { code }) => return ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            Ok(Role::Child(link)) => link,
+            // Without the parent the console works too; only the shell's prompt has to wait for it.
+            Err(_) => Link::none(),
+        },
+        false => Link::none(),
+    };
+    brine::cli::run(std::env::args_os(), &front::Front::new(link)).into()
+}
+
+/// Whether the arguments ask for the console or the demo, on a terminal.
+fn screen_wanted() -> bool {
+    let screen = |cli: Cli| matches!(cli.command, None | Some(Command::Demo(_)));
+    std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal()
+        && Cli::parse_args(std::env::args_os()).is_ok_and(screen)
 }

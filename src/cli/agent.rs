@@ -8,7 +8,7 @@ use super::signals::Signals;
 use super::{Outcome, Std, config, exit::ExitCode, open, refuse};
 use crate::jobs::lease::HolderKind;
 use crate::jobs::runner::Shutdown;
-use crate::service::host::NotHost;
+use crate::service::host::{Host, NotHost};
 
 pub(super) fn run(global: &GlobalArgs, out: &mut Std) -> Outcome {
     let config = config::load(global)?;
@@ -29,4 +29,14 @@ pub(super) fn run(global: &GlobalArgs, out: &mut Std) -> Outcome {
     }
     host.shut(Shutdown::Leave);
     Ok(ExitCode::Done)
+}
+
+/// Goes on as an agent after the terminal is gone, until SIGTERM: quietly, because nobody reads.
+pub fn carry_on(host: &Host) -> std::io::Result<()> {
+    let signals = Signals::listen()?;
+    // Only what `brine cluster list` says of the holder; the work goes on without it.
+    let _ = host.runner().journal().lease().now_is(HolderKind::Agent);
+    signals.wait();
+    host.shut(Shutdown::Leave);
+    Ok(())
 }

@@ -42,6 +42,9 @@ mod words;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
+pub use agent::carry_on;
+pub use open::{Opened, asked_by, console};
+
 use args::{Cli, Command, DemoArgs, GlobalArgs};
 use call::Call;
 use exit::ExitCode;

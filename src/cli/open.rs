@@ -26,10 +26,11 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A desk, and what has to be closed behind it.
-pub(super) struct Opened {
+pub struct Opened {
     /// Answers questions.
     pub desk: Arc<dyn Desk>,
-    host: Option<Host>,
+    /// The host, when it is in this very process.
+    pub host: Option<Host>,
 }
 
 impl Opened {
@@ -52,9 +53,18 @@ impl Opened {
 
 /// The desk for one command.
 pub(super) fn desk(config: &Config, global: &GlobalArgs) -> Result<Opened, Refusal> {
+    desk_of(HolderKind::Command, config, global)
+}
+
+/// The desk for a console: this process runs schedules and log backups, or another one does.
+pub fn console(config: &Config, global: &GlobalArgs) -> Result<Opened, Refusal> {
+    desk_of(HolderKind::Console, config, global)
+}
+
+fn desk_of(kind: HolderKind, config: &Config, global: &GlobalArgs) -> Result<Opened, Refusal> {
     let begun = Instant::now();
     loop {
-        let held = match host(config, global, HolderKind::Command) {
+        let held = match host(config, global, kind) {
             Ok(host) => {
                 return Ok(Opened {
                     desk: host.desk.clone(),
@@ -123,7 +133,7 @@ pub(super) fn held(held: &LeaseError) -> Refusal {
 }
 
 /// `user@host`, as it is noted beside backups and jobs.
-fn asked_by() -> String {
+pub fn asked_by() -> String {
     let named = ["USER", "LOGNAME"].iter().find_map(|v| std::env::var(v).ok());
     let user = named.filter(|u| !u.is_empty()).unwrap_or_else(user_of_process);
     let host =
