@@ -155,16 +155,11 @@ fn scan(call: &mut Call<'_>, cluster: ClusterName, table: TableName, at: Option<
     let mut at = call.moment_if_any("--at", at, &cluster)?;
     if at.is_none() {
         // All pages must be of one moment.
-        let question = DataQuestion::Checksum { at: None };
-        let now = answer!(
-            call,
-            Question::Data {
-                cluster: cluster.clone(),
-                question
-            },
-            Answer::Checksums
-        );
-        at = Some(now.at);
+        let question = Question::Cluster {
+            cluster: cluster.clone(),
+        };
+        let page = answer!(call, question, Answer::Cluster);
+        at = page.facts.map(|f| f.now.moment);
     }
     let mut all = Vec::new();
     let mut after = None;
@@ -189,7 +184,7 @@ fn scan(call: &mut Call<'_>, cluster: ClusterName, table: TableName, at: Option<
         if call.out.is_json() {
             all.extend(rows.iter().map(|(key, value)| json!({ "key": key, "value": value })));
         } else {
-            let lines: Vec<String> = rows.iter().map(|(key, value)| format!("{key}\t{value}")).collect();
+            let lines: Vec<String> = rows.iter().map(|(key, value)| format!("{key}  {value}")).collect();
             call.out.lines(&lines).map_err(refuse::printing)?;
         }
         if after.is_none() {

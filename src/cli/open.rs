@@ -21,7 +21,7 @@ const HISTORY: Duration = Duration::from_secs(24 * 3600);
 /// So long a command waits for a holder that cannot be spoken to: it is just starting or just ending.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// So long a command waits for another command to end before it asks that one instead.
-const COMMAND_PATIENCE: Duration = Duration::from_secs(2);
+const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
 /// How often a command that is done looks whether what others started in it is done too.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -135,12 +135,24 @@ pub(super) fn held(held: &LeaseError) -> Refusal {
 /// `user@host`, as it is noted beside backups and jobs.
 pub fn asked_by() -> String {
     let named = ["USER", "LOGNAME"].iter().find_map(|v| std::env::var(v).ok());
-    let user = named.filter(|u| !u.is_empty()).unwrap_or_else(|| {
-        let own = std::fs::metadata("/proc/self");
-        own.map_or_else(|_| "someone".to_owned(), |m| format!("uid{}", m.uid()))
-    });
+    let user = named.filter(|u| !u.is_empty()).unwrap_or_else(user_of_process);
     let host =
         std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
     let host = host.unwrap_or_else(|_| "localhost".to_owned());
     safe(&format!("{user}@{}", host.trim()), 100)
+}
+
+/// For sessions without `USER`, such as those of a service manager.
+fn user_of_process() -> String {
+    let Ok(own) = std::fs::metadata("/proc/self") else {
+        return "someone".to_owned();
+    };
+    let uid = own.uid().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut names = accounts.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    names.next().unwrap_or_else(|| format!("uid{uid}"))
 }

@@ -8,11 +8,12 @@ use super::{Outcome, follow, plan, refuse};
 use crate::engine::point::{RestorePoint, RestoreRequest};
 use crate::engine::restore::plan::RestorePlan;
 use crate::model::filter::{RenameMap, TableFilter};
-use crate::service::desk::{Answer, Question, Refusal, RefusalKind};
+use crate::model::log::LogDesired;
+use crate::service::desk::{Answer, LogAct, Question, Refusal, RefusalKind};
 
 pub(super) fn run(call: &mut Call<'_>, args: &RestoreArgs) -> Outcome {
     let request = request(call, args)?;
-    let planned = *answer!(call, Question::PlanRestore { request }, Answer::Restore);
+    let planned = plan_fresh(call, request)?;
     let at = At {
         zone: call.zone(&args.cluster),
         now: call.now(),
@@ -39,6 +40,41 @@ pub(super) fn undo(call: &mut Call<'_>, args: &UndoArgs) -> Outcome {
     let confirm_name = agree(call, &planned, &args.confirm, at)?;
     let plan = Box::new(planned);
     follow::start(call, Question::Undo { plan, confirm_name })
+}
+
+/// The plan. A moment that has passed and that a running log backup has not archived yet is no error: flush, plan again.
+fn plan_fresh(call: &mut Call<'_>, request: RestoreRequest) -> Result<RestorePlan, Refusal> {
+    let question = || Question::PlanRestore {
+        request: request.clone(),
+    };
+    let refusal = match call.ask(question()) {
+        Ok(Answer::Restore(plan)) => return Ok(*plan),
+        Ok(other) => return Err(refuse::unexpected(&other)),
+        Err(refusal) => refusal,
+    };
+    if refusal.kind != RefusalKind::NotFound || !flushed_for(call, &request) {
+        return Err(refusal);
+    }
+    Ok(*answer!(call, question(), Answer::Restore))
+}
+
+/// Flushes the log for a moment that it may soon hold; false where that would not help.
+fn flushed_for(call: &mut Call<'_>, request: &RestoreRequest) -> bool {
+    let RestorePoint::At { moment } = request.point else {
+        return false;
+    };
+    let cluster = request.source.clone();
+    let status = call.ask(Question::LogStatus {
+        cluster: cluster.clone(),
+    });
+    let Ok(Answer::Log(log)) = status else { return false };
+    let waits = log.desired == Some(LogDesired::Running) && log.checkpoint.is_some_and(|c| c < moment);
+    if !waits || moment.at > call.now() {
+        return false;
+    }
+    call.note("the log backup has not archived that moment yet: flushing it first");
+    let act = LogAct::Flush;
+    call.ask(Question::Log { cluster, act }).is_ok()
 }
 
 fn request(call: &Call<'_>, args: &RestoreArgs) -> Result<RestoreRequest, Refusal> {
