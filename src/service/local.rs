@@ -490,6 +490,10 @@ impl Desk for LocalDesk {
                 .get(id)
                 .map(|j| Answer::JobState(Box::new(j)))
                 .map_err(of_job),
+            Question::JobError { id } => {
+                let error = self.runner.error(id).map_err(of_job)?;
+                Ok(Answer::JobError(error.map(of_job)))
+            }
             Question::JobLines { id, after } => {
                 let lines = self.runner.lines(id, usize::try_from(after).unwrap_or(usize::MAX));
                 lines.map(Answer::Lines).map_err(of_job)

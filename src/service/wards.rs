@@ -75,7 +75,18 @@ pub fn open_storage(config: &Config, name: &StorageName) -> Result<Arc<dyn Stora
         });
     };
     let StoragePlace::Directory(path) = &storage.place;
-    let opened = Local::open(path).map_err(|e| EngineError::from(crate::archive::ArchiveError::from(e)))?;
+    // Our own folder is made when it is missing. Any other may be a mount that is not there: backups must not
+    // silently go to the disk below it.
+    let own = path.starts_with(&config.data_dir);
+    let opened = if own { Local::create(path) } else { Local::open(path) };
+    let opened = opened.map_err(|e| {
+        let mut refusal = Refusal::from(EngineError::from(crate::archive::ArchiveError::from(e)));
+        refusal.hint = Some(format!(
+            "storage {name} is the directory {}: mount or create it",
+            path.display()
+        ));
+        refusal
+    })?;
     Ok(Arc::new(opened))
 }
 

@@ -42,15 +42,13 @@ fn lower(from: Bound<&[u8]>) -> Bound<Vec<u8>> {
         Bound::Unbounded => Bound::Unbounded,
         Bound::Included(key) => Bound::Included(keys::prefix(key)),
         // All versions of the key come before this.
-        Bound::Excluded(key) => Bound::Excluded(keys::with_version(&keys::prefix(key), Tso::ZERO)),
+        Bound::Excluded(key) => Bound::Excluded(keys::stored(key, Tso::ZERO)),
     }
 }
 
 /// The upper bound of the rows up to and including a key.
 fn upper(through: Option<&[u8]>) -> Bound<Vec<u8>> {
-    through.map_or(Bound::Unbounded, |key| {
-        Bound::Included(keys::with_version(&keys::prefix(key), Tso::ZERO))
-    })
+    through.map_or(Bound::Unbounded, |key| Bound::Included(keys::stored(key, Tso::ZERO)))
 }
 
 /// A row that was read.

@@ -253,6 +253,14 @@ impl Pairs {
             .transpose()
     }
 
+    /// The last pair.
+    pub(super) fn next_back(&mut self) -> Result<Option<(Slice, Slice)>, ClusterError> {
+        self.0
+            .next_back()
+            .map(|guard| guard.into_inner().map_err(failed("reading the store")))
+            .transpose()
+    }
+
     /// The next key and the size of its value, which is not read.
     pub(super) fn next_size(&mut self) -> Result<Option<u64>, ClusterError> {
         self.0

@@ -129,7 +129,10 @@ impl Load<'_> {
                         && let Some(name) = names.get(next.fetch_add(1, Ordering::SeqCst))
                     {
                         match self.load_table(name, tables.get(name), &meter) {
-                            Ok(sum) => *written.lock() = *written.lock() + sum,
+                            Ok(sum) => {
+                                let mut total = written.lock();
+                                *total = *total + sum;
+                            }
                             Err(e) => {
                                 error.lock().get_or_insert(e);
                             }

@@ -17,6 +17,8 @@ const FILE: &str = "journal.db";
 const COPY: &str = "journal.copy.db";
 /// The schema that this brine reads and writes.
 const VERSION: i64 = 1;
+/// A log that has grown beyond this in a burst is cut back.
+const WAL_KEPT: i64 = 4 * 1024 * 1024;
 /// How long one connection waits for another.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The copy is renewed at this age.
@@ -32,7 +34,8 @@ pub(super) fn open(lease: Lease, clock: Arc<dyn Clock>) -> Result<Journal, Journ
     let path = lease.dir().join(FILE);
     let now = clock.now();
     let mut told = Vec::new();
-    if !path.exists() {
+    // An empty file is what power loss leaves of one that was just made.
+    if fs::metadata(&path).map_or(true, |m| m.len() == 0) {
         set_aside(&path, now)?;
         if lease.dir().join(COPY).exists() {
             told.push(format!(
@@ -71,6 +74,7 @@ pub(super) fn open(lease: Lease, clock: Arc<dyn Clock>) -> Result<Journal, Journ
     let journal = Journal {
         reader,
         writer: Mutex::new(writer),
+        copied: Mutex::default(),
         epoch,
         clock,
         lease,
@@ -148,6 +152,8 @@ fn take(path: &Path, lease: &Lease) -> Result<(Connection, i64), Trouble> {
     }
     conn.pragma_update(None, "journal_mode", "WAL")
         .map_err(trouble("opening"))?;
+    conn.pragma_update(None, "journal_size_limit", WAL_KEPT)
+        .map_err(trouble("opening"))?;
     if lease.was_unclean() {
         check(&conn)
             .map_err(trouble("checking"))?
@@ -174,6 +180,17 @@ fn take(path: &Path, lease: &Lease) -> Result<(Connection, i64), Trouble> {
             e => trouble("taking over")(e),
         })?;
     tx.commit().map_err(trouble("taking over"))?;
+    if found == 0 {
+        // The file's own name must survive power loss, too.
+        let synced = fs::File::open(lease.dir()).and_then(|dir| dir.sync_all());
+        synced.map_err(|source| {
+            Trouble::Other(JournalError::Io {
+                path: path.to_owned(),
+                doing: "made lasting",
+                source,
+            })
+        })?;
+    }
     Ok((conn, epoch))
 }
 
@@ -221,11 +238,11 @@ pub(super) fn save_copy_daily(journal: &Journal) -> Result<bool, JournalError> {
     let dir = journal.lease.dir();
     let copy = dir.join(COPY);
     let now = journal.clock.now();
-    let age = fs::metadata(&copy)
-        .and_then(|m| m.modified())
-        .ok()
-        .and_then(|m| m.duration_since(std::time::UNIX_EPOCH).ok());
-    if age.is_some_and(|at| (0..COPY_AGE_MS).contains(&now.since(Millis(at.as_millis() as i64)))) {
+    let mut copied = journal.copied.lock();
+    if copied
+        .or_else(|| modified(&copy))
+        .is_some_and(|at| (0..COPY_AGE_MS).contains(&now.since(at)))
+    {
         return Ok(false);
     }
     let new = dir.join("journal.copy.db.new");
@@ -241,10 +258,22 @@ pub(super) fn save_copy_daily(journal: &Journal) -> Result<bool, JournalError> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io("replaced")(e)),
         _ => {}
     }
-    open_private(&new).map_err(io("made"))?;
+    let file = open_private(&new).map_err(io("made"))?;
     copy_into(journal, &new).map_err(sql(&copy, "saving a copy"))?;
+    file.sync_all().map_err(io("written out"))?;
     fs::rename(&new, &copy).map_err(io("put in place"))?;
+    *copied = Some(now);
     Ok(true)
+}
+
+fn modified(path: &Path) -> Option<Millis> {
+    let at = fs::metadata(path)
+        .ok()?
+        .modified()
+        .ok()?
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()?;
+    i64::try_from(at.as_millis()).ok().map(Millis)
 }
 
 fn copy_into(journal: &Journal, new: &Path) -> rusqlite::Result<()> {

@@ -1,8 +1,8 @@
 //! The runner: jobs in a queue, each on a thread of its own, cancelled and resumed, watched while they run.
 //!
 //! *Invariants: of the jobs with one exclusive key one runs at a time, in the order they were asked for; a
-//! panic ends its job and nothing else; a change of state is in the journal before anybody is told, except
-//! where the journal cannot be written: then memory is right and the journal is caught up as soon as it can.
+//! panic ends its job and nothing else; a job's end is in the journal before anybody is told, except where the
+//! journal cannot be written: then memory is right and the journal is caught up as soon as it can be.
 //! Locks are taken in the order `queue`, `live`, a job's own.*
 
 mod cx;
@@ -133,6 +133,18 @@ impl Runner {
         };
         shared.enqueue(&mut queue, Arc::new(Live::new(job, spec.exclusive, 0)), work);
         Ok(id)
+    }
+
+    /// Records a job whose work could not even be made: it fails at once, and is seen and counted as a try.
+    ///
+    /// Without this a schedule whose storage is gone would be tried at every look, and leave no trace.
+    pub fn submit_failed(&self, spec: JobSpec, error: JobError) -> Result<JobId, JobError> {
+        let spec = JobSpec {
+            exclusive: None,
+            resumable: false,
+            ..spec
+        };
+        self.submit(spec, Box::new(move |_| Err(error)))
     }
 
     /// Queues an interrupted or failed job again; it goes on where it was.

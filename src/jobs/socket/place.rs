@@ -40,7 +40,8 @@ pub(super) fn listen(lease: &Lease, runtime_dir: &Path) -> Result<(UnixListener,
         remove(&dir.join(POINTER))?;
         return Ok((bind(&direct)?, direct));
     }
-    let far = runtime_dir.join("brine");
+    let user = rustix::process::geteuid().as_raw();
+    let far = runtime_dir.join(format!("brine-{user}"));
     own_dir(&far).map_err(io_error(&far, "given a directory"))?;
     // Two state directories never share a name: the hash is of the whole path.
     let name = xxhash_rust::xxh3::xxh3_128(dir.as_os_str().as_bytes());

@@ -118,7 +118,7 @@ fn a_long_path_goes_to_the_runtime_directory() {
     let second = Server::start(&other_lease, runtime.path(), Arc::new(|_| Ok(json!("second")))).unwrap();
     assert!(server.path().starts_with(runtime.path()) && server.path() != second.path());
     assert_eq!(
-        runtime.path().join("brine").metadata().unwrap().permissions().mode() & 0o777,
+        server.path().parent().unwrap().metadata().unwrap().permissions().mode() & 0o777,
         0o700
     );
     assert_eq!(
