@@ -225,7 +225,7 @@ pub(super) fn undo_offer(view: &View, now: Millis) -> Option<UndoOffer> {
     }
     let to: Moment = match &way_back.kind {
         WayBackKind::Bookmark { at, .. } => *at,
-        WayBackKind::Snapshot { id } => view.backup(id).map_err(EngineError::from).ok()?.commit,
+        WayBackKind::Snapshot { id } => view.backup(id).ok()?.commit,
     };
     Some(UndoOffer {
         to,
