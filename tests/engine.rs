@@ -2,6 +2,8 @@
 
 #[path = "engine/cancel.rs"]
 mod cancel;
+#[path = "engine/crash.rs"]
+mod crash;
 #[path = "engine/env.rs"]
 mod env;
 #[path = "engine/faults.rs"]
