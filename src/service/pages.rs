@@ -8,7 +8,6 @@ use super::local::LocalDesk;
 use super::ward::Ward;
 use crate::archive::state::WayBackKind;
 use crate::cluster::ClusterState;
-use crate::engine::error::EngineError;
 use crate::engine::log::status::{self, Runner};
 use crate::engine::view::View;
 use crate::jobs::journal::JobQuery;
