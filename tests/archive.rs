@@ -1,5 +1,8 @@
 //! The archive and its storages, from outside.
 
+// Helpers of tests may fail as tests do; clippy allows it only inside `#[test]` functions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 #[path = "archive/conformance.rs"]
 mod conformance;
 #[path = "archive/env.rs"]

@@ -410,6 +410,9 @@ pub trait Restorer: Send + Sync {
     /// Reads what was built and returns the checksum of each table, by target name.
     fn checksums(&self) -> Result<Vec<(TableName, TableChecksum)>, ClusterError>;
 
+    /// Where it was made visible, if it was: before a crash, an earlier run of this restore may have come so far.
+    fn published(&self) -> Result<Option<Mark>, ClusterError>;
+
     /// Makes everything visible; where [`Capabilities::atomic_restore`] says so, in one step.
     fn publish(&self) -> Result<Mark, ClusterError>;
 

@@ -134,8 +134,10 @@ impl Teller<'_> {
         let within = |at: Millis| from < at && at <= to;
         let night = Events::backup_time(to);
         if within(night) {
+            self.clock.set(night);
             let taken = self.backup(BackupType::Auto, None)?;
             self.prove(events, &taken, night)?;
+            self.clock.set(to);
         }
         if within(events.sale) {
             self.backup(BackupType::Manual, Some("before the autumn sale"))?;

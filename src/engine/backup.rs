@@ -130,6 +130,9 @@ pub fn run(
     cx: &dyn JobCx,
 ) -> Result<BackupSummary, EngineError> {
     let version = check_identity(cluster, plan)?;
+    if let Some(summary) = finished_before(cluster, archive, cx)? {
+        return Ok(summary);
+    }
     let (begun, snapshot, resumed) = open(cluster, archive, lock, cx)?;
     let job = Take {
         archive,
@@ -163,7 +166,7 @@ fn check_identity(cluster: &dyn Cluster, plan: &BackupPlan) -> Result<String, En
     let facts = cluster.facts()?;
     let found = facts.identity;
     if found == plan.cluster_identity {
-        return Ok(format!("{} {}", facts.kind.word(), facts.version));
+        return Ok(facts.version);
     }
     Err(EngineError::Drifted {
         what: format!("the identity of {}", plan.cluster),
@@ -177,11 +180,7 @@ type Opened = (Begun, Box<dyn Snapshot>, Resumed);
 /// Opens the view of an interrupted run again, or a new one.
 fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<Opened, EngineError> {
     let memory = cx.resume_log().load()?;
-    let begun = memory
-        .iter()
-        .find(|(k, _)| k == BEGUN)
-        .and_then(|(_, v)| serde_json::from_value::<Begun>(v.clone()).ok());
-    if let Some(begun) = begun {
+    if let Some(begun) = begun(&memory) {
         match reopen(cluster, &begun) {
             Ok(snapshot) => {
                 let resumed = Resumed::read(memory)?;
@@ -212,9 +211,10 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
     let snapshot = cluster
         .open_snapshot(None)
         .doing(|| "opening a consistent view".to_owned())?;
-    let incarnation = incarnation::live(&archive.state::<IncarnationsDoc>()?.value);
+    let moment = snapshot.mark().moment;
+    let incarnation = incarnation::at(&archive.state::<IncarnationsDoc>()?.value, moment);
     let begun = Begun {
-        id: new_id(snapshot.mark().moment.at)?,
+        id: new_id(moment.at)?,
         token: snapshot.token(),
         started: cx.clock().now(),
         incarnation,
@@ -222,6 +222,35 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
     cx.resume_log().save(BEGUN, &serde_json::json!(begun))?;
     crash_point("backup.begun");
     Ok((begun, snapshot, Resumed::default()))
+}
+
+/// What the resume log keeps of an interrupted run.
+fn begun(memory: &[(String, serde_json::Value)]) -> Option<Begun> {
+    let (_, value) = memory.iter().find(|(k, _)| k == BEGUN)?;
+    serde_json::from_value(value.clone()).ok()
+}
+
+/// A crash between the manifest and the end of the job: the backup is there, whether or not its view still is.
+fn finished_before(
+    cluster: &dyn Cluster,
+    archive: &Archive,
+    cx: &dyn JobCx,
+) -> Result<Option<BackupSummary>, EngineError> {
+    let Some(begun) = begun(&cx.resume_log().load()?) else {
+        return Ok(None);
+    };
+    let mut known = archive.snapshots()?.into_iter();
+    if !known.any(|d| d.id == begun.id && d.has_manifest) {
+        return Ok(None);
+    }
+    let summary = archive.read_summary(&begun.id)?;
+    match reopen(cluster, &begun) {
+        Ok(snapshot) => snapshot.release()?,
+        Err(ClusterError::SnapshotGone(_)) => {}
+        Err(e) => return Err(e.into()),
+    }
+    cx.resume_log().clear()?;
+    Ok(Some(summary))
 }
 
 fn reopen(cluster: &dyn Cluster, begun: &Begun) -> Result<Box<dyn Snapshot>, ClusterError> {
@@ -250,9 +279,6 @@ struct Take<'a> {
 
 impl Take<'_> {
     fn run(&self, resumed: Resumed) -> Result<BackupSummary, EngineError> {
-        if let Some(summary) = already_published(self.archive, self.begun)? {
-            return Ok(summary);
-        }
         let (plan, cx) = (self.plan, self.cx);
         let tables = self
             .snapshot
@@ -260,6 +286,8 @@ impl Take<'_> {
             .into_iter()
             .filter(|t| plan.filter.matches(&t.name))
             .collect();
+        let rows = plan.bytes_estimate.max(1);
+        cx.outline(&[("Read and store rows", rows), ("Publish the manifest", rows / 50 + 1)]);
         let meter = cx.step(
             "Read and store rows",
             Unit::Bytes,
@@ -347,19 +375,6 @@ impl Take<'_> {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             asked_by: self.cx.asked_by().to_owned(),
         }
-    }
-}
-
-/// A crash between the manifest and the end of the job: the backup is there.
-fn already_published(archive: &Archive, begun: &Begun) -> Result<Option<BackupSummary>, EngineError> {
-    let there = archive
-        .snapshots()?
-        .into_iter()
-        .any(|d| d.id == begun.id && d.has_manifest);
-    if there {
-        Ok(Some(archive.read_summary(&begun.id)?))
-    } else {
-        Ok(None)
     }
 }
 

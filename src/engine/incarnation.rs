@@ -3,12 +3,11 @@
 //! A moment belongs to the incarnation that was live then; no base and no log is used across. The list is
 //! one state document of the archive; it only grows.
 
-use crate::archive::state::{Incarnation, IncarnationsDoc, LogDoc, WayBack};
+use crate::archive::state::{Incarnation, IncarnationsDoc, WayBack};
 use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::Mark;
 use crate::engine::error::EngineError;
 use crate::model::ids::IncarnationId;
-use crate::model::log::RunEnd;
 use crate::model::position::Moment;
 
 /// What is known of a restore when its incarnation begins.
@@ -31,10 +30,17 @@ pub fn live(doc: &IncarnationsDoc) -> IncarnationId {
     doc.list.last().map_or(IncarnationId(1), |i| i.id)
 }
 
-/// Begins the incarnation that a restore at `mark` made, and ends the stretches of log of those before.
+/// The incarnation that was live at a moment.
+pub fn at(doc: &IncarnationsDoc, moment: Moment) -> IncarnationId {
+    let begun = doc.list.iter().rev().find(|i| i.began <= moment);
+    begun.map_or(IncarnationId(1), |i| i.id)
+}
+
+/// Begins the incarnation that a restore at `mark` made.
 ///
 /// Idempotent by the mark: the log task and the restore itself both call it, in either order; details are filled
-/// in by whoever knows them.
+/// in by whoever knows them. The stretch of log before it is ended by the log task alone, when its stream
+/// comes to the restore: until then there may be changes from before it that are still to be archived.
 pub fn begin(
     archive: &Archive,
     lock: &ArchiveLock,
@@ -42,10 +48,6 @@ pub fn begin(
     beginning: &Beginning,
 ) -> Result<IncarnationId, EngineError> {
     let (_, id) = archive.update(lock, |doc: &mut IncarnationsDoc| enter(doc, mark, beginning))?;
-    archive.update(lock, |doc: &mut LogDoc| {
-        let open = doc.runs.iter_mut().filter(|r| r.ended.is_none() && r.incarnation < id);
-        open.for_each(|r| r.ended = Some(RunEnd::Restored));
-    })?;
     Ok(id)
 }
 

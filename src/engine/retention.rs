@@ -4,6 +4,8 @@
 //! newest base at or before its start and everything after it. Manual, protected and way-back backups and the
 //! last good one stay by their own rules. Log is truncated only behind the oldest base that is kept.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::archive::state::WayBackKind;
@@ -11,7 +13,7 @@ use crate::archive::{Archive, ArchiveLock, TrashNote, TrashState};
 use crate::engine::cx::JobCx;
 use crate::engine::error::EngineError;
 use crate::engine::truncate;
-use crate::engine::view::{View, base_of};
+use crate::engine::view::View;
 use crate::model::backup::{BackupSummary, BackupType, KeptTo};
 use crate::model::clock::Millis;
 use crate::model::crash::crash_point;
@@ -192,11 +194,10 @@ impl Rule<'_> {
     /// N days of window: the newest base at or before its start, and everything after.
     fn by_window(&self, b: &BackupSummary) -> Verdict {
         let window = i64::from(self.days) * Millis::DAY;
-        let next_base = self
-            .view
-            .bases()
-            .into_iter()
-            .find(|n| n.incarnation == b.incarnation && n.commit > base_of(b).commit);
+        // A base that goes after some days of its own cannot stand in for one that the window needs.
+        let lasting = |n: &&Arc<BackupSummary>| n.is_full() && n.keep_days.is_none() && !self.view.is_proved_bad(&n.id);
+        let mut later = self.view.backups.iter().filter(lasting);
+        let next_base = later.find(|n| n.incarnation == b.incarnation && n.commit > b.commit);
         let replaced_at = next_base.map(|n| n.commit.at).or_else(|| self.ended(b.incarnation));
         let kept_to = match replaced_at {
             Some(at) => KeptTo::Instant { at: at.plus(window) },

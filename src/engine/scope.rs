@@ -10,6 +10,8 @@ use crate::model::job::{LineLevel, Unit};
 pub struct Scoped<'a> {
     cx: &'a dyn JobCx,
     memory: Memory<'a>,
+    /// Whether it still hears a cancel.
+    stoppable: bool,
 }
 
 struct Memory<'a> {
@@ -23,13 +25,22 @@ impl<'a> Scoped<'a> {
         Scoped {
             cx,
             memory: Memory { cx, prefix },
+            stoppable: true,
+        }
+    }
+
+    /// The same for what has to be brought to its end: a cancel comes too late.
+    pub fn finishing(cx: &'a dyn JobCx, prefix: &'static str) -> Self {
+        Scoped {
+            stoppable: false,
+            ..Scoped::new(cx, prefix)
         }
     }
 }
 
 impl JobCx for Scoped<'_> {
     fn check(&self) -> Result<(), Cancelled> {
-        self.cx.check()
+        if self.stoppable { self.cx.check() } else { Ok(()) }
     }
     fn clock(&self) -> &Arc<dyn Clock> {
         self.cx.clock()

@@ -77,11 +77,11 @@ pub fn plan(archive: &Archive, view: &View, until: Moment, drop_pitr: bool) -> R
     })
 }
 
-/// Moves the start of a stretch behind the segments that end at or before `until`; returns those and whether any stays.
+/// Moves the start of a stretch behind the segments that end at or before `until`; returns those and whether the stretch stays.
 fn cut(archive: &Archive, run: &mut LogRun, until: Moment) -> Result<(Vec<SegmentName>, bool), EngineError> {
     let mut gone = Vec::new();
     if run.from >= until {
-        return Ok((gone, true));
+        return Ok((gone, run.to > until || run.ended.is_none()));
     }
     let mut segments = lookup::segments(archive, run)?;
     while let Some(name) = segments.next()? {
@@ -96,7 +96,7 @@ fn cut(archive: &Archive, run: &mut LogRun, until: Moment) -> Result<(Vec<Segmen
         run.first_hash = info.last_hash.hex();
         (run.from, run.from_position) = (info.name.to, info.to_position);
     }
-    Ok((gone, run.end_seq > run.first_seq || run.ended.is_none()))
+    Ok((gone, run.to > until || run.ended.is_none()))
 }
 
 /// Deletes the log at or before `until`.
@@ -119,30 +119,29 @@ pub fn run(archive: &Archive, lock: &ArchiveLock, until: Moment, cx: &dyn JobCx)
                     (known.first_seq, known.first_hash) = (new.first_seq, new.first_hash.clone());
                     (known.from, known.from_position) = (new.from, new.from_position.clone());
                 }
-                (Some(known), None) => known.first_seq = known.end_seq,
+                (Some(_), None) => doc.runs.retain(|r| r.first_seq != old.0 || r.first_hash != old.1),
                 (None, _) => {}
             }
         }
-        doc.runs.retain(|r| r.ended.is_none() || r.first_seq < r.end_seq);
         doc.safepoint = doc.safepoint.max(Some(until));
     })?;
     crash_point("truncate.fact");
     sweep(archive, lock, cx)
 }
 
-/// Deletes the segments that lie before the first stretch or between stretches.
+/// Deletes the segments that no stretch names.
 fn sweep(archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<Truncated, EngineError> {
-    let runs = archive.state::<LogDoc>()?.value.runs;
+    let LogDoc { runs, next_seq, .. } = archive.state()?.value;
     let meter = cx.step("Delete log segments", Unit::Objects, None);
     let mut done = Truncated::default();
     let named = |n: &SegmentName| {
         runs.iter()
             .any(|r| r.first_seq <= n.last_seq && n.first_seq < r.end_seq)
     };
-    let next = runs.iter().map(|r| r.end_seq).max().unwrap_or(u64::MAX);
     let mut segments = archive.segments(0..u64::MAX, None)?;
     while let Some(name) = segments.next()? {
-        if name.first_seq >= next || named(&name) {
+        // What comes next is just being written, and named a moment later.
+        if name.first_seq >= next_seq || named(&name) {
             continue;
         }
         cx.check()?;

@@ -53,7 +53,7 @@ pub fn run(
     let result = check(archive, id, level, scratch, cx);
     let failed = match &result {
         Ok(_) => None,
-        Err(e) if matches!(e.kind(), ErrorKind::Corrupt) => Some(crate::model::text::safe(&chain(e), 500)),
+        Err(e) if matches!(e.kind(), ErrorKind::Corrupt) => Some(crate::model::text::safe(&e.chain(), 500)),
         Err(_) => return result,
     };
     let proof = Proof {
@@ -68,16 +68,6 @@ pub fn run(
         all.drain(..extra);
     })?;
     result
-}
-
-fn chain(e: &EngineError) -> String {
-    let mut text = e.to_string();
-    let mut cause = std::error::Error::source(e);
-    while let Some(c) = cause {
-        text = format!("{text}: {c}");
-        cause = c.source();
-    }
-    text
 }
 
 fn check(

@@ -9,7 +9,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::desk::{Refusal, RefusalKind};
 use super::keeper::Tell;
-use super::local::{LocalDesk, Role, failed, of_journal};
+use super::local::{LocalDesk, Role};
+use super::refusal::{chain, failed, of_journal};
 use super::remote::Served;
 use super::ward::{Ward, WardOptions};
 use super::wards::{Wards, open_storage};
@@ -20,11 +21,12 @@ use crate::engine::error::EngineError;
 use crate::engine::log::LogOptions;
 use crate::jobs::journal::Journal;
 use crate::jobs::lease::{HolderKind, Lease, LeaseError};
-use crate::jobs::runner::{Runner, Shutdown};
+use crate::jobs::runner::{JobSpec, Runner, Shutdown};
 use crate::jobs::schedule::{self, DueBackup};
 use crate::jobs::socket::Server;
 use crate::model::backup::BackupType;
 use crate::model::clock::Clock;
+use crate::model::job::{LineLevel, Verb};
 use crate::service::desk::BackupRequest;
 
 /// How a host is started.
@@ -215,9 +217,7 @@ fn run_schedule(desk: &Arc<LocalDesk>, runner: &Arc<Runner>, stop: &Stop) {
                 tick.sleep
             }
             Err(e) => {
-                let _ = runner
-                    .journal()
-                    .tell(crate::model::job::LineLevel::Error, None, &format!("schedule: {e}"));
+                let _ = runner.journal().tell(LineLevel::Error, None, &format!("schedule: {e}"));
                 Duration::from_secs(30)
             }
         };
@@ -248,16 +248,29 @@ fn start_due(desk: &Arc<LocalDesk>, runner: &Arc<Runner>, due: &DueBackup) {
     });
     if let Err(e) = started {
         let text = format!("the scheduled snapshot could not be started: {e}");
-        let _ = runner
-            .journal()
-            .tell(crate::model::job::LineLevel::Error, Some(&due.cluster), &text);
+        // As a failed job it takes its slot, so that the next try is in 20 minutes and everybody can see why.
+        let spec = JobSpec {
+            verb: Verb::Backup,
+            cluster: due.cluster.clone(),
+            title: format!("auto snapshot of {}", due.cluster),
+            command: None,
+            plan: serde_json::Value::Null,
+            asked_by: "schedule".to_owned(),
+            exclusive: None,
+            resumable: false,
+            slot: Some(due.slot),
+        };
+        if let Err(also) = runner.submit_failed(spec, e.into()) {
+            let text = format!("{text}; nor could that be noted: {also}");
+            let _ = runner.journal().tell(LineLevel::Error, Some(&due.cluster), &text);
+        }
     }
 }
 
 fn of_error(e: &dyn std::error::Error) -> Refusal {
     Refusal {
         kind: RefusalKind::Failed,
-        chain: super::ward::chain(e),
+        chain: chain(e),
         hint: None,
     }
 }

@@ -12,6 +12,7 @@ mod keeper;
 pub mod local;
 mod log_control;
 mod pages;
+mod refusal;
 pub mod remote;
 pub mod shop;
 mod traffic;

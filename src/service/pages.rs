@@ -66,7 +66,7 @@ impl LocalDesk {
         let job = self
             .runner
             .list(&query)
-            .map_err(super::local::of_job)?
+            .map_err(super::refusal::of_job)?
             .into_iter()
             .find(|j| !j.state.is_over());
         let window = view.as_ref().map(View::window).unwrap_or_default();
@@ -106,7 +106,7 @@ impl LocalDesk {
     fn next_run(&self, ward: &Ward, view: Option<&View>, now: Millis) -> Result<NextRun, Refusal> {
         let scheduled = Self::scheduled(ward, view);
         let facts =
-            schedule::facts(self.runner.journal().reader(), &scheduled, now).map_err(super::local::of_journal)?;
+            schedule::facts(self.runner.journal().reader(), &scheduled, now).map_err(super::refusal::of_journal)?;
         Ok(match schedule::standing(&facts, now) {
             None | Some(Standing::Off) => NextRun::Off,
             Some(Standing::NotYet { next } | Standing::NeverRan { next }) => NextRun::At { at: next },

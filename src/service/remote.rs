@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::desk::{Answer, Desk, Question, Refusal, RefusalKind};
-use super::local::{LocalDesk, failed};
-use super::ward::chain;
+use super::local::LocalDesk;
+use super::refusal::{chain, failed};
 use crate::jobs::socket::{Client, Handler, SocketError};
 
 /// How long an ordinary question may take: a flush or a bulk load is one question.

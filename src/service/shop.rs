@@ -3,6 +3,7 @@
 //! Everything it does goes through an ordinary session, as an application's would. The same seed makes
 //! the same shop.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::cluster::ClusterError;
@@ -14,7 +15,7 @@ use crate::service::desk::Accident;
 /// Rows of one transaction while the shop is being filled.
 const BATCH: u64 = 500;
 /// Products on sale.
-const PRODUCTS: u64 = 240;
+const PRODUCTS: u64 = 1_200;
 /// Customers at the start.
 const CUSTOMERS: u64 = 600;
 
@@ -199,14 +200,14 @@ fn change_all(
     change: impl Fn(usize, &str) -> Option<Option<String>>,
 ) -> Result<Tso, ClusterError> {
     let mut tx = session.begin()?;
-    let mut after: Option<Vec<u8>> = None;
+    let mut after: Bound<Vec<u8>> = Bound::Unbounded;
     let mut n = 0;
     loop {
-        let rows = session.scan(&table(name), after.as_deref(), 1_000, None)?;
+        let rows = tx.scan(&table(name), after.as_ref().map(Vec::as_slice), 1_000)?;
         let Some((last, _)) = rows.last() else {
             return tx.commit();
         };
-        after = Some(last.clone());
+        after = Bound::Excluded(last.clone());
         for (key, value) in &rows {
             match change(n, &String::from_utf8_lossy(value)) {
                 Some(Some(new)) => tx.put(&table(name), key, new.as_bytes())?,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::desk::{Refusal, RefusalKind};
+use super::refusal::failed;
 use super::ward::{Ward, WardOptions};
 use crate::config::{Config, StoragePlace};
 use crate::engine::error::EngineError;
@@ -111,13 +112,5 @@ impl Drop for ScratchDir {
     fn drop(&mut self) {
         // What cannot be removed now is only wasted space; the next start removes the whole scratch folder.
         let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn failed(text: String) -> Refusal {
-    Refusal {
-        kind: RefusalKind::Failed,
-        chain: vec![text],
-        hint: None,
     }
 }

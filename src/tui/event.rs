@@ -89,6 +89,8 @@ pub enum Effect {
     Suspend,
     /// Paint everything again.
     Repaint,
+    /// Take the terminal again: whoever continued the process may have changed its modes.
+    Retake,
     /// Ring.
     Bell,
     /// Leave the console.

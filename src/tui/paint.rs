@@ -47,6 +47,13 @@ pub fn fit(text: &str, width: usize, cut: &str) -> String {
     out
 }
 
+/// Cuts or pads to exactly a display width.
+pub fn pad(text: &str, width: usize, cut: &str) -> String {
+    let text = fit(text, width, cut);
+    let missing = width.saturating_sub(text.width());
+    text + &" ".repeat(missing)
+}
+
 /// Cuts in the middle, for paths and names whose end matters.
 pub fn fit_middle(text: &str, width: usize, cut: &str) -> String {
     if text.width() <= width || width < 5 {

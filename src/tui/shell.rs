@@ -110,6 +110,8 @@ struct Shell {
     asking: Sender<(Ticket, Question)>,
     input: Option<EventStream>,
     signals: Signals,
+    /// Whether the process shall be stopped.
+    suspended: bool,
     guard: PanicGuard,
 }
 
@@ -144,6 +146,7 @@ impl Shell {
             asking,
             input: Some(EventStream::new()),
             signals,
+            suspended: false,
             guard,
         })
     }
@@ -168,6 +171,9 @@ impl Shell {
             }
             if let Some(exit) = self.take(what)? {
                 return Ok(exit);
+            }
+            if std::mem::take(&mut self.suspended) {
+                self.suspend().await?;
             }
             // What has come in meanwhile belongs into the same picture.
             for _ in 0..256 {
@@ -222,9 +228,10 @@ impl Shell {
                 }
                 Effect::Repaint => {
                     self.last = None;
-                    self.screen.clear().context("the terminal cannot be cleared")?;
+                    terminal::clear(&mut self.screen)?;
                 }
-                Effect::Suspend => self.suspend()?,
+                Effect::Retake => self.retake()?,
+                Effect::Suspend => self.suspended = true,
                 Effect::Quit(exit) => return Ok(Some(exit)),
             }
         }
@@ -241,12 +248,20 @@ impl Shell {
     }
 
     /// Gives the terminal back and stops; goes on from here when the shell continues the process.
-    fn suspend(&mut self) -> anyhow::Result<()> {
+    async fn suspend(&mut self) -> anyhow::Result<()> {
         // The reader must be gone while the shell has the terminal: two readers would share the keys.
         self.input = None;
         terminal::give_back();
         terminal::stop()?;
-        self.screen = terminal::take()?;
+        // This thread may run on for a moment before the stop reaches it: it must not take the terminal again then.
+        self.signals.resume.recv().await;
+        self.retake()
+    }
+
+    /// Takes the terminal again.
+    fn retake(&mut self) -> anyhow::Result<()> {
+        self.input = None;
+        self.screen = terminal::retake()?;
         self.input = Some(EventStream::new());
         let size = self.screen.size().context("the terminal's size cannot be read")?;
         self.model.size = (size.width, size.height);

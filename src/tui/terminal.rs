@@ -39,8 +39,24 @@ pub fn take() -> anyhow::Result<Screen> {
     execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste).context("the terminal cannot be taken over")?;
     let backend = CrosstermBackend::new(std::io::BufWriter::with_capacity(16 << 10, stdout()));
     let mut screen = Terminal::new(backend).context("the terminal's size cannot be read")?;
-    screen.clear().context("the terminal cannot be cleared")?;
+    clear(&mut screen)?;
     Ok(screen)
+}
+
+/// Takes the terminal again after somebody else may have changed its modes.
+pub fn retake() -> anyhow::Result<Screen> {
+    // Without this crossterm believes that raw mode is still on, and does nothing.
+    disable_raw_mode().context("the terminal's mode cannot be changed")?;
+    take()
+}
+
+/// Clears the terminal, so that the next picture is painted whole.
+///
+/// Not `Terminal::clear`: that asks the terminal where the cursor is, and waits two seconds for an answer which the
+/// reader of events may take away.
+pub fn clear(screen: &mut Screen) -> anyhow::Result<()> {
+    let size = screen.size().context("the terminal's size cannot be read")?;
+    screen.resize(size.into()).context("the terminal cannot be cleared")
 }
 
 /// Gives the terminal back; goes on after errors, because there is nothing better to do.

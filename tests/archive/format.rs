@@ -11,10 +11,13 @@ use crate::env::{Env, id, object, objects, read_data};
 use crate::log::{segment_names, write_run};
 use crate::snapshots::note;
 
-/// Something that reads one object completely.
+/// Reads one object completely.
+type Read = Box<dyn Fn(&Env) -> brine::archive::Result<()>>;
+
+/// An object, and what reads it.
 struct Reader {
     within: String,
-    read: Box<dyn Fn(&Env) -> Result<(), brine::archive::ArchiveError>>,
+    read: Read,
 }
 
 /// One small object of each kind, and how it is read.
@@ -300,11 +303,13 @@ fn read_log_doc(env: &Env, file: &[u8]) -> Result<LogDoc, brine::archive::Archiv
 fn the_documented_tables_are_the_format() {
     let env = Env::new();
     let forge = Forge::of(&env, "state/log", 4);
-    let mut doc = LogDoc::default();
-    doc.last_error = Some(LogError {
-        at: Millis(1),
-        text: "x".repeat(500),
-    });
+    let doc = LogDoc {
+        last_error: Some(LogError {
+            at: Millis(1),
+            text: "x".repeat(500),
+        }),
+        ..LogDoc::default()
+    };
     let json = serde_json::to_vec(&doc).unwrap();
     let plain = forge.file(&[frame(1, 2, &json), end()]);
     assert_eq!(read_log_doc(&env, &plain).unwrap(), doc);

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use brine::model::clock::{Clock, SystemClock};
 use brine::storage::local::Local;
 use brine::storage::{DirName, ErrorKind, ObjectName, Storage};
 use rustix::fs::Mode;
@@ -124,7 +125,7 @@ fn debris_goes_and_live_writers_stay() {
     let mut live = storage.create(&name("live")).unwrap();
     live.write(b"still here").unwrap();
     let tmp = temp.path().join(".tmp");
-    let old = SystemTime::now() - Duration::from_secs(3600);
+    let old = SystemTime::from(SystemClock.now().utc()) - Duration::from_secs(3600);
     let age = |path: &Path| {
         fs::File::options()
             .write(true)

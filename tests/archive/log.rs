@@ -237,6 +237,10 @@ fn leftovers_of_a_compaction_do_not_count_twice() {
         reads_everywhere(&env.archive, &run);
         assert_eq!(segment_names(&env).len(), 2);
     }
+    assert_eq!(env.archive.clean_segments(&env.lock, None).unwrap(), 3);
+    assert_eq!(env.archive.clean_segments(&env.lock, None).unwrap(), 0);
+    assert_eq!(env.names().iter().filter(|n| n.ends_with(".seg")).count(), 2);
+    reads_everywhere(&env.archive, &run);
 }
 
 /// A reader that stands in the middle of small segments goes on in the compacted one.

@@ -192,15 +192,18 @@ fn a_snapshot_is_restored_from_its_row() {
 #[test]
 fn the_timeline_moves_the_moment() {
     let mut console = normal();
-    console.keys("jj<Enter>Ri<S-Tab>").shows("2026-11-20 02:47:13");
-    console.keys("<Left>").lacks("2026-11-20 02:47:13");
-    console.keys("<Right>").shows("2026-11-20 02:47:1");
+    console.keys("jj<Enter>Ri<S-Tab>").shows("2026-11-20 02:47:14");
+    console
+        .keys("<Left>")
+        .lacks("2026-11-20 02:47:14")
+        .shows("restorable    YES");
+    console.keys("<Right>").shows("2026-11-20 02:47:14");
 }
 
 #[test]
 fn the_log_menu_says_what_cannot_be_done() {
     let mut console = normal();
-    console.keys("jj<Enter>L").shows("Start: it is on already");
+    console.keys("jj<Enter>L").shows("now on: it is on already");
     console.keys("p").shows("Pause the log backup").keys("y");
     match console.world.acts().as_slice() {
         [Question::Log { act, .. }] => assert_eq!(*act, LogAct::Pause),

@@ -231,7 +231,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn every_moment_of_a_random_history_can_be_read_and_restored(
@@ -296,4 +296,31 @@ fn concurrent_increments_lose_nothing() {
         .count();
     assert_eq!(of_a as u64, 1 + workers * each);
     assert!(s.scan(&t("a"), None, 1, Some(Moment::of_tso(Tso(1)))).is_err());
+}
+
+#[test]
+fn the_log_knows_new_rows_from_changed_ones() {
+    let mut env = Env::new();
+    env.c().session("app").unwrap().create_table(&t("a"), "").unwrap();
+    let each = 100u32;
+    for round in 0..2u64 {
+        let from = env.c().mark().unwrap().moment.last_tso();
+        std::thread::scope(|scope| {
+            for writer in 0..4u8 {
+                let env = &env;
+                scope.spawn(move || {
+                    let s = env.c().session("app").unwrap();
+                    for n in 0..each {
+                        let key = [&[writer][..], &n.to_be_bytes()].concat();
+                        s.put(&t("a"), &key, b"x").unwrap();
+                    }
+                });
+            }
+        });
+        let log = log_after(env.c(), from);
+        let updates: u64 = log.iter().flat_map(|x| &x.deltas).map(|d| d.updates).sum();
+        assert_eq!((log.len() as u64, updates), (400, 400 * round));
+        env.reopen();
+        assert_eq!(log_after(env.c(), from), log);
+    }
 }

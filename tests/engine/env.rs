@@ -71,6 +71,7 @@ pub struct World {
     pub archive: Archive,
     pub lock: Arc<ArchiveLock>,
     cluster: Option<Arc<EmbeddedCluster>>,
+    spare: std::sync::OnceLock<Box<World>>,
 }
 
 impl World {
@@ -85,7 +86,22 @@ impl World {
     }
 
     pub fn with(storage: Arc<dyn Storage>, cluster_name: &str, history: Option<Duration>) -> World {
-        let (dir, clock) = (scratch_dir(), Arc::new(ManualClock::new(START)));
+        World::open(scratch_dir(), storage, cluster_name, history, START)
+    }
+
+    /// A world that is there already.
+    pub fn existing(dir: tempfile::TempDir, storage: Arc<dyn Storage>, now: Millis) -> World {
+        World::open(dir, storage, "demo", None, now)
+    }
+
+    fn open(
+        dir: tempfile::TempDir,
+        storage: Arc<dyn Storage>,
+        cluster_name: &str,
+        history: Option<Duration>,
+        now: Millis,
+    ) -> World {
+        let clock = Arc::new(ManualClock::new(now));
         let options = Options::new(clock.clone()).with_history(history);
         let cluster = EmbeddedCluster::open(dir.path(), options).unwrap();
         let identity = ArchiveIdentity {
@@ -111,7 +127,18 @@ impl World {
             archive,
             lock: Arc::new(lock),
             cluster: Some(cluster),
+            spare: std::sync::OnceLock::new(),
         }
+    }
+
+    /// An empty cluster to restore into, made when it is asked for.
+    pub fn spare(&self) -> &World {
+        self.spare.get_or_init(|| Box::new(crate::moments::other()))
+    }
+
+    /// Closes everything; what is left is the directory.
+    pub fn into_dir(self) -> tempfile::TempDir {
+        self.dir
     }
 
     pub fn c(&self) -> &Arc<EmbeddedCluster> {
@@ -141,8 +168,12 @@ impl World {
         self.clock.set(self.now().plus(ms));
     }
 
+    pub fn try_view(&self) -> Result<View, EngineError> {
+        View::read(&self.archive, &SummaryCache::default())
+    }
+
     pub fn view(&self) -> View {
-        View::read(&self.archive, &SummaryCache::default()).unwrap()
+        self.try_view().unwrap()
     }
 
     pub fn log_doc(&self) -> LogDoc {
@@ -176,8 +207,10 @@ impl World {
 
     // --- log ------------------------------------------------------------------------------------
 
+    /// Wants the log backup, and begins it.
     pub fn start_log(&self) {
         control::start(&self.archive, &self.lock).unwrap();
+        self.catch_up();
     }
 
     pub fn log_task(&self) -> LogTask {
@@ -226,7 +259,7 @@ impl World {
 
     /// Plans a restore of this cluster's archive into `target`'s cluster.
     pub fn plan_to(&self, request: &RestoreRequest, target: &World) -> Result<RestorePlan, EngineError> {
-        let (view, target_view) = (self.view(), target.view());
+        let (view, target_view) = (self.try_view()?, target.try_view()?);
         planner::plan(
             request,
             &Source {
@@ -236,14 +269,9 @@ impl World {
             &Target {
                 name: target.name.clone(),
                 cluster: &**target.c(),
-                view: target.has_backups(&target_view).then_some(&target_view),
+                view: (target.name != name("other")).then_some(&target_view),
             },
         )
-    }
-
-    /// A world that never took a backup is a cluster without an archive.
-    fn has_backups(&self, view: &View) -> bool {
-        !view.backups.is_empty() || !view.log.runs.is_empty()
     }
 
     pub fn run(&self, plan: &RestorePlan, cx: &dyn JobCx) -> Result<RestoreReceipt, EngineError> {
@@ -257,20 +285,34 @@ impl World {
         undo: bool,
         cx: &dyn JobCx,
     ) -> Result<RestoreReceipt, EngineError> {
+        let run = RestoreRun {
+            log: &Logs(vec![self, target]),
+            ..self.restore_run(plan, target, undo, cx)
+        };
+        run.run()
+    }
+
+    /// Without any log backup.
+    pub fn restore_run<'a>(
+        &'a self,
+        plan: &'a RestorePlan,
+        target: &'a World,
+        undo: bool,
+        cx: &'a dyn JobCx,
+    ) -> RestoreRun<'a> {
         let own = TargetArchive {
             archive: &target.archive,
             lock: &target.lock,
         };
-        let run = RestoreRun {
+        RestoreRun {
             plan,
             source: &self.archive,
             target: &**target.c(),
-            target_archive: target.has_backups(&target.view()).then_some(own),
-            log: &Logs(vec![self, target]),
+            target_archive: (target.name != name("other")).then_some(own),
+            log: &NoLogs,
             undo,
             cx,
-        };
-        run.run()
+        }
     }
 
     pub fn restore(&self, request: &RestoreRequest) -> Result<RestoreReceipt, EngineError> {
@@ -313,6 +355,15 @@ impl World {
     }
 }
 
+/// No log backup runs.
+pub struct NoLogs;
+
+impl LogControl for NoLogs {
+    fn flush(&self, _: &ClusterName, _: &dyn JobCx) -> Result<Option<Moment>, EngineError> {
+        Ok(None)
+    }
+}
+
 /// The log backups of some worlds, caught up in the calling thread.
 pub struct Logs<'a>(pub Vec<&'a World>);
 
@@ -321,7 +372,7 @@ impl LogControl for Logs<'_> {
         let Some(world) = self.0.iter().find(|w| w.name == *cluster) else {
             return Ok(None);
         };
-        if world.log_doc().desired != Some(LogDesired::Running) {
+        if world.archive.state::<LogDoc>()?.value.desired != Some(LogDesired::Running) {
             return Ok(None);
         }
         world.try_catch_up(cx).map(Some)

@@ -1,12 +1,15 @@
 //! The oracle: whatever happened, a restore to T gives what the cluster held at T.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use brine::archive::log::SegmentName;
 use brine::engine::error::EngineError;
 use brine::engine::lookup;
 use brine::model::filter::{RenameMap, TableFilter};
+use brine::model::position::Moment;
 use brine::model::tso::Tso;
+use brine::storage::memory::Memory;
 use proptest::prelude::*;
 
 use crate::env::{World, chain, only, t};
@@ -32,7 +35,7 @@ fn write() -> impl Strategy<Value = Op> {
     proptest::collection::vec(change, 1..5).prop_map(Op::Write)
 }
 
-fn op() -> impl Strategy<Value = Op> {
+pub fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (0..4u8).prop_map(Op::Create),
         1 => (0..4u8).prop_map(Op::Drop),
@@ -66,7 +69,9 @@ pub fn perform(w: &mut World, op: &Op) -> Option<Tso> {
                     None => tx.delete(&table(*n), &[b'k', *key]).unwrap(),
                 }
             }
-            Some(tx.commit().unwrap())
+            let wrote = changes.iter().any(|(n, _, _)| there.contains(&table(*n)));
+            let ts = tx.commit().unwrap();
+            wrote.then_some(ts)
         }
         Op::Backup => {
             w.backup();
@@ -109,8 +114,13 @@ fn moments(w: &World, commits: &[Tso]) -> BTreeSet<Tso> {
     all.iter().flat_map(|ts| [ts.prev(), *ts, ts.next()]).collect()
 }
 
+/// A cluster to restore into.
+pub fn other() -> World {
+    World::with(Arc::new(Memory::new()), "other", None)
+}
+
 /// Restores a moment whole, filtered and renamed into another cluster, and compares with the oracle.
-fn check_moment(w: &World, other: &World, at: Tso, full: bool) -> Result<(), TestCaseError> {
+pub fn check_moment(w: &World, other: &World, at: Tso, full: bool) -> Result<(), TestCaseError> {
     let want = w.sums_at(at);
     let request = w.request_to(other, at);
     let receipt = w
@@ -149,7 +159,7 @@ fn check_moment(w: &World, other: &World, at: Tso, full: bool) -> Result<(), Tes
     Ok(())
 }
 
-fn cases(default: u32) -> ProptestConfig {
+pub fn cases(default: u32) -> ProptestConfig {
     let wanted = std::env::var("BRINE_TEST_CASES").ok().and_then(|n| n.parse().ok());
     ProptestConfig {
         cases: wanted.unwrap_or(default),
@@ -170,7 +180,7 @@ proptest! {
         compact in any::<bool>(),
     ) {
         let mut w = World::new();
-        let other = World::with(std::sync::Arc::new(brine::storage::memory::Memory::new()), "other", None);
+        let other = other();
         w.log_options.flush_bytes = if compact { 1 } else { 400 };
         for op in &before {
             if !matches!(op, Op::Backup | Op::CatchUp) {
@@ -185,9 +195,12 @@ proptest! {
         }
         w.catch_up();
         let window = w.view().window();
+        for ts in &commits {
+            prop_assert!(window.span_at(Moment::of_tso(*ts)).is_some(), "{ts} was committed under log backup: {window:?}");
+        }
         let (mut checked, mut out) = (0, 0);
         for (n, at) in moments(&w, &commits).into_iter().enumerate() {
-            let moment = brine::model::position::Moment::of_tso(at);
+            let moment = Moment::of_tso(at);
             if window.span_at(moment).is_some() {
                 check_moment(&w, &other, at, n % 5 == 0)?;
                 checked += 1;
@@ -197,6 +210,6 @@ proptest! {
                 out += 1;
             }
         }
-        prop_assert!(checked > 3 && out < checked, "{} checked, {} outside", checked, out);
+        prop_assert!(checked > 0, "nothing checked, {} outside", out);
     }
 }

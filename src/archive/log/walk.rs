@@ -110,9 +110,7 @@ impl Archive {
     /// The segments with numbers in `range`. `days` limits the search to those that end within the UTC days of these
     /// moments. In order of numbers within each run; a run of a cluster whose clock went back begins in an earlier day.
     pub fn segments(&self, range: Range<u64>, days: Option<(Moment, Moment)>) -> Result<Segments> {
-        let wanted = days.map(|(from, to)| (day_of(from), day_of(to)));
-        let mut days = dirs(self.store(), &self.layout().log_dir()?)?;
-        days.retain(|day| is_day(day) && wanted.as_ref().is_none_or(|(from, to)| from <= day && day <= to));
+        let days = self.log_days(days)?;
         Ok(Segments {
             archive: self.clone(),
             range,
@@ -124,5 +122,13 @@ impl Archive {
             ends_with: None,
             given: None,
         })
+    }
+
+    /// The days that have segments, in order, within the UTC days of these moments.
+    pub(super) fn log_days(&self, limits: Option<(Moment, Moment)>) -> Result<Vec<String>> {
+        let limits = limits.map(|(from, to)| (day_of(from), day_of(to)));
+        let mut days = dirs(self.store(), &self.layout().log_dir()?)?;
+        days.retain(|day| is_day(day) && limits.as_ref().is_none_or(|(from, to)| from <= day && day <= to));
+        Ok(days)
     }
 }

@@ -116,7 +116,7 @@ impl Cluster for EmbeddedCluster {
         let tables = self.tables()?;
         Ok(ClusterFacts {
             kind: ClusterKind::Embedded,
-            version: format!("brine embedded {}", env!("CARGO_PKG_VERSION")),
+            version: format!("embedded {}", env!("CARGO_PKG_VERSION")),
             identity: self.core.identity.clone(),
             address: None,
             state: self.core.door.state(),

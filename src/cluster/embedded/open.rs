@@ -140,10 +140,32 @@ fn check(dir: &Path, store: &Store, known: &Found, identity: &str, tip: Tip) -> 
     Ok(())
 }
 
+/// The end of the change log is written in one batch with the last record, so they agree or something is lost.
+fn check_log_end(dir: &Path, store: &Store, tip: Tip, oldest: Tso) -> Result<(), ClusterError> {
+    if tip.ts <= oldest {
+        return Ok(());
+    }
+    let last = store.get(Space::Log, &tip.ts.0.to_be_bytes())?;
+    let end = last.map(|bytes| record::parse(&bytes).map(|parsed| parsed.tip(tip.ts)));
+    if end.transpose()? == Some(tip) {
+        return Ok(());
+    }
+    Err(ClusterError::Malformed {
+        what: "the store",
+        why: format!(
+            "{}: the change log has lost its end; restore the cluster from a backup, or accept the loss",
+            dir.display()
+        ),
+    })
+}
+
 fn assemble(dir: &Path, store: Store, options: &Options, known: Option<Found>) -> Result<Core, ClusterError> {
     let identity = identity(&store)?;
     let tip = commit::load_tip(&store)?;
     let log = LogWindow::load(&store)?;
+    if !options.accept_loss {
+        check_log_end(dir, &store, tip, log.oldest())?;
+    }
     let mut floor = tip.ts;
     if let Some(known) = known {
         match check(dir, &store, &known, &identity, tip) {

@@ -126,8 +126,14 @@ pub(super) fn get(rows: &Rows, key: &[u8], ts: Tso) -> Result<Option<Vec<u8>>, C
     let prefix = keys::prefix(key);
     let from = Bound::Included(keys::with_version(&prefix, ts));
     let to = Bound::Included(keys::with_version(&prefix, Tso::ZERO));
-    let Some((_, stored)) = rows.range(from, to).next()? else {
+    let Some((found, stored)) = rows.range(from, to).next()? else {
         return Ok(None);
     };
+    if !found.starts_with(&prefix) {
+        return Err(ClusterError::Malformed {
+            what: "the store",
+            why: "a range gave a row outside of it".to_owned(),
+        });
+    }
     Ok(value(&stored)?.map(<[u8]>::to_vec))
 }

@@ -47,15 +47,32 @@ impl Tail {
         self.0.push(name);
     }
 
+    /// Forgets the segments that truncating the log has deleted; says whether there were any.
+    fn forget_truncated(&mut self, archive: &Archive) -> Result<bool, EngineError> {
+        let runs = archive.state::<LogDoc>()?.value.runs;
+        let before = self.0.len();
+        self.0.retain(|n| {
+            runs.iter()
+                .any(|r| r.first_seq <= n.first_seq && n.last_seq < r.end_seq)
+        });
+        Ok(self.0.len() < before)
+    }
+
     /// Merges where enough neighbours are small.
     pub(super) fn compact(&mut self, archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<(), EngineError> {
         while let Some(range) = plan(&self.0.iter().map(Piece::of).collect::<Vec<_>>()) {
             let chosen = self.0.get(range.clone()).unwrap_or_default();
             let names: Vec<SegmentName> = chosen.to_vec();
             let before: u64 = chosen.iter().map(|n| n.size).sum();
-            let merged = archive
-                .compact(lock, &names)
-                .doing(|| format!("merging {} small log segments", names.len()))?;
+            if self.forget_truncated(archive)? {
+                continue;
+            }
+            let merged = match archive.compact(lock, &names) {
+                Ok(merged) => merged,
+                // Truncated just now.
+                Err(_) if self.forget_truncated(archive)? => continue,
+                Err(e) => return Err(e).doing(|| format!("merging {} small log segments", names.len())),
+            };
             archive.update(lock, |doc: &mut LogDoc| {
                 doc.segments = doc.segments.saturating_sub(names.len() as u64 - 1);
                 doc.stored_bytes = (doc.stored_bytes + merged.name.size).saturating_sub(before);

@@ -1,7 +1,7 @@
 //! Where the log backup goes on: the open stretch of log, or a new one.
 
 use crate::archive::log::{ChainHash, SegmentInfo};
-use crate::archive::state::LogDoc;
+use crate::archive::state::{IncarnationsDoc, LogDoc};
 use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::{Changes, Cluster, ClusterError, Mark};
 use crate::engine::cx::JobCx;
@@ -28,9 +28,11 @@ pub(super) fn open(
     cx: &dyn JobCx,
 ) -> Result<OpenRun, EngineError> {
     adopt(archive, lock, cx)?;
+    // What a merge left that was killed between publishing and deleting; no reader sees it.
+    archive.clean_segments(lock, None)?;
     let view = View::read(archive, &SummaryCache::default())?;
     let live = view.live();
-    if let Some(run) = continuable(&view.log, live) {
+    if let Some(run) = continuable(&view.log) {
         match cluster.changes(&run.to_position) {
             Ok(changes) => return reopen(archive, lock, run, changes),
             Err(e @ ClusterError::LogGone { .. }) => {
@@ -59,9 +61,10 @@ pub(super) fn open(
     begin(archive, lock, live, &now, changes)
 }
 
-/// The last stretch of the live incarnation, if nothing but a stop ended it.
-fn continuable(doc: &LogDoc, live: IncarnationId) -> Option<LogRun> {
-    let run = doc.runs.iter().rev().find(|r| r.incarnation == live)?;
+/// The last stretch, if nothing but a stop ended it. One of an earlier incarnation goes on as well: what it does not
+/// have yet is archived first, and then the stream comes across the restore.
+fn continuable(doc: &LogDoc) -> Option<LogRun> {
+    let run = doc.runs.last()?;
     matches!(run.ended, None | Some(RunEnd::Stopped)).then(|| run.clone())
 }
 
@@ -127,14 +130,14 @@ pub(super) fn end_run(archive: &Archive, lock: &ArchiveLock, run: &LogRun, why: 
     update_run(archive, lock, run, |r| r.ended = Some(why.clone()))
 }
 
-/// Changes one stretch in the log document.
+/// Changes one stretch in the log document. It is known by its end: truncating the log moves its beginning.
 fn update_run(
     archive: &Archive,
     lock: &ArchiveLock,
     run: &LogRun,
     mut change: impl FnMut(&mut LogRun),
 ) -> Result<(), EngineError> {
-    let same = |r: &&mut LogRun| r.first_hash == run.first_hash && r.first_seq == run.first_seq;
+    let same = |r: &&mut LogRun| r.end_seq == run.end_seq && r.last_hash == run.last_hash;
     let (_, found) = archive.update(lock, |doc: &mut LogDoc| {
         doc.runs.iter_mut().find(same).map(&mut change).is_some()
     })?;
@@ -153,10 +156,14 @@ pub(super) fn advance(
     run: &mut LogRun,
     segment: &SegmentInfo,
 ) -> Result<(), EngineError> {
-    let same = |r: &&mut LogRun| r.first_hash == run.first_hash && r.first_seq == run.first_seq && r.ended.is_none();
+    let after = (segment.name.last_seq + 1, segment.last_hash.hex());
+    // The document may have been written although the answer was lost.
+    let same = |r: &&mut LogRun| {
+        let end = (r.end_seq, &r.last_hash);
+        r.ended.is_none() && (end == (run.end_seq, &run.last_hash) || end == (after.0, &after.1))
+    };
     let (_, found) = archive.update(lock, |doc: &mut LogDoc| {
         let known = doc.runs.iter_mut().find(same)?;
-        // The document may have been written although the answer was lost.
         if known.end_seq <= segment.name.last_seq {
             take_in(known, segment);
             doc.next_seq = segment.name.last_seq + 1;
@@ -242,8 +249,25 @@ pub(super) fn cross_restore(
     run: &LogRun,
     mark: &Mark,
 ) -> Result<OpenRun, EngineError> {
+    let doc = archive.state::<IncarnationsDoc>()?.value;
+    let later = doc.list.iter().find(|i| i.began > mark.moment);
+    let is_known = doc.list.iter().any(|i| i.began == mark.moment);
+    let (id, start) = match later {
+        // A restore that nobody recorded, before one that was: what lies between them belongs to no history.
+        Some(later) if !is_known => {
+            let start = Mark {
+                moment: later.began,
+                position: later.began_position.clone(),
+            };
+            (later.id, start)
+        }
+        _ => {
+            let beginning = incarnation::Beginning::default();
+            (incarnation::begin(archive, lock, mark, &beginning)?, mark.clone())
+        }
+    };
     end_run(archive, lock, run, RunEnd::Restored)?;
-    let id = incarnation::begin(archive, lock, mark, &incarnation::Beginning::default())?;
-    let changes = cluster.changes(&mark.position)?;
-    begin(archive, lock, id, mark, changes)
+    crash_point("log.crossing");
+    let changes = cluster.changes(&start.position)?;
+    begin(archive, lock, id, &start, changes)
 }

@@ -58,8 +58,9 @@ fn actual(doc: &LogDoc, runner: Runner) -> LogActual {
 
 /// Why a new snapshot is needed before the growing log is of use.
 fn needs_base(view: &View) -> Option<String> {
-    let run = view.log.runs.last().filter(|r| r.ended.is_none())?;
     let live = view.live();
+    let run = view.log.runs.last();
+    let run = run.filter(|r| r.ended.is_none() && r.incarnation == live)?;
     let has_base = view
         .bases()
         .iter()

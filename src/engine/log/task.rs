@@ -169,7 +169,12 @@ impl LogTask {
     /// Archives everything up to the cluster's present moment and returns the checkpoint.
     pub fn catch_up(&self, cx: &dyn JobCx) -> Result<Moment, EngineError> {
         let now = self.cluster.mark()?;
-        self.stream(cx, Until::Reached(now.moment))
+        let reached = self.stream(cx, Until::Reached(now.moment))?;
+        if reached < now.moment {
+            // Only a cancel ends it before.
+            cx.check()?;
+        }
+        Ok(reached)
     }
 
     fn stream(&self, cx: &dyn JobCx, until: Until) -> Result<Moment, EngineError> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use super::plan::{RestorePlan, TxnRef};
 use crate::archive::{Archive, ManifestTable, StoredObject};
@@ -25,7 +26,7 @@ use crate::model::window::{Base, covering_run};
 const AHEAD: usize = 8;
 
 /// What was restored.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Totals {
     pub tables: u64,
     pub sum: TableChecksum,

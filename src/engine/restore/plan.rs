@@ -123,6 +123,8 @@ pub struct Assumptions {
     pub live_incarnation: IncarnationId,
     /// The target's identity.
     pub target_identity: String,
+    /// The names that will be written, those of tables that the log creates included.
+    pub writes: Vec<TableName>,
     /// The tables in the way at the target.
     pub in_the_way: Vec<TableName>,
 }

@@ -97,6 +97,7 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
             base_commit: base.commit,
             live_incarnation: source.view.live(),
             target_identity: facts.identity,
+            writes: targets.into_iter().collect(),
             in_the_way,
         },
         base: BaseOption {
@@ -155,6 +156,16 @@ fn check_base(
     request: &RestoreRequest,
 ) -> Result<(), EngineError> {
     let point_in_time = resolved.base.is_none();
+    if point_in_time && !base.is_full() {
+        return Err(EngineError::refused(
+            format!(
+                "backup {} holds only the tables {}: it cannot be the base of a point-in-time restore",
+                base.id,
+                base.filter.join(" ")
+            ),
+            "leave out --base and let brine choose, or restore the snapshot as it is",
+        ));
+    }
     if point_in_time && !reaches(&base_of(base), view, resolved) {
         return Err(EngineError::refused(
             format!("backup {} does not reach {}", base.id, resolved.words),

@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::load;
@@ -13,7 +14,7 @@ use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
 use super::way_back;
 use crate::archive::state::WayBack;
 use crate::archive::{Archive, ArchiveLock};
-use crate::cluster::{ClosedAs, Cluster, Mark, RestoreAsk, RestoreScope, Restorer};
+use crate::cluster::{ClosedAs, Cluster, ClusterState, Mark, RestoreAsk, RestoreScope};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::JobCx;
 use crate::engine::error::{Doing, EngineError};
@@ -26,6 +27,23 @@ use crate::model::crash::crash_point;
 use crate::model::ids::{ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
 use crate::model::position::Moment;
+
+// What the job remembers of a restore.
+const WAS: &str = "was";
+const RESTORE_ID: &str = "restore-id";
+const UNTIL: &str = "until";
+const WAY_BACK: &str = "way-back";
+const PUBLISHING: &str = "publishing";
+const PUBLISHED: &str = "published";
+
+/// A restore that was switched over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Switched {
+    mark: Mark,
+    /// The moment; of `latest` it is known only after the flush.
+    until: Moment,
+    totals: load::Totals,
+}
 
 /// Brings a log backup up to the present, wherever its task runs.
 pub trait LogControl: Send + Sync {
@@ -64,75 +82,113 @@ impl RestoreRun<'_> {
     /// Runs the plan.
     pub fn run(&self) -> Result<RestoreReceipt, EngineError> {
         let started = Instant::now();
-        if let Some(mark) = self.recall::<Mark>("published")? {
+        if let Some(done) = self.switched_before()? {
             self.cx.line(
                 LineLevel::Info,
                 "the restored data was already switched over; finishing".to_owned(),
             );
-            return self.finish(&mark, load::Totals::default(), started);
+            return self.finish(&done, started);
         }
-        if let Some(ask) = self.recall::<RestoreAsk>("publishing")? {
-            // Everything was built and compared when the process died; whether it was switched over, the target knows.
-            let mark = self.target.restorer(&ask)?.publish()?;
-            return self.published(&mark, load::Totals::default(), started);
-        }
-        self.check_assumptions()?;
         let closes = self.plan.losses.is_some();
-        if closes {
-            self.cx.step("Close the cluster to applications", Unit::Tables, None);
-            self.target.close(ClosedAs::Restoring)?;
-            crash_point("restore.closed");
-        }
-        let built = self.build();
-        let (mark, totals) = match built {
-            Ok(done) => done,
-            Err(e) => {
-                if closes {
-                    self.target
-                        .open()
-                        .doing(|| format!("opening {} again after: {e}", self.plan.target))?;
-                }
-                return Err(e);
-            }
-        };
-        self.published(&mark, totals, started)
+        let done = self.switch(closes).or_else(|e| self.give_up(e, closes))?;
+        crash_point("restore.published");
+        self.cx.resume_log().save(PUBLISHED, &json!(done))?;
+        self.finish(&done, started)
     }
 
-    fn published(&self, mark: &Mark, totals: load::Totals, started: Instant) -> Result<RestoreReceipt, EngineError> {
-        crash_point("restore.published");
-        self.cx.resume_log().save("published", &json!(mark))?;
-        self.finish(mark, totals, started)
+    /// What an earlier run that died had switched over. After the last step that it remembered, only the target knows.
+    fn switched_before(&self) -> Result<Option<Switched>, EngineError> {
+        if let Some(done) = self.recall(PUBLISHED)? {
+            return Ok(Some(done));
+        }
+        let Some((ask, totals)) = self.recall::<(RestoreAsk, load::Totals)>(PUBLISHING)? else {
+            return Ok(None);
+        };
+        let Some(mark) = self.target.restorer(&ask)?.published()? else {
+            return Ok(None);
+        };
+        let done = Switched {
+            mark,
+            until: ask.until,
+            totals,
+        };
+        self.cx.resume_log().save(PUBLISHED, &json!(done))?;
+        Ok(Some(done))
+    }
+
+    /// Checks, closes, builds and switches over.
+    fn switch(&self, closes: bool) -> Result<Switched, EngineError> {
+        self.check_assumptions()?;
+        self.outline();
+        if closes {
+            self.cx.step("Close the cluster to applications", Unit::Tables, None);
+            self.close()?;
+            crash_point("restore.closed");
+        }
+        self.build()
+    }
+
+    /// Closes the target, remembering how it was.
+    fn close(&self) -> Result<(), EngineError> {
+        let state = self.target.facts()?.state;
+        match self.recall::<ClusterState>(WAS)? {
+            None => self.cx.resume_log().save(WAS, &json!(state))?,
+            // It was opened since an earlier run had closed it: what was committed then is not in that run's way back.
+            Some(_) if !matches!(state, ClusterState::Restoring { .. }) => self.forget(WAY_BACK)?,
+            Some(_) => {}
+        }
+        Ok(self.target.close(ClosedAs::Restoring)?)
+    }
+
+    /// Before the switch nothing has changed: throws away what was built and leaves the target as it was.
+    fn give_up(&self, e: EngineError, closes: bool) -> Result<Switched, EngineError> {
+        let ask = match (self.recall(RESTORE_ID)?, self.recall(UNTIL)?) {
+            (Some(id), Some(until)) => Some(self.ask(id, until)),
+            _ => None,
+        };
+        if let Some(ask) = ask {
+            let abandoned = self.target.restorer(&ask).and_then(|r| r.abandon());
+            abandoned.doing(|| format!("throwing away what was built, after: {e}"))?;
+        }
+        let was = self.recall::<ClusterState>(WAS)?;
+        if closes && let Some(was) = was {
+            let left = match was {
+                ClusterState::Closed { why } => self.target.close(ClosedAs::Closed(why)),
+                _ => self.target.open(),
+            };
+            left.doing(|| format!("opening {} again after: {e}", self.plan.target))?;
+        }
+        self.cx.resume_log().clear()?;
+        Err(e)
+    }
+
+    /// The heavy steps and what they weigh against each other, in bytes of rows.
+    fn outline(&self) {
+        let rows: u64 = self.plan.tables.iter().map(|t| t.bytes).sum::<u64>().max(1);
+        let log = self.plan.log.as_ref().map_or(0, |l| l.stored_bytes * 4);
+        let (own, way_back) = (self.target_archive.is_some(), self.plan.way_back.is_some());
+        let when = |wanted: bool, weight: u64| if wanted { weight } else { 0 };
+        self.cx.outline(&[
+            ("Read and check every row", when(way_back, rows / 2)),
+            ("Read the log", log),
+            ("Load rows", rows),
+            ("Compare checksums", rows / 2),
+            ("Switch over", 1),
+            ("Read and store rows", when(own, rows)),
+            ("Publish the manifest", 1),
+        ]);
     }
 
     /// Everything up to and including the switch.
-    fn build(&self) -> Result<(Mark, load::Totals), EngineError> {
+    fn build(&self) -> Result<Switched, EngineError> {
         let until = self.prepare()?;
-        let ask = RestoreAsk {
-            id: self.restore_id()?,
-            scope: if self.plan.whole {
-                RestoreScope::Whole
-            } else {
-                RestoreScope::Tables
-            },
-            filter: self.plan.request.filter.clone(),
-            rename: self.plan.request.rename.clone(),
-            until,
-        };
+        let ask = self.ask(self.restore_id()?, until);
         let restorer = self.target.restorer(&ask)?;
-        let built = self.fill_and_switch(&*restorer, &ask);
-        if built.is_err() {
-            restorer.abandon().doing(|| "throwing away what was built".to_owned())?;
-            self.cx.resume_log().clear()?;
-        }
-        built
-    }
-
-    fn fill_and_switch(&self, restorer: &dyn Restorer, ask: &RestoreAsk) -> Result<(Mark, load::Totals), EngineError> {
         let job = load::Load {
             plan: self.plan,
             until: ask.until,
             archive: self.source,
-            restorer,
+            restorer: &*restorer,
             cx: self.cx,
             capabilities: self.target.capabilities(),
         };
@@ -142,30 +198,50 @@ impl RestoreRun<'_> {
         if let Some(t) = self.target_archive {
             t.lock.check()?;
         }
-        self.cx.resume_log().save("publishing", &json!(ask))?;
+        self.cx.resume_log().save(PUBLISHING, &json!((&ask, &totals)))?;
         crash_point("restore.before-publish");
-        Ok((restorer.publish()?, totals))
+        let mark = restorer.publish()?;
+        Ok(Switched { mark, until, totals })
+    }
+
+    /// What the target is asked for.
+    fn ask(&self, id: String, until: Moment) -> RestoreAsk {
+        RestoreAsk {
+            id,
+            scope: if self.plan.whole {
+                RestoreScope::Whole
+            } else {
+                RestoreScope::Tables
+            },
+            filter: self.plan.request.filter.clone(),
+            rename: self.plan.request.rename.clone(),
+            until,
+        }
     }
 
     /// The same id in every try, so that what is loaded is not loaded again.
     fn restore_id(&self) -> Result<String, EngineError> {
-        if let Some(id) = self.recall("restore-id")? {
+        if let Some(id) = self.recall(RESTORE_ID)? {
             return Ok(id);
         }
         let id = format!("r{:016x}", random()?);
-        self.cx.resume_log().save("restore-id", &json!(id))?;
+        self.cx.resume_log().save(RESTORE_ID, &json!(id))?;
         Ok(id)
     }
 
     fn recall<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EngineError> {
         let memory = self.cx.resume_log().load()?;
-        let found = memory.into_iter().find(|(k, _)| k == key);
+        let found = memory.into_iter().find(|(k, v)| k == key && !v.is_null());
         found
             .map(|(_, v)| {
                 serde_json::from_value(v)
                     .map_err(|e| EngineError::Corrupt(format!("the job's memory of {key} cannot be read: {e}")))
             })
             .transpose()
+    }
+
+    fn forget(&self, key: &str) -> Result<(), EngineError> {
+        Ok(self.cx.resume_log().save(key, &serde_json::Value::Null)?)
     }
 
     /// Flushes what has to be in, and makes sure that there is a way back.
@@ -186,10 +262,10 @@ impl RestoreRun<'_> {
                 Err(e) => return Err(e),
             }
         }
-        if let Some(known) = self.recall("until")? {
+        if let Some(known) = self.recall(UNTIL)? {
             until = known;
         }
-        self.cx.resume_log().save("until", &json!(until))?;
+        self.cx.resume_log().save(UNTIL, &json!(until))?;
         self.way_back()?;
         Ok(until)
     }
@@ -204,14 +280,14 @@ impl RestoreRun<'_> {
         let (Some(_), Some(target)) = (wanted, self.target_archive) else {
             return Ok(());
         };
-        if self.recall::<WayBack>("way-back")?.is_some() {
+        if self.recall::<WayBack>(WAY_BACK)?.is_some() {
             return Ok(());
         }
         if self.plan.target != self.plan.request.source {
             self.log.flush(&self.plan.target, self.cx)?;
         }
         let made = way_back::make(self.target, target, &self.plan.target, self.cx)?;
-        self.cx.resume_log().save("way-back", &json!(made))?;
+        self.cx.resume_log().save(WAY_BACK, &json!(made))?;
         crash_point("restore.way-back");
         Ok(())
     }
@@ -262,19 +338,26 @@ impl RestoreRun<'_> {
     }
 
     /// After the switch: the new history, its first base, and the doors.
-    fn finish(&self, mark: &Mark, totals: load::Totals, started: Instant) -> Result<RestoreReceipt, EngineError> {
-        let way_back = self.recall::<WayBack>("way-back")?;
-        let incarnation = self.begin_incarnation(mark, way_back.clone())?;
+    ///
+    /// A cancel comes too late here. A base that cannot be taken does not keep the cluster closed.
+    fn finish(&self, done: &Switched, started: Instant) -> Result<RestoreReceipt, EngineError> {
+        let totals = done.totals.clone();
+        let way_back = self.recall::<WayBack>(WAY_BACK)?;
+        let incarnation = self
+            .begin_incarnation(done, way_back.clone())
+            .doing(|| "the restored data is in place; recording its new history, to be resumed".to_owned())?;
         crash_point("restore.incarnation");
-        let mut next_steps = Vec::new();
-        if let Some(target) = self.target_archive {
-            self.cx
-                .step("Take the first base of the new history", Unit::Bytes, None);
-            let scoped = Scoped::new(self.cx, "base/");
-            let identity = self.plan.assumptions.target_identity.clone();
-            let plan = BackupPlan::full(self.plan.target.clone(), identity, BackupType::Base);
-            backup::run(self.target, target.archive, target.lock, &plan, &scoped)
-                .doing(|| "taking the new base".to_owned())?;
+        let (mut next_steps, mut warnings) = (Vec::new(), Vec::new());
+        if let Some(target) = self.target_archive
+            && let Err(e) = self.take_base(target)
+        {
+            let text = format!("the first base of the new history could not be taken: {}", e.chain());
+            self.cx.line(LineLevel::Warning, text.clone());
+            warnings.push(text);
+            next_steps.push(format!(
+                "take a snapshot: until then no moment after the restore can be restored: brine backup create {}",
+                self.plan.target
+            ));
         }
         if self.plan.losses.is_some() {
             self.open_again(&mut next_steps)?;
@@ -284,10 +367,10 @@ impl RestoreRun<'_> {
         Ok(RestoreReceipt {
             target: self.plan.target.clone(),
             point: self.plan.point.clone(),
-            until: self.plan.until,
+            until: done.until,
             base: self.plan.base.id.clone(),
             last_in: totals.last_in.or_else(|| self.plan.last_in.clone()),
-            first_out: self.plan.first_out.clone(),
+            first_out: self.plan.first_out.clone().filter(|t| t.at > done.until),
             tables: totals.tables,
             rows: totals.sum.rows,
             bytes: totals.sum.bytes,
@@ -297,26 +380,40 @@ impl RestoreRun<'_> {
             incarnation,
             undo_until: way_back.map(|w| w.until),
             next_steps,
-            warnings: Vec::new(),
+            warnings,
         })
     }
 
-    fn begin_incarnation(&self, mark: &Mark, way_back: Option<WayBack>) -> Result<Option<IncarnationId>, EngineError> {
+    /// The first base of the new history.
+    fn take_base(&self, target: TargetArchive<'_>) -> Result<(), EngineError> {
+        self.cx
+            .step("Take the first base of the new history", Unit::Bytes, None);
+        let scoped = Scoped::finishing(self.cx, "base/");
+        let identity = self.plan.assumptions.target_identity.clone();
+        let plan = BackupPlan::full(self.plan.target.clone(), identity, BackupType::Base);
+        backup::run(self.target, target.archive, target.lock, &plan, &scoped).map(drop)
+    }
+
+    fn begin_incarnation(
+        &self,
+        done: &Switched,
+        way_back: Option<WayBack>,
+    ) -> Result<Option<IncarnationId>, EngineError> {
         let Some(target) = self.target_archive else {
             return Ok(None);
         };
         let same = self.plan.target == self.plan.request.source;
         if self.undo {
-            incarnation::use_way_back(target.archive, target.lock, mark)?;
+            incarnation::use_way_back(target.archive, target.lock, &done.mark)?;
         }
         let beginning = Beginning {
-            restored_to: Some(self.plan.until),
+            restored_to: Some(done.until),
             from: same.then_some(self.plan.incarnation),
             partial: !self.plan.whole,
             job: None,
             way_back,
         };
-        incarnation::begin(target.archive, target.lock, mark, &beginning).map(Some)
+        incarnation::begin(target.archive, target.lock, &done.mark, &beginning).map(Some)
     }
 
     fn open_again(&self, next_steps: &mut Vec<String>) -> Result<(), EngineError> {
@@ -349,7 +446,7 @@ impl RestoreRun<'_> {
 fn assumed_in_the_way(plan: &RestorePlan, name: &crate::model::table::TableName, system: bool) -> bool {
     match plan.whole {
         true => !system,
-        false => plan.assumptions.in_the_way.contains(name) || plan.tables.iter().any(|t| t.target == *name),
+        false => plan.assumptions.writes.contains(name),
     }
 }
 

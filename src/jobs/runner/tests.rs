@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::cx::TestCx;
 use crate::jobs::journal::SlotRun;
 use crate::jobs::lease::{HolderKind, Lease};
-use crate::model::clock::{Millis, SystemClock};
+use crate::model::clock::SystemClock;
 use crate::model::job::{LineLevel, Unit};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;

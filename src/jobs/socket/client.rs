@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::server::peer_uid;
 use super::{Answer, Greeting, PROTOCOL, SocketError, frame, place};
+use crate::model::text::safe;
 
 /// How long greetings may take.
 const GREETING: Duration = Duration::from_secs(5);
@@ -60,46 +61,43 @@ impl Client {
 }
 
 fn open(state_dir: &Path) -> Result<(UnixStream, u32), SocketError> {
-    let nobody = || SocketError::NobodyThere {
-        state_dir: state_dir.to_owned(),
-    };
-    let mut found = None;
-    for path in place::candidates(state_dir) {
-        match UnixStream::connect(&path) {
-            Ok(stream) => {
-                found = Some((stream, path));
-                break;
-            }
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
-            Err(source) => {
-                return Err(SocketError::Io {
-                    path,
-                    doing: "reached",
-                    source,
-                });
-            }
-        }
-    }
-    let (stream, path) = found.ok_or_else(nobody)?;
+    let (stream, path) = reach(state_dir)?;
     if let Some(uid) = peer_uid(&stream).filter(|uid| !is_trusted(*uid)) {
         return Err(SocketError::Foreign { path, uid });
     }
     // A server that turns us away has hung up already; its greeting, which says why, can still be read.
     let sent = frame::write(&stream, &Greeting::ours(), GREETING);
     let theirs: Greeting = frame::read(&stream, GREETING).map_err(failed("greeting"))?;
-    if let Some(why) = theirs.refused.filter(|_| theirs.brine == PROTOCOL) {
-        return Err(SocketError::Refused(crate::model::text::safe(&why, 500)));
-    }
     if theirs.brine != PROTOCOL {
-        let theirs_version = crate::model::text::safe(&theirs.version, 50);
+        let theirs_version = safe(&theirs.version, 50);
         return Err(SocketError::Mismatch {
             pid: theirs.pid,
             theirs: theirs_version,
             ours: env!("CARGO_PKG_VERSION"),
         });
     }
+    if let Some(why) = theirs.refused {
+        return Err(SocketError::Refused(safe(&why, 500)));
+    }
     sent.map_err(failed("greeting"))?;
     Ok((stream, theirs.pid))
+}
+
+/// Connects to the first socket at which somebody listens.
+fn reach(state_dir: &Path) -> Result<(UnixStream, PathBuf), SocketError> {
+    for path in place::candidates(state_dir) {
+        match UnixStream::connect(&path) {
+            Ok(stream) => return Ok((stream, path)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
+            Err(source) => {
+                let doing = "reached";
+                return Err(SocketError::Io { path, doing, source });
+            }
+        }
+    }
+    Err(SocketError::NobodyThere {
+        state_dir: state_dir.to_owned(),
+    })
 }
 
 /// Ourselves, and root, who can do anything anyway.

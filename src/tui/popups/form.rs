@@ -302,7 +302,13 @@ impl Field {
                 }
             }
             Field::Typed { input, must } => {
-                let label = format!("Type {must}: ");
+                // A name too long for the line stands in the form's title.
+                let short = must.width() <= 30;
+                let label = if short {
+                    format!("Type {must}: ")
+                } else {
+                    "Type the cluster's name: ".to_owned()
+                };
                 let at = p.put(x, y, area.width.saturating_sub(12), &label, label_meaning);
                 let cells = (must.width() as u16 + 4).clamp(8, area.right().saturating_sub(at).max(8));
                 view_input(p, (at, y), cells, input, focus);

@@ -268,32 +268,26 @@ fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
     let card = &page.card;
     let (x, width) = (area.x + 1, area.width.saturating_sub(2));
     let (health, meaning) = status::health(card, p.glyphs);
-    let health = format!("{:<7} ", health.to_uppercase());
-    let window = card.window.bounds().map_or_else(
-        || "Nothing can be restored yet".to_owned(),
-        |(from, to)| {
-            let zone = m.zone_shown();
-            let (from, at) = (time::short_seconds(from.at, zone), time::short_seconds(to.at, zone));
-            format!("Restorable {from} -> {at} ({})", m.ago(to.at))
-        },
-    );
+    let health = format!("{:<7} ", health.replacen("ok", "OK", 1));
+    let Some((from, to)) = card.window.bounds() else {
+        let finding = card.health.reasons.first();
+        let text = finding.map_or("Nothing can be restored yet: B takes the first backup.", String::as_str);
+        p.pieces(x, area.y, width, &[(&health, meaning), (text, Meaning::Title)]);
+        return;
+    };
+    let zone = m.zone_shown();
+    let (from, at) = (time::short_seconds(from.at, zone), time::short_seconds(to.at, zone));
+    let window = format!("Restorable {from} -> {at} ({})", m.ago(to.at));
     let gaps = card.window.gaps();
     let gap = match gaps.as_slice() {
         [] => String::new(),
-        [(a, b)] => format!("  1 gap of {}", time::age(b.at.since(a.at))),
+        [(a, b)] => format!("  gap {}", time::age(b.at.since(a.at))),
         many => format!("  {} gaps", many.len()),
     };
-    let finding = card
-        .health
-        .reasons
-        .first()
-        .filter(|_| gaps.is_empty() && card.window.bounds().is_none());
-    let finding = finding.map(|r| format!("  {r}")).unwrap_or_default();
     let pieces = [
         (health.as_str(), meaning),
         (&window, Meaning::Title),
         (&gap, Meaning::Gap),
-        (&finding, Meaning::Warn),
     ];
     p.pieces(x, area.y, width, &pieces);
 }

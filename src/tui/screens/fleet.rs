@@ -101,19 +101,20 @@ impl Columns {
         let longest = rows.iter().map(|c| c.name.as_str().len()).max().unwrap_or(8);
         let name = (longest as u16).clamp(8, if width >= 100 { 24 } else { 14 });
         let (wide, wider) = (width >= 94, width >= 104);
-        let health = left("HEALTH", 2 + name + 2, 12);
-        let rpo = right("RPO", health.x + 12, 7);
-        let fixed_right = 7 + 2 + 11 + 2 + 12 + if wide { 14 } else { 0 } + if wider { 8 } else { 0 };
-        let bar_x = rpo.x + 7 + 2;
-        let bar_width = width.saturating_sub(bar_x + fixed_right + 1).max(4);
-        let span = right("SPAN", bar_x + bar_width, 7);
-        let log = left("LOG", span.x + 9, 11);
-        let next = left("NEXT", log.x + 13, 12);
+        let health = left("HEALTH", 2 + name + 2, 13);
+        let rpo = right("RPO", health.x + 13, 6);
+        let fixed_right = 6 + 2 + 11 + 1 + 11 + if wide { 14 } else { 0 } + if wider { 8 } else { 0 };
+        let bar_x = rpo.x + 6 + 2;
+        let bar_width = width.saturating_sub(bar_x + fixed_right).max(4);
+        let span = right("SPAN", bar_x + bar_width, 6);
+        let log = left("LOG", span.x + 8, 11);
+        let next = left("NEXT", log.x + 12, 11);
+        let window = if bar_width >= 18 { "RESTORABLE WINDOW" } else { "WINDOW" };
         Columns {
             name: left("CLUSTER", 2, name),
             health,
             rpo,
-            bar: left("RESTORABLE WINDOW", bar_x, bar_width),
+            bar: left(window, bar_x, bar_width),
             span,
             log,
             next,

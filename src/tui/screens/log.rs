@@ -216,11 +216,11 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
     });
     if let Some(gap) = status::rpo(m, log) {
         let rate = format!(
-            "{}/s, {:.1} transactions/s",
+            "{}/s, {:.1} trx/s",
             size::iec(log.bytes_per_second as u64),
             log.transactions_per_second
         );
-        let text = format!("{}: what would be lost now    rate {rate}", m.age(gap));
+        let text = format!("{} would be lost now    rate {rate}", m.age(gap));
         out.push((
             "RPO gap",
             text,
@@ -250,7 +250,7 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
     out.extend(runs(m, log));
     for (a, b) in page.card.window.gaps() {
         let text = format!(
-            "{} -> {}, {}: no moment in it can be restored",
+            "{} -> {}, {}, not restorable",
             m.stamp_seconds(a.at),
             m.stamp_seconds(b.at),
             time::age(b.at.since(a.at))
@@ -277,10 +277,9 @@ fn runs(m: &Model, log: &LogStatus) -> Vec<Fact> {
     last.map(|r| {
         let ended = r.ended.as_ref().map_or("grows", |e| e.words());
         let text = format!(
-            "{} -> {}, history {}: {ended}",
+            "{} -> {}: {ended}",
             m.stamp_seconds(r.from.at),
-            m.stamp_seconds(r.to.at),
-            r.incarnation
+            m.stamp_seconds(r.to.at)
         );
         ("Stretch", text, Meaning::Muted)
     })

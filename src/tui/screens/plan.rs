@@ -163,7 +163,12 @@ impl Plan {
             p.put(x, area.y, width, "Nothing is overwritten. R restores.", Meaning::Ok);
         }
         if self.needs_name(m, plan) && plan.blocked().is_none() {
-            let label = format!("Type {}: ", plan.target);
+            let name = plan.target.as_str();
+            let label = if name.len() > 30 {
+                "Type its name: ".to_owned()
+            } else {
+                format!("Type {name}: ")
+            };
             let meaning = if self.typing { Meaning::Key } else { Meaning::Muted };
             let at = p.put(x, area.y + 1, width, &label, meaning);
             let cells = (plan.target.as_str().len() as u16 + 4).min(40);
@@ -234,7 +239,7 @@ fn lines(m: &Model, p: &Painter<'_>, plan: &RestorePlan, width: usize) -> Vec<Li
             CheckState::Warning => ("? ", Meaning::Warn),
             CheckState::Blocked => ("! ", Meaning::Error),
         };
-        let name = format!(" {:<16} ", crate::tui::paint::fit(&safe(&check.name), 16, p.glyphs.cut));
+        let name = format!(" {} ", crate::tui::paint::pad(&safe(&check.name), 16, p.glyphs.cut));
         let wanted = if check.wanted.is_empty() {
             String::new()
         } else {
@@ -251,6 +256,7 @@ fn lines(m: &Model, p: &Painter<'_>, plan: &RestorePlan, width: usize) -> Vec<Li
     for line in wrap(&safe(&plan.command), width) {
         out.push(Line::Pieces(vec![(line, Meaning::Base)]));
     }
+    besides(m, &mut out, plan, width);
     tables(&mut out, plan);
     out
 }
@@ -289,28 +295,38 @@ fn place(m: &Model, out: &mut Vec<Line>, plan: &RestorePlan, width: usize) {
 
 fn point(m: &Model, out: &mut Vec<Line>, plan: &RestorePlan, width: usize) {
     let base = format!("base {} ({})", m.stamp(plan.base.commit.at), plan.base.reason);
-    let log = plan.log.as_ref().map_or_else(
+    let log = plan.log.as_ref();
+    let log = log.map_or_else(
         || ", no log".to_owned(),
-        |l| {
-            format!(
-                " + log {} in {}",
-                size::iec(l.stored_bytes),
-                plural(l.segments, "segment")
-            )
-        },
+        |l| format!(" + log {}", size::iec(l.stored_bytes)),
     );
     facts(out, "From", &format!("{base}{log}"), Meaning::Base, width);
-    for other in plan.alternatives.iter().take(2) {
-        let text = format!("other base {}: {}", m.stamp(other.commit.at), other.reason);
+    facts(out, "To", &plan.point, Meaning::Title, width);
+    facts(out, "", &status::echo_time(m, plan.until), Meaning::Base, width);
+    let id = |t: &Option<TxnRef>| t.as_ref().map_or_else(|| "none".to_owned(), |t| t.id.clone());
+    let (last, first) = (id(&plan.last_in), id(&plan.first_out));
+    facts(
+        out,
+        "",
+        &format!("last in {last}   first out {first}"),
+        Meaning::Base,
+        width,
+    );
+}
+
+/// What could have been chosen instead, and how the plan is asked for without the console.
+fn besides(m: &Model, out: &mut Vec<Line>, plan: &RestorePlan, width: usize) {
+    if !plan.alternatives.is_empty() {
+        out.push(Line::Rule("other bases that would do"));
+    }
+    for other in plan.alternatives.iter().take(5) {
+        let text = format!("{}  {}: {}", m.stamp(other.commit.at), other.id, other.reason);
         facts(out, "", &text, Meaning::Muted, width);
     }
-    facts(out, "To", &plan.point, Meaning::Title, width);
-    facts(out, "", &status::echo(m, plan.until), Meaning::Base, width);
-    let name = |t: &TxnRef| format!("{} at {}", t.id, m.stamp_seconds(t.at.at));
-    let ends = [("last in", &plan.last_in), ("first out", &plan.first_out)];
-    for (label, txn) in ends {
-        let text = txn.as_ref().map_or_else(|| "none".to_owned(), name);
-        facts(out, "", &format!("{label:<9} {text}"), Meaning::Base, width);
+    if let Some(log) = &plan.log {
+        let (from, to) = (m.stamp_seconds(log.from.at), m.stamp_seconds(log.to.at));
+        let text = format!("{from} -> {to}, {}", plural(log.segments, "segment"));
+        facts(out, "Log", &text, Meaning::Muted, width);
     }
 }
 
@@ -390,7 +406,7 @@ fn lost(out: &mut Vec<Line>, plan: &RestorePlan, losses: &Losses, width: usize) 
 fn way_back(way: &WayBackPlan) -> (String, Meaning) {
     match way {
         WayBackPlan::Bookmark { base } => (
-            format!("a bookmark: base {base} and the log reach the moment before; u undoes it for 7 days"),
+            format!("bookmark: base {base} and log; u undoes it for 7 days"),
             Meaning::Ok,
         ),
         WayBackPlan::Snapshot => (

@@ -103,6 +103,8 @@ pub struct Restore {
     pub time: Input,
     /// What is restored.
     pub which: Which,
+    /// Whether the operator chose it; until then it follows the selected change.
+    pub which_chosen: bool,
     /// Filter rules, as typed.
     pub tables: Input,
     /// Where to.
@@ -133,6 +135,7 @@ impl Restore {
             snapshots: List::default(),
             time: Input::default(),
             which: Which::Whole,
+            which_chosen: false,
             tables: Input::default(),
             place: Place::Beside,
             other: None,
@@ -159,11 +162,6 @@ impl Restore {
         new.changes.select(change.id.clone());
         new.all = matches!(change.kind, crate::model::log::ChangeKind::Transaction);
         new.focus = Focus::Changes;
-        new.which = if change.table.is_some() {
-            Which::TableOfChange
-        } else {
-            Which::Whole
-        };
         new
     }
 
@@ -202,7 +200,10 @@ impl Restore {
     }
 
     /// Keeps the focus on a field that is shown, and the other cluster one that exists.
-    pub fn reconcile(&mut self, others: &[ClusterName]) {
+    pub fn reconcile(&mut self, others: &[ClusterName], whiches: &[Which]) {
+        if !self.which_chosen || !whiches.contains(&self.which) {
+            self.which = whiches.first().copied().unwrap_or(Which::Whole);
+        }
         if !self.fields().contains(&self.focus) {
             self.focus = match self.focus {
                 Focus::Tables => Focus::Which,
@@ -543,7 +544,10 @@ impl Restore {
                 let all = [Point::Latest, Point::Exact, Point::BeforeChange, Point::Fastest];
                 self.point = next(&all, self.point, by);
             }
-            Focus::Which => self.which = next(&self.whiches(m), self.which, by),
+            Focus::Which => {
+                self.which = next(&self.whiches(m), self.which, by);
+                self.which_chosen = true;
+            }
             Focus::Place => self.place = next(&[Place::Beside, Place::Other, Place::InPlace], self.place, by),
             Focus::StayClosed => self.stay_closed = !self.stay_closed,
             Focus::Other => {
@@ -557,9 +561,6 @@ impl Restore {
         if self.time.value().is_empty() && matches!(self.point, Point::Exact | Point::Fastest) {
             let latest = self.window(m).and_then(Window::bounds).map_or(m.now, |(_, to)| to.at);
             self.set_time(m, latest);
-        }
-        if !self.whiches(m).contains(&self.which) {
-            self.which = Which::Whole;
         }
     }
 

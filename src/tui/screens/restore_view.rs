@@ -1,9 +1,11 @@
 //! How Restore 1/2 looks: the choices, the timeline, the list to choose from, and the live answer below.
 
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use super::log::{view_changes, what_where};
 use super::restore::{Focus, Mode, Place, Point, Restore, Which};
+use crate::model::position::Moment;
 use crate::model::size;
 use crate::model::time;
 use crate::tui::event::Query;
@@ -77,6 +79,12 @@ fn choices(p: &mut Painter<'_>, area: Rect, y: u16, label: &str, focus: bool, op
     let x = area.x + 1;
     p.put(x, y, LABEL, label, if focus { Meaning::Key } else { Meaning::Muted });
     let mut at = x + LABEL;
+    let whole: usize = options.iter().map(|(text, _)| text.width() + 6).sum();
+    let space = if whole + usize::from(LABEL) > usize::from(area.width) {
+        1
+    } else {
+        2
+    };
     for (text, chosen) in options {
         let sign = if *chosen { p.glyphs.chosen } else { p.glyphs.open };
         let meaning = match (chosen, focus) {
@@ -94,7 +102,7 @@ fn choices(p: &mut Painter<'_>, area: Rect, y: u16, label: &str, focus: bool, op
             &format!("{sign} {text}"),
             meaning,
         );
-        at += 2;
+        at += space;
     }
 }
 
@@ -121,15 +129,21 @@ fn timeline(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect, y: u16) {
     let focus = s.focus == Focus::Timeline;
     let x = area.x + 1;
     let width = cells(area.width);
-    p.put(x, y, 7, "Timeline", if focus { Meaning::Key } else { Meaning::Muted });
+    p.put(x, y, 7, "Window", if focus { Meaning::Key } else { Meaning::Muted });
     p.put(x + 8, y, 1, p.glyphs.end, Meaning::Border);
     bar::paint(p, (x + 9, y), width, window, stretch);
     p.put(x + 9 + width, y, 1, p.glyphs.end, Meaning::Border);
     let zone = m.zone_shown();
     let (a, b) = (time::short(stretch.from, zone), time::short(stretch.to, zone));
-    p.put(x + 9, y + 1, 12, &a, Meaning::Muted);
-    p.put_right(x + 9, y + 1, width, &b, Meaning::Muted);
-    if let Some(cell) = s.moment(m).and_then(|at| stretch.cell(at.at, width)) {
+    let here = s.moment(m).and_then(|at| stretch.cell(at.at, width));
+    // The mark goes before the time of the end that it would cover.
+    if here.is_none_or(|cell| cell > 12) {
+        p.put(x + 9, y + 1, 12, &a, Meaning::Muted);
+    }
+    if here.is_none_or(|cell| cell + 13 < width) {
+        p.put_right(x + 9, y + 1, width, &b, Meaning::Muted);
+    }
+    if let Some(cell) = here {
         p.put(x + 9 + cell, y + 1, 1, p.glyphs.here, Meaning::Mark);
         if focus {
             p.cursor_at(x + 9 + cell, y + 1);
@@ -277,7 +291,11 @@ fn answer(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect) {
         (_, Point::Exact | Point::Fastest) if s.mode == Mode::PointInTime => s.typed(m),
         _ => s.moment(m).ok_or_else(|| "none chosen".to_owned()),
     };
-    let moment = moment.map_or_else(|e| (e, Meaning::Error), |at| (status::echo(m, at), Meaning::Base));
+    let exact = moment.as_ref().ok().copied();
+    let moment = moment.map_or_else(
+        |_| ("none yet".to_owned(), Meaning::Error),
+        |at| (status::echo_time(m, at), Meaning::Base),
+    );
     p.pieces(
         x,
         y,
@@ -292,6 +310,15 @@ fn answer(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect) {
         p.put(x + LABEL, y, width.saturating_sub(LABEL), line, meaning);
         y += 1;
     }
+    if lines.len() < 2 {
+        p.put(
+            x + LABEL,
+            y,
+            width.saturating_sub(LABEL),
+            &boundary(s, m, exact),
+            Meaning::Muted,
+        );
+    }
     y = area.y + 4;
     choices(p, area, y, "What", s.focus == Focus::Which, &whiches(s, m));
     if s.which == Which::Chosen {
@@ -300,6 +327,20 @@ fn answer(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect) {
     }
     choices(p, area, y + 1, "Where", s.focus == Focus::Place, &places(s));
     detail(s, m, p, area, y + 2);
+}
+
+/// Where exactly the line is drawn: the first transaction left out, or the timestamp.
+fn boundary(s: &Restore, m: &Model, moment: Option<Moment>) -> String {
+    let change = s
+        .change(m)
+        .filter(|_| s.mode == Mode::PointInTime && s.point == Point::BeforeChange);
+    if let Some(change) = change {
+        return format!("first out   {}", change.transaction);
+    }
+    moment
+        .and_then(|x| x.tso)
+        .map(|t| format!("TSO {t}"))
+        .unwrap_or_default()
 }
 
 fn heading(s: &Restore, m: &Model) -> String {

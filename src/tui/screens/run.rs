@@ -126,7 +126,7 @@ pub fn crumbs(m: &Model, run: &Run) -> Vec<String> {
 fn head(m: &Model, p: &Painter<'_>, job: &Job) -> Vec<(String, Meaning)> {
     let (state, meaning) = status::job(job.state, p.glyphs);
     let mut out = vec![(format!("{state}  {}", job.title), meaning)];
-    let bar = progress::bar(p.glyphs, job.progress.basis_points, 40);
+    let bar = progress::bar(p.glyphs, job.progress.basis_points, 30);
     let percent = progress::percent(job.progress.basis_points);
     match job.state {
         JobState::Queued => out.push(("Waits for its turn.".to_owned(), Meaning::Muted)),
@@ -175,9 +175,9 @@ fn step_line(m: &Model, p: &Painter<'_>, step: &JobStep, job: &Job) -> (String, 
     };
     let end = step.ended.or(job.ended).unwrap_or(m.now);
     let took = time::took(end.since(step.started).max(0));
-    let name = crate::tui::paint::fit(&safe(&step.name), 28, p.glyphs.cut);
+    let name = crate::tui::paint::pad(&safe(&step.name), 28, p.glyphs.cut);
     (
-        format!("{glyph} {name:<28}  {:<26} {took:>7}", progress::steps(&step.progress)),
+        format!("{glyph} {name}  {:<26} {took:>7}", progress::steps(&step.progress)),
         meaning,
     )
 }

@@ -47,7 +47,7 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
         What::Answered(ticket, result) => answered(m, &ticket, *result),
         What::Pulse(result) => pulse(m, result),
         What::Deadline => Vec::new(),
-        What::Continued => vec![Effect::Repaint],
+        What::Continued => vec![Effect::Retake],
         What::Terminate => vec![Effect::Quit(Exit::Quit)],
         What::Hangup => vec![Effect::Quit(Exit::TerminalLost)],
         What::Panicked(text) => {
@@ -72,12 +72,16 @@ fn tick(m: &mut Model) -> Vec<Effect> {
     let running: Vec<_> = m.store.running().iter().map(|j| j.id).take(3).collect();
     if !running.is_empty() && now.since(m.sampled) >= sample(m) {
         m.sampled = now;
-        for id in running {
-            effects.extend(m.store.ask(Query::Job(id), Question::Job { id }));
-        }
-        if let Screen::Run(run) = m.screen() {
-            let wants = run.wants(m);
-            effects.extend(wants.into_iter().filter_map(|(q, question)| m.store.ask(q, question)));
+        let jobs = running.into_iter().map(|id| (Query::Job(id), Question::Job { id }));
+        let shown = match m.screen() {
+            Screen::Run(run) => run.wants(m),
+            _ => Vec::new(),
+        };
+        for (query, question) in jobs.chain(shown) {
+            // A sample that is late is not asked for again.
+            if !m.store.is_waiting(&query) {
+                effects.extend(m.store.ask(query, question));
+            }
         }
     }
     effects
@@ -134,14 +138,17 @@ fn wants(m: &Model) -> super::screens::Wants {
         (Query::Jobs, jobs),
         (Query::Fleet, Question::Fleet),
     ];
+    // A running job's times are shown in its cluster's zone, which its page knows.
+    let worked_on = m.store.running().first().map(|j| j.cluster.clone());
+    if let Some(cluster) = worked_on.filter(|c| m.store.page(c).is_none()) {
+        wants.extend(super::screens::page(&cluster));
+    }
     if let Some(strip) = &m.demo {
         wants.extend(super::screens::page(&strip.cluster));
     }
-    for want in m.screen().wants(m) {
-        if !wants.contains(&want) {
-            wants.push(want);
-        }
-    }
+    wants.extend(m.screen().wants(m));
+    let mut seen = std::collections::BTreeSet::new();
+    wants.retain(|(query, _)| seen.insert(query.clone()));
     wants
 }
 
@@ -164,12 +171,12 @@ fn settle(m: &mut Model) {
     if let Some(list) = m.list_mut() {
         list.reconcile(&ids);
     }
-    let others = match m.screen() {
-        Screen::Restore(s) => s.others(m),
-        _ => Vec::new(),
+    let (others, whiches) = match m.screen() {
+        Screen::Restore(s) => (s.others(m), s.whiches(m)),
+        _ => (Vec::new(), Vec::new()),
     };
     if let Screen::Restore(s) = m.screen_mut() {
-        s.reconcile(&others);
+        s.reconcile(&others, &whiches);
     }
     let offer = match (m.screen(), m.store.plan()) {
         (Screen::Plan(s), Some(plan)) => !s.offered && s.needs_name(m, plan) && plan.blocked().is_none(),

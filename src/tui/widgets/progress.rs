@@ -83,12 +83,12 @@ pub fn ticker(m: &Model, job: &Job, g: &Glyphs) -> String {
         JobState::Queued => "queued".to_owned(),
         _ => job.steps.last().map(|s| s.name.clone()).unwrap_or_default(),
     };
+    let cluster = crate::tui::paint::fit(job.cluster.as_str(), 20, g.cut);
+    let percent = percent(job.progress.basis_points);
     format!(
-        "job {} {} {}  {doing}  {bar} {}  {tail}",
+        "job {} {} {cluster}  {bar} {percent}  {tail}  {doing}",
         job.id,
-        job.verb.word(),
-        job.cluster,
-        percent(job.progress.basis_points)
+        job.verb.word()
     )
 }
 

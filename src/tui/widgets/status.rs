@@ -150,10 +150,14 @@ pub fn job(state: JobState, g: &Glyphs) -> Words {
 
 /// A moment in all its forms, on one line.
 pub fn echo(m: &Model, moment: Moment) -> String {
-    let zone = m.zone_here();
-    let utc = time::utc(moment.at);
-    let tso = moment.tso.map(|t| format!(" = TSO {t}")).unwrap_or_default();
-    format!("{} = {utc}{tso}, {}", time::exact(moment.at, zone), m.ago(moment.at))
+    let tso = moment.tso.map(|t| format!(", TSO {t}")).unwrap_or_default();
+    format!("{}{tso}", echo_time(m, moment))
+}
+
+/// A moment as local time, UTC and age.
+pub fn echo_time(m: &Model, moment: Moment) -> String {
+    let local = time::exact(moment.at, m.zone_here());
+    format!("{local} = {}, {}", time::utc(moment.at), m.ago(moment.at))
 }
 
 /// A count with thousands separated; millions shortened.

@@ -352,6 +352,10 @@ impl Restorer for Restore {
         Ok(sums)
     }
 
+    fn published(&self) -> Result<Option<Mark>, ClusterError> {
+        Ok(self.staged.lock().published.map(mark_at))
+    }
+
     fn publish(&self) -> Result<Mark, ClusterError> {
         let mut staged = self.staged.lock().clone();
         if let Some(ts) = staged.published {

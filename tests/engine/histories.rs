@@ -1,0 +1,263 @@
+//! Restores into the cluster itself: incarnations, ways back, and what stays restorable from before.
+
+use brine::archive::state::WayBackKind;
+use brine::engine::error::EngineError;
+use brine::engine::log::control;
+use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::model::position::Moment;
+use brine::model::tso::Tso;
+use proptest::prelude::*;
+
+use crate::env::{Sums, World, chain, only, t};
+use crate::moments::{Op, cases, check_moment, op, other, perform};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Do(Op),
+    /// To the n-th commit so far.
+    InPlace(u16),
+    InPlaceLatest,
+    Beside(u16),
+    Undo,
+    /// The log backup pauses, and goes on at the next pause.
+    Pause,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        40 => op().prop_map(Step::Do),
+        2 => any::<u16>().prop_map(Step::InPlace),
+        1 => Just(Step::InPlaceLatest),
+        2 => any::<u16>().prop_map(Step::Beside),
+        1 => Just(Step::Undo),
+        1 => Just(Step::Pause),
+    ]
+}
+
+fn at(ts: Tso) -> RestorePoint {
+    RestorePoint::At {
+        moment: Moment::of_tso(ts),
+    }
+}
+
+/// A cluster, what committed, and what was there before the last restore that can be undone.
+struct Story {
+    w: World,
+    commits: Vec<Tso>,
+    before: Option<Sums>,
+}
+
+impl Story {
+    fn pick(&self, n: u16) -> Option<Tso> {
+        let len = self.commits.len();
+        (len > 0).then(|| self.commits[n as usize % len])
+    }
+
+    fn play(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        let fail = |e: EngineError| TestCaseError::fail(format!("{step:?}: {}", chain(&e)));
+        let paused = self.w.log_doc().paused.is_some();
+        match step {
+            Step::Do(Op::CatchUp) if paused => {}
+            Step::Do(op) => self.commits.extend(perform(&mut self.w, op)),
+            Step::Pause if paused => control::resume(&self.w.archive, &self.w.lock).unwrap(),
+            Step::Pause => control::pause(&self.w.archive, &self.w.lock, "me").unwrap(),
+            Step::InPlace(n) => {
+                let Some(ts) = self.pick(*n) else { return Ok(()) };
+                self.in_place(at(ts), Some(ts))?;
+            }
+            Step::InPlaceLatest => self.in_place(RestorePoint::Latest, None)?,
+            Step::Beside(n) => {
+                let Some(ts) = self.pick(*n) else { return Ok(()) };
+                let mut request = self.w.request(at(ts), RestoreTarget::Beside);
+                request.replace = true;
+                let (want, before) = (self.w.sums_at(ts), self.w.sums());
+                let plan = match self.w.plan(&request) {
+                    Ok(plan) => plan,
+                    Err(EngineError::NotFound { .. }) => return Ok(()),
+                    Err(e) => return Err(fail(e)),
+                };
+                self.w.run(&plan, &self.w.cx()).map_err(fail)?;
+                if plan.losses.is_some() {
+                    self.before = Some(before.clone());
+                } else {
+                    self.before = None;
+                }
+                let after = self.w.sums();
+                for (name, sum) in only(&want, &["*.*", "!mysql.*"]) {
+                    let there = (t(&format!("{}_restored", name.db), &name.table), sum);
+                    prop_assert!(after.contains(&there), "{there:?} beside, of {ts}, in {after:?}");
+                }
+                let rest = ["*.*", "!*_restored.*"];
+                prop_assert_eq!(only(&after, &rest), only(&before, &rest));
+            }
+            Step::Undo => {
+                let before = self.w.sums();
+                match (self.w.undo(), self.before.replace(before)) {
+                    (Ok(_), Some(want)) => prop_assert_eq!(self.w.sums(), want, "undone"),
+                    (Err(EngineError::Refused { .. }), None) => self.before = None,
+                    (other, want) => prop_assert!(false, "undo: {other:?}, wanted {want:?}"),
+                }
+            }
+        }
+        prop_assert!(self.w.c().session("app").is_ok(), "open after {:?}", step);
+        Ok(())
+    }
+
+    fn in_place(&mut self, point: RestorePoint, ts: Option<Tso>) -> Result<(), TestCaseError> {
+        let before = self.w.sums();
+        let request = self.w.request(point, RestoreTarget::InPlace);
+        match self.w.restore(&request) {
+            Ok(receipt) => {
+                let until = ts.unwrap_or_else(|| receipt.until.last_tso());
+                let want = self.w.sums_at(until);
+                prop_assert_eq!(self.w.sums(), want, "in place at {}", until);
+                if ts.is_none() && self.w.log_doc().paused.is_none() {
+                    prop_assert_eq!(&self.w.sums(), &before, "latest");
+                }
+                self.before = Some(before);
+            }
+            Err(EngineError::NotFound { .. }) => prop_assert_eq!(self.w.sums(), before),
+            Err(e) => return Err(TestCaseError::fail(format!("in place at {ts:?}: {}", chain(&e)))),
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(6))]
+
+    /// A moment belongs to the history that was live then, and stays restorable through all later ones.
+    #[test]
+    fn every_moment_of_every_history_can_be_restored(steps in proptest::collection::vec(step(), 20..90)) {
+        let mut w = World::new();
+        let other = other();
+        for n in 0..3 {
+            perform(&mut w, &Op::Create(n));
+        }
+        let first = w.backup().commit.last_tso();
+        w.start_log();
+        w.log_options.flush_bytes = 100;
+        let mut story = Story { w, commits: Vec::new(), before: None };
+        for step in &steps {
+            story.play(step)?;
+        }
+        let Story { w, commits, .. } = story;
+        if w.log_doc().paused.is_some() {
+            control::resume(&w.archive, &w.lock).unwrap();
+        }
+        w.catch_up();
+        let window = w.view().window();
+        for (n, ts) in commits.iter().enumerate() {
+            prop_assert!(*ts > first);
+            prop_assert!(window.span_at(Moment::of_tso(*ts)).is_some(), "{} is not restorable: {:#?}", ts, w.log_doc());
+            check_moment(&w, &other, *ts, n % 7 == 0)?;
+            let before = ts.prev();
+            if window.span_at(Moment::of_tso(before)).is_some() {
+                check_moment(&w, &other, before, false)?;
+            }
+        }
+    }
+}
+
+/// Two writes, a backup before and the log after: the least that a restore in place needs.
+fn small() -> (World, Vec<Tso>) {
+    let w = World::new();
+    let app = w.app();
+    app.create_table(&t("shop", "a"), "{}").unwrap();
+    app.put(&t("shop", "a"), b"k0", b"before").unwrap();
+    w.backup();
+    w.start_log();
+    let commits = (0..5u8).map(|n| app.put(&t("shop", "a"), &[b'k', n], &[n; 20]).unwrap());
+    let commits = commits.collect();
+    (w, commits)
+}
+
+#[test]
+fn an_undo_can_be_undone_and_is_used_once() {
+    let (w, commits) = small();
+    let first = w.sums();
+    w.catch_up();
+    let receipt = w.in_place(commits[1]).unwrap();
+    assert_eq!(receipt.incarnation.unwrap().0, 2);
+    assert_eq!(receipt.last_in.unwrap().at.last_tso(), commits[1]);
+    assert_eq!(receipt.first_out.unwrap().at.last_tso(), commits[2]);
+    let second = w.sums();
+    assert_ne!(first, second);
+    w.undo().unwrap();
+    assert_eq!(w.sums(), first);
+    w.undo().unwrap();
+    assert_eq!(w.sums(), second, "the undo of the undo");
+    let used: Vec<bool> = w
+        .view()
+        .incarnations
+        .list
+        .iter()
+        .map(|i| i.way_back.as_ref().unwrap().used)
+        .collect();
+    assert_eq!(used, [true, true, false]);
+}
+
+#[test]
+fn without_log_the_way_back_is_a_safety_snapshot() {
+    let (w, _) = small();
+    control::pause(&w.archive, &w.lock, "me").unwrap();
+    let first = w.sums();
+    let base = w.view().backups[0].id.clone();
+    let request = w.request(RestorePoint::Snapshot { id: base }, RestoreTarget::InPlace);
+    w.restore(&request).unwrap();
+    assert_ne!(w.sums(), first);
+    let way_back = w.view().incarnations.list[0].way_back.clone().unwrap();
+    assert!(matches!(way_back.kind, WayBackKind::Snapshot { .. }));
+    w.undo().unwrap();
+    assert_eq!(w.sums(), first);
+}
+
+#[test]
+fn what_was_not_archived_before_a_restore_beside_is_archived_after_it() {
+    let (w, commits) = small();
+    let base = w.view().backups[0].id.clone();
+    let request = w.request(RestorePoint::Snapshot { id: base }, RestoreTarget::Beside);
+    w.restore(&request).unwrap();
+    w.app().put(&t("shop", "a"), b"k9", b"after").unwrap();
+    let now = w.mark();
+    w.catch_up();
+    let other = other();
+    for ts in commits.iter().copied().chain([now]) {
+        check_moment(&w, &other, ts, false).unwrap();
+    }
+    let ids: Vec<u32> = w.log_doc().runs.iter().map(|r| r.incarnation.0).collect();
+    assert_eq!(ids, [1, 2]);
+}
+
+#[test]
+fn a_restore_beside_while_the_log_streams_disturbs_nothing() {
+    let (mut w, commits) = small();
+    w.log_options.flush_every = std::time::Duration::from_millis(1);
+    let task = w.log_task();
+    let shared = task.shared.clone();
+    let cx = w.cx();
+    std::thread::scope(|scope| {
+        let streaming = scope.spawn(|| task.run(&cx));
+        let base = w.view().backups[0].id.clone();
+        for n in 0..3 {
+            let mut request = w.request(RestorePoint::Snapshot { id: base.clone() }, RestoreTarget::Beside);
+            request.rename.0 = vec![brine::model::filter::Rename::Db {
+                from: "shop".to_owned(),
+                to: format!("shop{n}"),
+            }];
+            w.app().put(&t("shop", "a"), b"k7", &[n]).unwrap();
+            w.restore(&request).unwrap();
+        }
+        let now = Moment::of_tso(w.mark());
+        assert!(shared.flush_to(now, &cx).unwrap());
+        shared.stop();
+        streaming.join().unwrap().unwrap();
+    });
+    let other = other();
+    for ts in commits {
+        check_moment(&w, &other, ts, false).unwrap();
+    }
+    let doc = w.log_doc();
+    assert_eq!(doc.runs.last().unwrap().incarnation.0, 4);
+    assert!(doc.runs.iter().rev().skip(1).all(|r| r.ended.is_some()));
+}
