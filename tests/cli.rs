@@ -13,3 +13,5 @@ mod readme;
 mod refusals;
 #[path = "cli/story.rs"]
 mod story;
+#[path = "cli/terminal.rs"]
+mod terminal;

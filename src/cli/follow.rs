@@ -41,15 +41,7 @@ fn follow(call: &mut Call<'_>, id: JobId, mut asked: u32) -> Outcome {
         .map_err(|e| refuse::of(RefusalKind::Failed, format!("signals cannot be listened to: {e}"), None))?;
     let mut shown = Shown::new(call);
     let job = loop {
-        let job = *answer!(
-            call,
-            Question::WaitJob {
-                id,
-                timeout_ms: LOOK_MS
-            },
-            Answer::JobState
-        );
-        shown.show(call, &job)?;
+        let job = look(call, &mut shown, id).map_err(|lost| out_of_sight(lost, id))?;
         if job.state.is_over() {
             break job;
         }
@@ -65,6 +57,25 @@ fn follow(call: &mut Call<'_>, id: JobId, mut asked: u32) -> Outcome {
     };
     shown.clear(call);
     ended(call, &job)
+}
+
+/// Waits a moment, and shows what is new.
+fn look(call: &mut Call<'_>, shown: &mut Shown, id: JobId) -> Result<Job, Refusal> {
+    let question = Question::WaitJob {
+        id,
+        timeout_ms: LOOK_MS,
+    };
+    let job = *answer!(call, question, Answer::JobState);
+    shown.show(call, &job)?;
+    Ok(job)
+}
+
+/// The process that works on the job cannot be asked any more; that says nothing about the job.
+fn out_of_sight(mut lost: Refusal, id: JobId) -> Refusal {
+    lost.chain.insert(0, format!("lost sight of job {id}"));
+    lost.hint
+        .get_or_insert_with(|| format!("how it went: brine job show {id}"));
+    lost
 }
 
 /// The operator leaves: the job goes on elsewhere, or can be taken up again.

@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
 /// How often a command that is done looks whether what others started in it is done too.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// So long it can still be asked after that.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A desk, and what has to be closed behind it.
 pub struct Opened {
@@ -44,8 +46,13 @@ impl Opened {
     pub fn shut(self, leave_now: bool) {
         let Some(host) = self.host else { return };
         let runner = host.runner();
+        let waits = !leave_now && runner.active() > 0;
         while !leave_now && runner.active() > 0 {
             runner.changed_since(runner.version(), LOOK_AGAIN);
+        }
+        if waits {
+            // Whoever started them asks for their receipts now.
+            std::thread::sleep(LINGER);
         }
         host.shut(Shutdown::Leave);
     }

@@ -151,11 +151,11 @@ impl LocalDesk {
     }
 }
 
-/// The settings in effect: the archive's, with the config's zone while there is no archive.
+/// The settings in effect: the archive's, with the config's zone while nobody has set any.
 pub(super) fn settings_of(ward: &Ward, view: Option<&View>) -> BackupSettings {
     match view {
-        Some(view) => view.settings.clone(),
-        None => BackupSettings {
+        Some(view) if view.settings != BackupSettings::default() => view.settings.clone(),
+        _ => BackupSettings {
             time_zone: ward.config.time_zone,
             ..BackupSettings::default()
         },

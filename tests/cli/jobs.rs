@@ -52,8 +52,8 @@ fn ctrl_c_cancels_the_job_and_leaves_nothing_behind() {
 #[test]
 fn a_killed_backup_is_interrupted_and_goes_on() {
     let brine = Brine::new();
-    brine.ok("data load demo shop.orders --rows 2000");
-    let backup = brine.spawn(&["backup", "create", "demo", "--rate-limit", "50KiB"]);
+    brine.ok("data load demo shop.orders --rows 1000");
+    let backup = brine.spawn(&["backup", "create", "demo", "--rate-limit", "100KiB"]);
     wait_until("the backup runs", || {
         brine.json("job list demo")[0]["state"] == "running"
     });
@@ -64,4 +64,26 @@ fn a_killed_backup_is_interrupted_and_goes_on() {
     let watched = brine.run(&["job", "watch", "1"]);
     assert_eq!(watched.code, 1, "{}", watched.err);
     assert!(watched.err.contains("brine job resume 1"), "{}", watched.err);
+    brine.ok("job resume 1");
+    brine.ok(&format!("restore demo --snapshot {} --to other", brine.newest_backup()));
+    assert_eq!(brine.sums("other", None), brine.sums("demo", None));
+}
+
+#[test]
+fn a_command_that_is_done_waits_for_what_others_started_in_it() {
+    let brine = Brine::new();
+    for cluster in ["demo", "other"] {
+        brine.ok(&format!("data load {cluster} shop.orders --rows 1500"));
+    }
+    let first = brine.spawn(&["backup", "create", "demo", "--rate-limit", "100KiB"]);
+    wait_until("the first works", || {
+        brine.json("job list demo")[0]["state"] == "running"
+    });
+    brine.ok("backup create other --rate-limit 60KiB");
+    assert_eq!(first.end().0, Some(0));
+    let ended = |job: &str| brine.json(&format!("job show {job}"))["job"]["ended"].as_i64().unwrap();
+    assert!(
+        ended("1") < ended("2"),
+        "the second job outlived the first, in its process"
+    );
 }

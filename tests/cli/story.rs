@@ -140,7 +140,9 @@ fn the_log_backup_is_paused_resumed_stopped_and_truncated() {
     assert!(plan["segments"].as_u64() > Some(0), "{plan}");
     let done = brine.json("log truncate demo --until now --drop-pitr");
     assert_eq!(done["receipt"]["segments"], plan["segments"]);
+    assert_eq!(brine.json("settings show demo")["settings"]["pitr"], true);
     brine.ok("log stop demo");
     assert_eq!(brine.json("log status demo")["desired"], "stopped");
+    assert_eq!(brine.json("settings show demo")["settings"]["pitr"], false);
     assert_eq!(brine.run(&["log", "resume", "demo"]).code, 4);
 }
