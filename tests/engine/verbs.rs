@@ -252,7 +252,7 @@ impl Template {
         memory
     }
 
-    fn on(&self, storage: Arc<dyn Storage>) -> World {
+    pub fn on(&self, storage: Arc<dyn Storage>) -> World {
         let dir = scratch_dir();
         copy_dir(self.dir.path(), dir.path());
         World::existing(dir.path(), storage, self.job.now).owning(dir)
