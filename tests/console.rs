@@ -3,6 +3,8 @@
 // A test may panic, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "console/assets.rs"]
+mod assets;
 #[path = "console/commands.rs"]
 mod commands;
 #[path = "console/dump.rs"]
@@ -15,6 +17,8 @@ mod harness;
 mod pictures;
 #[path = "console/pty.rs"]
 mod pty;
+#[path = "console/svg.rs"]
+mod svg;
 #[path = "console/walks.rs"]
 mod walks;
 #[path = "console/world.rs"]

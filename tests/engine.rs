@@ -2,6 +2,12 @@
 
 #[path = "engine/cancel.rs"]
 mod cancel;
+#[path = "engine/changes.rs"]
+mod changes;
+#[path = "engine/crash.rs"]
+mod crash;
+#[path = "engine/damage.rs"]
+mod damage;
 #[path = "engine/env.rs"]
 mod env;
 #[path = "engine/faults.rs"]
@@ -10,5 +16,7 @@ mod faults;
 mod histories;
 #[path = "engine/moments.rs"]
 mod moments;
+#[path = "engine/refusals.rs"]
+mod refusals;
 #[path = "engine/verbs.rs"]
 mod verbs;

@@ -294,8 +294,13 @@ fn empty_trash(
 ) -> Result<(), EngineError> {
     cx.step("Empty the trash", Unit::Objects, None);
     receipt.purged.extend(archive.finish_purges(lock)?);
-    for (id, note, _) in view.trash.iter().filter(|(_, note, _)| note.until <= now) {
+    let due = view.trash.iter().filter(|(_, note, _)| note.until <= now);
+    for (id, note, _) in due {
         cx.check()?;
+        if receipt.purged.contains(id) {
+            // Begun by a run that was interrupted, ended just now.
+            continue;
+        }
         archive.purge(lock, id)?;
         crash_point("retention.purged");
         receipt.freed_bytes += note.stored_bytes;

@@ -8,7 +8,6 @@ use super::local::LocalDesk;
 use super::ward::Ward;
 use crate::archive::state::WayBackKind;
 use crate::cluster::ClusterState;
-use crate::engine::error::EngineError;
 use crate::engine::log::status::{self, Runner};
 use crate::engine::view::View;
 use crate::jobs::journal::JobQuery;
@@ -225,7 +224,7 @@ pub(super) fn undo_offer(view: &View, now: Millis) -> Option<UndoOffer> {
     }
     let to: Moment = match &way_back.kind {
         WayBackKind::Bookmark { at, .. } => *at,
-        WayBackKind::Snapshot { id } => view.backup(id).map_err(EngineError::from).ok()?.commit,
+        WayBackKind::Snapshot { id } => view.backup(id).ok()?.commit,
     };
     Some(UndoOffer {
         to,

@@ -56,7 +56,8 @@ const GOODS: [&str; 12] = [
     "scarf",
     "clock",
 ];
-const STATES: [&str; 4] = ["new", "paid", "packed", "sent"];
+/// What becomes of an order after it was new.
+const LATER_STATES: [&str; 3] = ["paid", "packed", "sent"];
 
 /// The shop's own memory: only its dice.
 pub struct Shop {
@@ -90,7 +91,7 @@ impl Shop {
     fn stock(&mut self, session: &Session) -> Result<(), ClusterError> {
         let mut tx = session.begin()?;
         for id in 0..PRODUCTS {
-            let (goods, price) = (GOODS[(id % 12) as usize], 5 + self.dice.u64(0..195));
+            let (goods, price) = (self.pick(&GOODS), 5 + self.dice.u64(0..195));
             let value = format!(
                 r#"{{"name":"{goods} no. {id}","price":{price},"stock":{}}}"#,
                 50 + self.dice.u32(0..500)
@@ -98,7 +99,7 @@ impl Shop {
             tx.put(&table("products"), format!("{id:06}").as_bytes(), value.as_bytes())?;
         }
         for id in 0..CUSTOMERS {
-            let (name, city) = (NAMES[self.dice.usize(0..16)], CITIES[self.dice.usize(0..8)]);
+            let (name, city) = (self.pick(&NAMES), self.pick(&CITIES));
             let value = format!(r#"{{"name":"{name} {id}","city":"{city}"}}"#);
             tx.put(&table("customers"), format!("{id:08}").as_bytes(), value.as_bytes())?;
         }
@@ -121,6 +122,10 @@ impl Shop {
             id = end;
         }
         Ok(())
+    }
+
+    fn pick(&mut self, words: &[&'static str]) -> &'static str {
+        self.dice.choice(words).copied().unwrap_or_default()
     }
 
     /// The rows of one order.
@@ -154,7 +159,7 @@ impl Shop {
         if next > 1 && self.dice.u8(0..10) < 3 {
             let back = 1 + self.dice.u64(0..next.min(200));
             let key = format!("{:010}", next.saturating_sub(back));
-            let status = STATES[self.dice.usize(1..4)];
+            let status = self.pick(&LATER_STATES);
             if let Some(value) = tx.get(&table("orders"), key.as_bytes())? {
                 let value = String::from_utf8_lossy(&value).into_owned();
                 let kept = value.split(r#","status""#).next().unwrap_or("{").to_owned();

@@ -23,6 +23,9 @@ use crate::model::clock::Clock;
 use crate::model::ids::{ClusterName, StorageName};
 use crate::storage::Storage;
 
+/// Opens a storage by its name in the config.
+pub type OpenStorage = Arc<dyn Fn(&StorageName) -> Result<Arc<dyn Storage>, Refusal> + Send + Sync>;
+
 /// How wards are opened.
 #[derive(Clone)]
 pub struct WardOptions {
@@ -35,7 +38,7 @@ pub struct WardOptions {
     /// Who holds the archive locks.
     pub holder: Holder,
     /// Opens a storage by name.
-    pub open_storage: Arc<dyn Fn(&StorageName) -> Result<Arc<dyn Storage>, Refusal> + Send + Sync>,
+    pub open_storage: OpenStorage,
     /// Takes messages for the operator.
     pub tell: Tell,
 }

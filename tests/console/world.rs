@@ -630,6 +630,7 @@ impl World {
                 live_incarnation: IncarnationId(1),
                 target_identity: "c1".to_owned(),
                 in_the_way: Vec::new(),
+                writes: Vec::new(),
             },
             command: format!(
                 "brine restore {target} --before 0-3-8809772 {}",

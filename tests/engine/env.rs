@@ -1,6 +1,7 @@
 //! A cluster with its archive, a clock that the test moves, and short words for every verb.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +63,8 @@ pub fn chain(e: &dyn std::error::Error) -> String {
 
 /// A cluster of the tests, with an archive where it has one.
 pub struct World {
-    pub dir: tempfile::TempDir,
+    pub dir: PathBuf,
+    temp: Option<tempfile::TempDir>,
     pub clock: Arc<ManualClock>,
     pub name: ClusterName,
     pub storage: Arc<dyn Storage>,
@@ -86,16 +88,34 @@ impl World {
     }
 
     pub fn with(storage: Arc<dyn Storage>, cluster_name: &str, history: Option<Duration>) -> World {
-        World::open(scratch_dir(), storage, cluster_name, history, START)
+        let temp = scratch_dir();
+        let world = World::open(temp.path(), storage, cluster_name, history, START);
+        World {
+            temp: Some(temp),
+            ..world
+        }
     }
 
     /// A world that is there already.
-    pub fn existing(dir: tempfile::TempDir, storage: Arc<dyn Storage>, now: Millis) -> World {
+    pub fn existing(dir: &Path, storage: Arc<dyn Storage>, now: Millis) -> World {
         World::open(dir, storage, "demo", None, now)
     }
 
+    /// One of another name.
+    pub fn at(dir: &Path, storage: Arc<dyn Storage>, cluster_name: &str, now: Millis) -> World {
+        World::open(dir, storage, cluster_name, None, now)
+    }
+
+    /// Deletes this directory at the end.
+    pub fn owning(self, temp: tempfile::TempDir) -> World {
+        World {
+            temp: Some(temp),
+            ..self
+        }
+    }
+
     fn open(
-        dir: tempfile::TempDir,
+        dir: &Path,
         storage: Arc<dyn Storage>,
         cluster_name: &str,
         history: Option<Duration>,
@@ -103,7 +123,7 @@ impl World {
     ) -> World {
         let clock = Arc::new(ManualClock::new(now));
         let options = Options::new(clock.clone()).with_history(history);
-        let cluster = EmbeddedCluster::open(dir.path(), options).unwrap();
+        let cluster = EmbeddedCluster::open(dir, options).unwrap();
         let identity = ArchiveIdentity {
             cluster: name(cluster_name),
             cluster_identity: cluster.facts().unwrap().identity,
@@ -114,7 +134,8 @@ impl World {
         let holder = Holder::here("test", "tests").unwrap();
         let lock = ArchiveLock::take(&archive, holder, Arc::new(SystemClock)).unwrap();
         World {
-            dir,
+            dir: dir.to_owned(),
+            temp: None,
             clock,
             name: name(cluster_name),
             storage,
@@ -136,9 +157,15 @@ impl World {
         self.spare.get_or_init(|| Box::new(crate::moments::other()))
     }
 
+    /// Restores into this cluster then.
+    pub fn with_spare(self, spare: World) -> World {
+        assert!(self.spare.set(Box::new(spare)).is_ok());
+        self
+    }
+
     /// Closes everything; what is left is the directory.
     pub fn into_dir(self) -> tempfile::TempDir {
-        self.dir
+        self.temp.unwrap()
     }
 
     pub fn c(&self) -> &Arc<EmbeddedCluster> {
@@ -149,7 +176,7 @@ impl World {
     pub fn reopen(&mut self) {
         self.cluster = None;
         let options = Options::new(self.clock.clone()).with_history(self.history);
-        self.cluster = Some(EmbeddedCluster::open(self.dir.path(), options).unwrap());
+        self.cluster = Some(EmbeddedCluster::open(&self.dir, options).unwrap());
     }
 
     pub fn app(&self) -> Session {

@@ -19,6 +19,7 @@ pub fn spread(places: u64, most: u64) -> Vec<u64> {
 
 fn every_call_fails(fault: Fault) {
     let template = Template::new();
+    template.base_may_be_missing.set(true);
     for verb in Verb::ALL {
         let (w, faults) = template.faulty();
         faults.clear();
@@ -27,7 +28,7 @@ fn every_call_fails(fault: Fault) {
             .unwrap_or_else(|e| panic!("{verb:?}: {}", chain(&e)));
         let calls = faults.calls();
         println!("{verb:?}: {calls} calls");
-        for n in spread(calls, 10) {
+        for n in spread(calls, 5) {
             let what = format!("{verb:?} with {fault:?} at call {n} of {calls}");
             let (w, faults) = template.faulty();
             faults.clear();

@@ -75,7 +75,7 @@ fn fastest(view: &View, moment: Moment) -> Result<Resolved, EngineError> {
     let newest = view.bases().into_iter().rev().find(|b| b.commit <= moment);
     match newest {
         Some(base) => Ok(snapshot(view.backup(&base.id)?)),
-        None => Err(outside(&view.window(), moment)),
+        None => Err(outside(view, &view.window(), moment)),
     }
 }
 
@@ -87,7 +87,10 @@ fn latest(view: &View) -> Result<Resolved, EngineError> {
         Some(span) => at(view, span.to, Some("latest".to_owned())),
         None => Err(EngineError::not_found(
             "there is no backup of the live history to restore".to_owned(),
-            "take a snapshot, or choose a moment before the last restore",
+            format!(
+                "take a snapshot, or choose a moment before the last restore{}",
+                broken(view)
+            ),
         )),
     }
 }
@@ -95,7 +98,7 @@ fn latest(view: &View) -> Result<Resolved, EngineError> {
 fn at(view: &View, until: Moment, words: Option<String>) -> Result<Resolved, EngineError> {
     let window = view.window();
     let Some(span) = window.span_at(until) else {
-        return Err(outside(&window, until));
+        return Err(outside(view, &window, until));
     };
     let run = view
         .log
@@ -112,12 +115,12 @@ fn at(view: &View, until: Moment, words: Option<String>) -> Result<Resolved, Eng
 }
 
 /// The moment cannot be restored: says why, the bounds, and the nearest moments that can.
-fn outside(window: &Window, moment: Moment) -> EngineError {
+fn outside(view: &View, window: &Window, moment: Moment) -> EngineError {
     let show = |m: Moment| format!("{} (TSO {})", m.at.utc().format("%Y-%m-%d %H:%M:%S%.3fZ"), m.last_tso());
     let Some((first, last)) = window.bounds() else {
         return EngineError::not_found(
             "nothing can be restored yet: there is no complete full backup",
-            "take a snapshot first",
+            format!("take a snapshot first{}", broken(view)),
         );
     };
     let why = if moment < first {
@@ -134,8 +137,19 @@ fn outside(window: &Window, moment: Moment) -> EngineError {
     };
     EngineError::not_found(
         format!("{} {why}", show(moment)),
-        format!("restorable is {} to {}; {nearest}", show(first), show(last)),
+        format!(
+            "restorable is {} to {}; {nearest}{}",
+            show(first),
+            show(last),
+            broken(view)
+        ),
     )
+}
+
+/// The backups whose damage may be why.
+fn broken(view: &View) -> String {
+    let text = |(id, error): &(BackupId, String)| format!("; backup {id} cannot be used: {error}");
+    view.broken.iter().map(text).collect()
 }
 
 /// The commit timestamp of a transaction or change, checked against the log, and what it is in words.

@@ -1,0 +1,190 @@
+//! Damage of any object: what needs it fails, names it and changes nothing; what does not need it is not disturbed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use brine::archive::Archive;
+use brine::engine::error::{EngineError, ErrorKind};
+use brine::engine::verify;
+use brine::model::backup::ProofLevel;
+use brine::model::position::Moment;
+use brine::storage::memory::Memory;
+use brine::storage::{ObjectName, Storage};
+
+use crate::env::{World, chain};
+use crate::moments::other;
+use crate::verbs::Template;
+
+fn object(name: &str) -> ObjectName {
+    ObjectName::new(name.to_owned()).unwrap()
+}
+
+/// The objects that a test damages: what brine wrote for good, and the documents that restores read.
+fn victims(objects: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    objects.keys().cloned().collect()
+}
+
+/// Ways to damage one object, with the object that is damaged.
+fn damages(objects: &BTreeMap<String, Vec<u8>>, name: &str) -> Vec<(String, Option<Vec<u8>>)> {
+    let bytes = &objects[name];
+    let mut all = vec![("gone".to_owned(), None)];
+    for _ in 0..3 {
+        let (at, bit) = (fastrand::usize(..bytes.len()), fastrand::u8(..8));
+        let mut bad = bytes.clone();
+        bad[at] ^= 1 << bit;
+        all.push((format!("bit {bit} of byte {at}"), Some(bad)));
+    }
+    all.push(("cut".to_owned(), Some(bytes[..fastrand::usize(..bytes.len())].to_vec())));
+    all.push(("longer".to_owned(), Some([&bytes[..], b"x"].concat())));
+    // Another object of the same kind in its place.
+    let dir = |n: &str| n.rsplit_once('/').unwrap().0.to_owned();
+    let twin = objects.keys().find(|n| *n != name && dir(n) == dir(name));
+    let manifest = objects
+        .keys()
+        .find(|n| *n != name && n.ends_with("manifest") && name.ends_with("manifest"));
+    for twin in twin.into_iter().chain(manifest) {
+        all.push((format!("replaced by {twin}"), Some(objects[twin].clone())));
+    }
+    if std::env::var_os("BRINE_TEST_ALL").is_none() {
+        while all.len() > 3 {
+            all.swap_remove(fastrand::usize(..all.len()));
+        }
+    }
+    all
+}
+
+fn damaged(template: &Template, name: &str, bytes: Option<&Vec<u8>>) -> (World, Memory) {
+    let memory = Memory::new();
+    for (n, b) in &template.objects {
+        memory.overwrite(&object(n), b);
+    }
+    let w = template.on(Arc::new(memory.clone()));
+    match bytes {
+        Some(bytes) => memory.overwrite(&object(name), bytes),
+        None => memory.delete(&object(name)).unwrap(),
+    }
+    (w, memory)
+}
+
+#[test]
+fn a_restore_never_uses_damaged_bytes() {
+    let template = Template::new();
+    let other = other();
+    other.restore_something(&template);
+    let before = other.sums();
+    assert_ne!(before, template.want);
+    let (mut failed, mut unharmed) = (BTreeMap::new(), 0);
+    for name in victims(&template.objects) {
+        for (how, bytes) in damages(&template.objects, &name) {
+            let what = format!("{name}: {how}");
+            let (w, _) = damaged(&template, &name, bytes.as_ref());
+            let request = w.request_to(&other, template.job.at);
+            let result = w.try_view().and_then(|_| w.restore_to(&request, &other));
+            match result {
+                Ok(_) => {
+                    assert_eq!(other.sums(), template.want, "{what}");
+                    other.restore_something(&template);
+                    unharmed += 1;
+                }
+                Err(e) => {
+                    let text = format!("{} | {}", chain(&e), e.hint().unwrap_or_default());
+                    assert_eq!(other.sums(), before, "{what}: {text}");
+                    assert!(other.c().session("app").is_ok(), "{what}: {text}");
+                    let file = name.rsplit_once('/').unwrap().1;
+                    let gone_state = how == "gone" && name.contains("/state/");
+                    // A missing manifest is a backup that is none; a missing document is an empty one.
+                    let is_told = text.contains(file) || gone_state || (how == "gone" && file == "manifest");
+                    assert!(is_told || text.contains("missing"), "{what}: {text}");
+                    let kinds = [ErrorKind::Corrupt, ErrorKind::NotFound, ErrorKind::Failed];
+                    assert!(kinds.contains(&e.kind()), "{what}: {:?} {text}", e.kind());
+                    *failed.entry(name.clone()).or_insert(0) += 1;
+                }
+            }
+        }
+    }
+    println!(
+        "{} objects matter, {unharmed} restores were not touched by the damage",
+        failed.len()
+    );
+    let needed: Vec<_> = failed
+        .keys()
+        .filter(|n| n.contains("/data-") || n.contains(".seg"))
+        .collect();
+    assert!(needed.len() >= 8, "{needed:?}");
+}
+
+#[test]
+fn verifying_finds_every_damage_of_a_backup() {
+    let template = Template::new();
+    let id = template.world().view().bases()[0].id.clone();
+    let own = format!("snapshot-{id}/");
+    let mut seen = 0;
+    for name in victims(&template.objects).into_iter().filter(|n| n.contains(&own)) {
+        for (how, bytes) in damages(&template.objects, &name) {
+            let what = format!("{name}: {how}");
+            let (w, _) = damaged(&template, &name, bytes.as_ref());
+            let scratch = || -> Result<_, EngineError> { Ok(other_cluster()) };
+            let run = |level| verify::run(&w.archive, &w.lock, &id, level, &scratch, &w.cx());
+            let e = run(ProofLevel::Checksums).expect_err(&what);
+            let missing_manifest = how == "gone" && name.ends_with("manifest");
+            assert!(
+                e.kind() == ErrorKind::Corrupt || missing_manifest,
+                "{what}: {:?} {}",
+                e.kind(),
+                chain(&e)
+            );
+            assert!(
+                chain(&e).contains(name.rsplit_once('/').unwrap().1),
+                "{what}: {}",
+                chain(&e)
+            );
+            if e.kind() == ErrorKind::Corrupt && !name.ends_with("manifest") {
+                let view = w.view();
+                assert!(view.is_proved_bad(&id), "{what}");
+                assert!(view.bases().iter().all(|b| b.id != id), "{what}: it is still a base");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 10);
+    let w = template.world();
+    let scratch = || -> Result<_, EngineError> { Ok(other_cluster()) };
+    for level in [ProofLevel::Files, ProofLevel::Checksums, ProofLevel::Tested] {
+        let receipt = verify::run(&w.archive, &w.lock, &id, level, &scratch, &w.cx()).unwrap();
+        assert_eq!((receipt.level, receipt.tables), (level, 5));
+        let proof = w.view().proof(&id).unwrap();
+        assert_eq!((proof.level, proof.failed), (level, None));
+    }
+}
+
+fn other_cluster() -> Arc<dyn brine::cluster::Cluster> {
+    use std::sync::Mutex;
+    // Kept until the process ends: a scratch cluster may be used for as long as the verification runs.
+    static KEPT: Mutex<Vec<World>> = Mutex::new(Vec::new());
+    let w = other();
+    let cluster = w.c().clone();
+    KEPT.lock().unwrap().push(w);
+    cluster
+}
+
+#[test]
+fn an_archive_is_not_opened_under_another_name() {
+    let template = Template::new();
+    let memory = Memory::new();
+    for (name, bytes) in &template.objects {
+        memory.overwrite(&object(&name.replace("backup-demo", "backup-shop")), bytes);
+    }
+    let found = Archive::open(Arc::new(memory), &crate::env::name("shop"));
+    assert!(found.is_err(), "{found:?}");
+}
+
+impl World {
+    /// Something else than what the test restores.
+    fn restore_something(&self, template: &Template) {
+        let w = template.world();
+        let first = w.view().bases()[0].commit;
+        let request = w.request_to(self, first.last_tso());
+        w.restore_to(&request, self).unwrap();
+        assert!(w.view().window().span_at(Moment::of_tso(template.job.at)).is_some());
+    }
+}

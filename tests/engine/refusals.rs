@@ -1,0 +1,269 @@
+//! What is refused: the error names the thing, the reason and the nearest that would work, and nothing has changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use brine::engine::backup::{self, BackupPlan};
+use brine::engine::delete;
+use brine::engine::error::{EngineError, ErrorKind};
+use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::engine::{restore::way_back, truncate};
+use brine::model::backup::BackupType;
+use brine::model::clock::Millis;
+use brine::model::filter::TableFilter;
+use brine::model::ids::BackupId;
+use brine::model::log::RunEnd;
+use brine::model::position::Moment;
+use brine::model::tso::Tso;
+use brine::storage::memory::Memory;
+
+use crate::env::{World, chain, t};
+use crate::moments::{check_moment, other};
+use crate::verbs::Template;
+
+/// Asserts that this is refused so, with these words in error and hint, and that nothing changed.
+fn refused<T: std::fmt::Debug>(
+    w: &World,
+    kind: ErrorKind,
+    words: &[&str],
+    act: impl FnOnce() -> Result<T, EngineError>,
+) {
+    let (listing, sums, spare) = (w.listing(), w.sums(), w.spare().sums());
+    let e = act().unwrap_err();
+    let text = format!("{} | {}", chain(&e), e.hint().unwrap_or_default());
+    assert_eq!(e.kind(), kind, "{text}");
+    for word in words {
+        assert!(text.contains(word), "no `{word}` in: {text}");
+    }
+    assert_eq!(
+        (w.listing(), w.sums(), w.spare().sums()),
+        (listing, sums, spare),
+        "{text}"
+    );
+    assert!(w.c().session("app").is_ok() && w.spare().c().session("app").is_ok());
+}
+
+fn at(ms: Millis) -> RestorePoint {
+    RestorePoint::At {
+        moment: Moment::of_millis(ms),
+    }
+}
+
+#[test]
+fn points_that_cannot_be_restored() {
+    let template = Template::new();
+    let w = template.world();
+    let target = || RestoreTarget::Cluster {
+        name: w.spare().name.clone(),
+    };
+    let plan = |point| w.plan_to(&w.request(point, target()), w.spare());
+    let (first, last) = w.view().window().bounds().unwrap();
+    let text = |m: Moment| m.last_tso().to_string();
+    let not_found = |words: &[&str], point| refused(&w, ErrorKind::NotFound, words, || plan(point));
+    not_found(&["before the first", &text(first)], at(first.at.plus(-1)));
+    not_found(&["after the last", &text(last)], at(w.now()));
+    not_found(&["after the last", &text(last)], at(w.now().plus(Millis::DAY)));
+    let id = BackupId::new("20231114235930-zzzz").unwrap();
+    let near = w.view().backups[0].id.to_string();
+    not_found(&["20231114235930-zzzz", &near], RestorePoint::Snapshot { id });
+    let moment = Moment::of_millis(first.at.plus(-1));
+    not_found(&["before the first"], RestorePoint::Fastest { moment });
+    for change in ["nonsense", "12", "", &text(w.log_doc().runs[1].to)] {
+        let change = change.to_owned();
+        not_found(
+            &[&format!("`{change}`")],
+            RestorePoint::Before { change: change.clone() },
+        );
+        not_found(&[&format!("`{change}`")], RestorePoint::Through { change });
+    }
+    let gone = w.view().trash[0].0.clone();
+    let point = RestorePoint::Snapshot { id: gone.clone() };
+    refused(&w, ErrorKind::Refused, &[gone.as_str(), "trash", "undelete"], || {
+        plan(point)
+    });
+}
+
+#[test]
+fn filters_and_bases_that_do_not_fit() {
+    let template = Template::new();
+    let w = template.world();
+    let point = RestorePoint::At {
+        moment: Moment::of_tso(template.job.at),
+    };
+    let mut request = w.request_to(w.spare(), template.job.at);
+    request.filter = TableFilter::parse(&["nothing.*"]).unwrap();
+    refused(&w, ErrorKind::NotFound, &["nothing.*", "crm.c"], || {
+        w.plan_to(&request, w.spare())
+    });
+    let identity = w.plan_backup(BackupType::Manual).cluster_identity;
+    let mut wanted = BackupPlan::full(w.name.clone(), identity, BackupType::Manual);
+    wanted.filter = TableFilter::parse(&["nothing.*"]).unwrap();
+    refused(&w, ErrorKind::NotFound, &["nothing.*", "crm.c"], || {
+        backup::plan(&**w.c(), wanted.clone())
+    });
+    wanted.filter = TableFilter::parse(&["crm.*"]).unwrap();
+    let partial = w.run_backup(&wanted, &w.cx()).unwrap();
+    let snapshot = RestorePoint::Snapshot { id: partial.id.clone() };
+    let request = w.request(snapshot.clone(), RestoreTarget::InPlace);
+    refused(&w, ErrorKind::Refused, &[partial.id.as_str(), "crm.*"], || {
+        w.plan(&request)
+    });
+    let mut request = w.request(RestorePoint::Latest, RestoreTarget::Beside);
+    request.base = Some(partial.id.clone());
+    refused(&w, ErrorKind::Refused, &[partial.id.as_str(), "crm.*"], || {
+        w.plan(&request)
+    });
+    let mut request = w.request(point, RestoreTarget::InPlace);
+    request.base = Some(w.view().bases()[0].id.clone());
+    refused(&w, ErrorKind::Refused, &["does not reach"], || w.plan(&request));
+    // Its own tables can be restored.
+    w.restore(&w.request(snapshot, RestoreTarget::Beside)).unwrap();
+    assert!(w.sums().iter().any(|(name, _)| name.db == "crm_restored"));
+}
+
+#[test]
+fn targets_that_hold_something_or_have_changed() {
+    let template = Template::new();
+    let w = template.world();
+    let mut request = w.request_to(w.spare(), template.job.at);
+    request.replace = false;
+    let plan = w.plan_to(&request, w.spare()).unwrap();
+    // Something came into the way after the plan was made.
+    w.spare().app().create_table(&t("shop", "mine"), "{}").unwrap();
+    let words = ["drifted", "in the way", "shop.mine"];
+    refused(&w, ErrorKind::Refused, &words, || {
+        w.run_to(&plan, w.spare(), false, &w.cx())
+    });
+    // And before it: the plan says so, and will not run.
+    let plan = w.plan_to(&request, w.spare()).unwrap();
+    assert!(plan.blocked().is_some());
+    refused(&w, ErrorKind::Refused, &["shop.mine", "--replace"], || {
+        w.run_to(&plan, w.spare(), false, &w.cx())
+    });
+    // Another database under the same name.
+    let stranger = other();
+    request.replace = true;
+    let plan = w.plan_to(&request, w.spare()).unwrap();
+    refused(&w, ErrorKind::Refused, &["drifted", "identity"], || {
+        w.run_to(&plan, &stranger, false, &w.cx())
+    });
+    // A table that only the log creates is in the way too.
+    let mut beside = w.request(
+        RestorePoint::Through {
+            change: w.log_doc().runs.last().unwrap().to.last_tso().to_string(),
+        },
+        RestoreTarget::Beside,
+    );
+    beside.point = RestorePoint::Latest;
+    let plan = w.plan(&beside).unwrap();
+    assert!(
+        !plan.tables.iter().any(|p| p.source == t("shop", "d")),
+        "the base has it already"
+    );
+    w.app().create_table(&t("shop_restored", "d"), "{}").unwrap();
+    refused(&w, ErrorKind::Refused, &["drifted", "shop_restored.d"], || {
+        w.run(&plan, &w.cx())
+    });
+    assert!(
+        w.plan(&beside)
+            .unwrap()
+            .blocked()
+            .unwrap()
+            .found
+            .contains("shop_restored.d")
+    );
+}
+
+#[test]
+fn archives_that_have_changed() {
+    let template = Template::new();
+    let w = template.world();
+    let request = w.request_to(w.spare(), template.job.at);
+    let plan = w.plan_to(&request, w.spare()).unwrap();
+    let base = plan.base.id.clone();
+    assert!(plan.alternatives.is_empty());
+    // A restore in between began another history.
+    let snapshot = RestorePoint::Snapshot { id: base.clone() };
+    let later = template.world();
+    later.restore(&later.request(snapshot, RestoreTarget::Beside)).unwrap();
+    refused(&later, ErrorKind::Refused, &["drifted", "live history"], || {
+        later.run_to(&plan, w.spare(), false, &later.cx())
+    });
+    // The way back of the restore before stands on the second base.
+    let way_back = w.view().bases()[1].id.clone();
+    let delete = |id: &BackupId| delete::run(&w.archive, &w.lock, &w.view(), id, &w.cx());
+    refused(&w, ErrorKind::Refused, &[way_back.as_str(), "way back"], || {
+        delete(&way_back)
+    });
+    assert!(way_back::undo_request(&w.view(), &w.name, w.now()).is_ok());
+    refused(&w, ErrorKind::Refused, &["no restore"], || {
+        way_back::undo_request(&w.view(), &w.name, w.now().plus(8 * Millis::DAY))
+            .map_err(|e| EngineError::refused(format!("no restore: {e}"), ""))
+    });
+    delete(&base).unwrap();
+    refused(&w, ErrorKind::Refused, &[base.as_str(), "trash"], || {
+        w.run_to(&plan, w.spare(), false, &w.cx())
+    });
+}
+
+#[test]
+fn truncating_says_which_bases_lose_their_log() {
+    let template = Template::new();
+    let w = template.world();
+    let first = w.view().bases()[0].clone();
+    let until = w.view().bases()[1].commit;
+    let plan = truncate::plan(&w.archive, &w.view(), until, false).unwrap();
+    assert_eq!(plan.bases_lost, [first.id.clone()]);
+    assert!(plan.refused.unwrap().contains(first.id.as_str()));
+    assert!(
+        truncate::plan(&w.archive, &w.view(), first.commit, false)
+            .unwrap()
+            .refused
+            .is_none()
+    );
+    let plan = truncate::plan(&w.archive, &w.view(), until, true).unwrap();
+    let done = truncate::run(&w.archive, &w.lock, until, &w.cx()).unwrap();
+    assert_eq!((done.segments, done.freed_bytes), (plan.segments, plan.freed_bytes));
+    assert_eq!(w.view().window(), plan.window_after);
+    assert!(done.segments > 0);
+    template.check_sound(&w, "truncated");
+}
+
+/// The source threw log away that was not archived.
+#[test]
+fn a_gap_is_recorded_named_and_never_bridged() {
+    let w = World::with(Arc::new(Memory::new()), "demo", Some(Duration::from_secs(3600)));
+    let (a, app) = (t("shop", "a"), w.app());
+    app.create_table(&a, "{}").unwrap();
+    w.backup();
+    w.start_log();
+    let put = |n: u8| (w.app().put(&a, b"k", &[n]).unwrap(), w.sums());
+    let before = [put(1), put(2)];
+    let edge = w.catch_up();
+    let lost: Tso = put(3).0;
+    w.advance(30 * Millis::HOUR);
+    w.c().collect_garbage().unwrap();
+    put(4);
+    w.catch_up();
+    assert_eq!(w.log_doc().runs[0].ended, Some(RunEnd::SourceLogGone));
+    let base = w.backup().commit;
+    let after = [put(5), put(6)];
+    w.catch_up();
+    let other = other();
+    for (ts, sums) in before.iter().chain(&after) {
+        w.restore_to(&w.request_to(&other, *ts), &other).unwrap();
+        assert_eq!(&other.sums(), sums, "at {ts}");
+    }
+    let (edge, base) = (edge.last_tso().to_string(), base.last_tso().to_string());
+    for inside in [
+        lost,
+        edge.parse::<Tso>().unwrap().next(),
+        base.parse::<Tso>().unwrap().prev(),
+    ] {
+        let request = w.request_to(w.spare(), inside);
+        refused(&w, ErrorKind::NotFound, &["gap", &edge, &base], || {
+            w.plan_to(&request, w.spare())
+        });
+    }
+    check_moment(&w, &other, w.log_doc().runs[1].to.last_tso(), true).unwrap();
+}
