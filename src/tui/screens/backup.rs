@@ -276,7 +276,13 @@ fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
         return;
     };
     let zone = m.zone_shown();
-    let (from, at) = (time::short_seconds(from.at, zone), time::short_seconds(to.at, zone));
+    // A long word of health takes the seconds' place.
+    let start = if health.len() > 8 {
+        time::short
+    } else {
+        time::short_seconds
+    };
+    let (from, at) = (start(from.at, zone), time::short_seconds(to.at, zone));
     let window = format!("Restorable {from} -> {at} ({})", m.ago(to.at));
     let gaps = card.window.gaps();
     let gap = match gaps.as_slice() {

@@ -130,7 +130,7 @@ impl Restore {
             cluster,
             mode: Mode::PointInTime,
             point: Point::BeforeChange,
-            changes: List::default(),
+            changes: List::newest_first(),
             all: false,
             snapshots: List::default(),
             time: Input::default(),
