@@ -40,6 +40,14 @@ pub(super) struct Queue {
     busy: HashSet<String>,
 }
 
+/// Somebody waits for a restore with a closed cluster; everything else can step back.
+fn is_urgent(verb: Verb) -> bool {
+    match verb {
+        Verb::Restore | Verb::Undo => true,
+        Verb::Backup | Verb::Delete | Verb::Verify | Verb::Retention | Verb::Truncate | Verb::Compact => false,
+    }
+}
+
 impl Shared {
     pub(super) fn start(journal: Journal, clock: Arc<dyn Clock>) -> Result<Arc<Shared>, JournalError> {
         let shared = Arc::new(Shared {
@@ -150,7 +158,11 @@ impl Shared {
 
     /// The life of a job's thread.
     fn run(self: Arc<Self>, live: &Arc<Live>, work: Work) {
-        let asked_by = live.job(self.clock.now()).asked_by;
+        let job = live.job(self.clock.now());
+        if !is_urgent(job.verb) {
+            priority::step_back();
+        }
+        let asked_by = job.asked_by;
         let cx = RunCx {
             shared: Arc::clone(&self),
             live: Arc::clone(live),
