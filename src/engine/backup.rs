@@ -212,7 +212,9 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
         .open_snapshot(None)
         .doing(|| "opening a consistent view".to_owned())?;
     let moment = snapshot.mark().moment;
-    let incarnation = incarnation::at(&archive.state::<IncarnationsDoc>()?.value, moment);
+    let histories = archive.state::<IncarnationsDoc>()?.value;
+    incarnation::check(&histories, &archive.state()?.value)?;
+    let incarnation = incarnation::at(&histories, moment);
     let begun = Begun {
         id: new_id(moment.at)?,
         token: snapshot.token(),
