@@ -18,5 +18,7 @@ mod histories;
 mod moments;
 #[path = "engine/refusals.rs"]
 mod refusals;
+#[path = "engine/retention.rs"]
+mod retention;
 #[path = "engine/verbs.rs"]
 mod verbs;

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use brine::engine::cx::{MemoryResumeLog, ResumeError, ResumeLog};
+use brine::model::backup::BackupType;
 use brine::storage::ErrorKind;
-use brine::storage::faults::{Fault, FaultRule};
+use brine::storage::count::{Call, Counting};
+use brine::storage::faults::{Fault, FaultRule, Faults};
+use brine::storage::memory::Memory;
 
-use crate::env::chain;
+use crate::env::{World, chain, t};
+use crate::moments::other;
 use crate::verbs::{Template, Verb};
 
 /// Of many places, so many are tried, spread evenly; all with `BRINE_TEST_ALL`.
@@ -62,4 +67,79 @@ fn any_call_may_fail() {
 #[test]
 fn any_answer_may_be_lost() {
     every_call_fails(Fault::LostAnswer);
+}
+
+/// Promise 3: what was finished is not read again.
+#[test]
+fn a_resumed_backup_reads_only_what_is_missing() {
+    let faults = Faults::new(Arc::new(Memory::new()));
+    let counting = Counting::new(Arc::new(faults.clone()));
+    let counts = counting.counts();
+    let w = World::on(Arc::new(counting));
+    let app = w.app();
+    for n in 0..10 {
+        let table = t("shop", &format!("t{n}"));
+        app.create_table(&table, "{}").unwrap();
+        app.put(&table, b"k", b"v").unwrap();
+    }
+    let mut plan = w.plan_backup(BackupType::Auto);
+    plan.concurrency = 1;
+    faults.clear();
+    faults.add(FaultRule {
+        call: Some(Call::Finish),
+        nth: 8,
+        times: 1,
+        fault: Fault::Fail(ErrorKind::Other),
+    });
+    let resume = Arc::new(MemoryResumeLog::default());
+    let run = || w.run_backup(&plan, &w.cx().with_resume(resume.clone()));
+    run().unwrap_err();
+    let sums = w.sums();
+    app.put(&t("shop", "t0"), b"k", b"later").unwrap();
+    let before = counts.of(Call::Create);
+    let backup = run().unwrap();
+    // Of twelve tables seven were stored.
+    assert_eq!((backup.tables, counts.of(Call::Create) - before), (12, 12 - 7));
+    let other = other();
+    w.restore_to(&w.request_to(&other, backup.commit.last_tso()), &other)
+        .unwrap();
+    assert_eq!(other.sums(), sums, "one moment, the first one");
+    assert!(resume.load().unwrap().is_empty());
+}
+
+/// A job that was interrupted after its backup was published finds it there, even when the view is long gone.
+#[test]
+fn a_finished_backup_outlives_its_view() {
+    let w = World::with(
+        Arc::new(Memory::new()),
+        "demo",
+        Some(std::time::Duration::from_secs(60)),
+    );
+    let app = w.app();
+    app.create_table(&t("shop", "a"), "{}").unwrap();
+    let resume = Arc::new(Forgetful::default());
+    let cx = w.cx().with_resume(resume.clone());
+    let backup = w.try_backup(&cx).unwrap();
+    w.advance(brine::model::clock::Millis::DAY);
+    app.put(&t("shop", "a"), b"k", b"v").unwrap();
+    w.c().collect_garbage().unwrap();
+    let again = w.try_backup(&w.cx().with_resume(resume)).unwrap();
+    assert_eq!(again.id, backup.id);
+    assert_eq!(w.view().backups.len(), 1);
+}
+
+/// A memory that is never cleared: as if the process had died just before.
+#[derive(Default)]
+struct Forgetful(MemoryResumeLog);
+
+impl ResumeLog for Forgetful {
+    fn load(&self) -> Result<Vec<(String, serde_json::Value)>, ResumeError> {
+        self.0.load()
+    }
+    fn save(&self, key: &str, value: &serde_json::Value) -> Result<(), ResumeError> {
+        self.0.save(key, value)
+    }
+    fn clear(&self) -> Result<(), ResumeError> {
+        Ok(())
+    }
 }

@@ -4,6 +4,7 @@ use brine::archive::state::WayBackKind;
 use brine::engine::error::EngineError;
 use brine::engine::log::control;
 use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::engine::truncate;
 use brine::model::position::Moment;
 use brine::model::tso::Tso;
 use proptest::prelude::*;
@@ -260,4 +261,69 @@ fn a_restore_beside_while_the_log_streams_disturbs_nothing() {
     let doc = w.log_doc();
     assert_eq!(doc.runs.last().unwrap().incarnation.0, 4);
     assert!(doc.runs.iter().rev().skip(1).all(|r| r.ended.is_some()));
+}
+
+/// Truncating takes away what a running task would merge, and moves the beginning of the stretch that it writes.
+#[test]
+fn a_truncate_while_the_log_streams_disturbs_nothing() {
+    let (mut w, _) = small();
+    w.log_options.flush_bytes = 1;
+    let task = w.log_task();
+    let shared = task.shared.clone();
+    let cx = w.cx();
+    std::thread::scope(|scope| {
+        let streaming = scope.spawn(|| task.run(&cx));
+        let reached = |ts| assert!(shared.flush_to(Moment::of_tso(ts), &cx).unwrap(), "the task ended");
+        for n in 0..12u8 {
+            for k in 0..5 {
+                w.app().put(&t("shop", "a"), &[b'k', k], &[n; 20]).unwrap();
+            }
+            reached(w.mark());
+            let base = w.backup();
+            let done = truncate::run(&w.archive, &w.lock, base.commit, &w.cx()).unwrap();
+            assert!(done.segments > 0);
+            reached(w.mark());
+        }
+        shared.stop();
+        streaming.join().unwrap().unwrap();
+    });
+    let other = other();
+    let now = w.app().put(&t("shop", "a"), b"k9", b"after").unwrap();
+    w.catch_up();
+    for ts in [w.view().bases().last().unwrap().commit.last_tso(), now] {
+        check_moment(&w, &other, ts, false).unwrap();
+    }
+    assert_eq!(w.log_doc().runs.len(), 1);
+}
+
+#[test]
+fn two_restores_of_which_the_first_was_never_recorded() {
+    let (w, commits) = small();
+    w.catch_up();
+    // A restore that died before it could write into the archive: the cluster alone knows of it.
+    let base = w.view().backups[0].id.clone();
+    let request = w.request(RestorePoint::Snapshot { id: base.clone() }, RestoreTarget::Beside);
+    let plan = w.plan(&request).unwrap();
+    let cx = w.cx();
+    let unrecorded = brine::engine::restore::run::RestoreRun {
+        target_archive: None,
+        ..w.restore_run(&plan, &w, false, &cx)
+    };
+    unrecorded.run().unwrap();
+    let between = w.app().put(&t("shop", "a"), b"k8", b"between").unwrap();
+    let mut request = w.request(RestorePoint::Snapshot { id: base }, RestoreTarget::Beside);
+    request.rename.0 = vec![brine::model::filter::Rename::Db {
+        from: "shop".to_owned(),
+        to: "again".to_owned(),
+    }];
+    w.restore(&request).unwrap();
+    let now = w.app().put(&t("shop", "a"), b"k9", b"after").unwrap();
+    w.catch_up();
+    let other = other();
+    for ts in commits.into_iter().chain([now]) {
+        check_moment(&w, &other, ts, false).unwrap();
+    }
+    let e = w.plan_to(&w.request_to(&other, between), &other).unwrap_err();
+    assert!(matches!(e, EngineError::NotFound { .. }), "{}", chain(&e));
+    assert_eq!(w.view().live().0, 2);
 }
