@@ -10,7 +10,7 @@ use super::lock::ArchiveLock;
 use super::sealed::{ByteSink, FrameKind, Level, MAX_BATCH, ObjectKind, SealedReader, SealedWriter};
 use super::{Archive, Result};
 
-const PREFIX: &str = "data-";
+pub(super) const PREFIX: &str = "data-";
 
 /// A finished data file, as a manifest remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

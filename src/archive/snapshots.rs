@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::model::crash::crash_point;
 use crate::model::ids::BackupId;
-use crate::storage::DirName;
+use crate::storage::{DirName, ObjectInfo};
 
+use super::data;
 use super::layout::Layout;
 use super::lock::ArchiveLock;
 use super::manifest::Manifest;
@@ -64,7 +65,7 @@ impl Archive {
         self.guard(lock)?;
         self.store().delete(&self.layout().manifest(id)?)?;
         crash_point("archive.remove.manifest");
-        self.remove_all(&self.layout().snapshot(id)?)
+        self.remove_all(lock, &self.layout().snapshot(id)?)
     }
 
     /// Removes the data files of a backup that its manifest, about to be written, does not list: what an interrupted
@@ -83,15 +84,18 @@ impl Archive {
                 return Ok(removed);
             };
             after = Some(last.name.file().to_owned());
-            for object in page.into_iter().filter(|o| !listed.contains(&o.name)) {
+            // Only data files: a manifest that is there already is none of this call's business.
+            let data = |o: &ObjectInfo| o.name.file().starts_with(data::PREFIX);
+            for object in page.into_iter().filter(|o| data(o) && !listed.contains(&o.name)) {
                 self.store().delete(&object.name)?;
                 removed += 1;
             }
         }
     }
 
-    fn remove_all(&self, dir: &DirName) -> Result<()> {
+    fn remove_all(&self, lock: &ArchiveLock, dir: &DirName) -> Result<()> {
         loop {
+            self.guard(lock)?;
             let page = self.store().list(dir, None, PAGE)?;
             if page.is_empty() {
                 return Ok(());

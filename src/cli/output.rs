@@ -16,6 +16,9 @@ use crate::service::desk::Refusal;
 /// The longest line that is printed; foreign text is cut there.
 const MAX_LINE: usize = 4000;
 
+/// The longest line of progress: a line that wraps cannot be rewritten.
+const MAX_PASSING: usize = 78;
+
 /// Where results and errors go.
 pub struct Output<O, E> {
     out: O,
@@ -74,6 +77,15 @@ impl<O: Write, E: Write> Output<O, E> {
             return Ok(());
         }
         unless_gone(writeln!(self.err, "{}", safe(&redact(line), MAX_LINE)))
+    }
+
+    /// A line of progress on a terminal, which the next one replaces; empty to take it away.
+    pub fn passing(&mut self, line: &str) -> io::Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        let line = safe(&redact(line), MAX_PASSING);
+        unless_gone(write!(self.err, "\r{line}\x1b[K").and_then(|()| self.err.flush()))
     }
 
     /// A refusal.

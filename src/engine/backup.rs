@@ -166,7 +166,7 @@ fn check_identity(cluster: &dyn Cluster, plan: &BackupPlan) -> Result<String, En
     let facts = cluster.facts()?;
     let found = facts.identity;
     if found == plan.cluster_identity {
-        return Ok(format!("{} {}", facts.kind.word(), facts.version));
+        return Ok(facts.version);
     }
     Err(EngineError::Drifted {
         what: format!("the identity of {}", plan.cluster),
@@ -288,6 +288,8 @@ impl Take<'_> {
             .into_iter()
             .filter(|t| plan.filter.matches(&t.name))
             .collect();
+        let rows = plan.bytes_estimate.max(1);
+        cx.outline(&[("Read and store rows", rows), ("Publish the manifest", rows / 50 + 1)]);
         let meter = cx.step(
             "Read and store rows",
             Unit::Bytes,

@@ -8,9 +8,10 @@ use crate::archive::log::{SegmentName, Segments};
 use crate::engine::error::EngineError;
 use crate::engine::restore::plan::TxnRef;
 use crate::engine::view::View;
-use crate::model::log::LogRun;
+use crate::model::log::{Change, ChangeKind, LogRun};
 use crate::model::position::Moment;
 use crate::model::table::TableName;
+use crate::model::text::safe;
 
 /// More segments than this are not read only to count what is lost.
 const MAX_COUNTED: usize = 400;
@@ -59,6 +60,31 @@ pub fn around(archive: &Archive, run: &LogRun, until: Moment) -> Result<(Option<
     match before {
         Some(name) => split(archive, &name, until),
         None => Ok((None, None)),
+    }
+}
+
+/// What the index of the log says of a change: `DROP TABLE shop.orders`.
+pub fn describe(archive: &Archive, run: &LogRun, at: Moment, id: &str) -> Result<Option<String>, EngineError> {
+    let mut names = segments(archive, run)?;
+    while let Some(name) = names.next()? {
+        if name.from < at && at <= name.to {
+            let listed = archive.segment_index(&name)?.index.changes;
+            return Ok(listed.iter().find(|c| c.id == id).map(words));
+        }
+    }
+    Ok(None)
+}
+
+fn words(change: &Change) -> String {
+    let table = change
+        .table
+        .as_ref()
+        .map_or_else(|| "the cluster".to_owned(), ToString::to_string);
+    match &change.kind {
+        ChangeKind::Ddl { text } => safe(text, 80),
+        ChangeKind::MassDelete => format!("the delete of {} rows of {table}", change.rows),
+        ChangeKind::MassUpdate => format!("the update of {} rows of {table}", change.rows),
+        ChangeKind::BigTransaction | ChangeKind::Transaction => format!("transaction {}", change.transaction),
     }
 }
 

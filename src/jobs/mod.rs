@@ -12,10 +12,12 @@
 //! *Invariants: only the holder of the lease writes the journal; a state changes only as [`state`] allows; no
 //! job is ever stuck "running" after its process has died; nothing secret reaches the journal.*
 
+pub mod detach;
 pub mod error;
 pub mod journal;
 pub mod lease;
 pub mod progress;
 pub mod runner;
 pub mod schedule;
+pub mod socket;
 pub mod state;

@@ -240,6 +240,8 @@ pub enum Question {
     Job { id: JobId },
     /// Its log lines after the n-th.
     JobLines { id: JobId, after: u64 },
+    /// Why a job ended badly, with its kind.
+    JobError { id: JobId },
     /// Waits until the job has ended or the time is over.
     WaitJob { id: JobId, timeout_ms: u64 },
     /// Asks a job to stop.
@@ -308,6 +310,7 @@ impl Question {
             | Q::Jobs { .. }
             | Q::Job { .. }
             | Q::JobLines { .. }
+            | Q::JobError { .. }
             | Q::WaitJob { .. }
             | Q::Pulse { .. }
             | Q::Messages { .. }
@@ -532,6 +535,8 @@ pub enum Answer {
     Jobs(Vec<Job>),
     JobState(Box<Job>),
     Lines(Vec<JobLine>),
+    /// Why a job ended badly; nothing when it did not.
+    JobError(Option<Refusal>),
     Pulse(u64),
     Messages(Vec<Message>),
     Storages(Vec<StorageCard>),

@@ -1,5 +1,6 @@
 //! The process that holds the runner lease: its desk, its jobs, its log keepers, its schedule, its socket.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -8,7 +9,9 @@ use parking_lot::{Condvar, Mutex};
 
 use super::desk::{Refusal, RefusalKind};
 use super::keeper::Tell;
-use super::local::{LocalDesk, Role, failed, of_journal};
+use super::local::{LocalDesk, Role};
+use super::refusal::{chain, failed, of_journal};
+use super::remote::Served;
 use super::ward::{Ward, WardOptions};
 use super::wards::{Wards, open_storage};
 use crate::archive::Holder;
@@ -18,10 +21,12 @@ use crate::engine::error::EngineError;
 use crate::engine::log::LogOptions;
 use crate::jobs::journal::Journal;
 use crate::jobs::lease::{HolderKind, Lease, LeaseError};
-use crate::jobs::runner::{Runner, Shutdown};
+use crate::jobs::runner::{JobSpec, Runner, Shutdown};
 use crate::jobs::schedule::{self, DueBackup};
+use crate::jobs::socket::Server;
 use crate::model::backup::BackupType;
 use crate::model::clock::Clock;
+use crate::model::job::{LineLevel, Verb};
 use crate::service::desk::BackupRequest;
 
 /// How a host is started.
@@ -56,6 +61,7 @@ pub struct Host {
     wards: Arc<Wards>,
     runner: Arc<Runner>,
     schedule: Mutex<Option<JoinHandle<()>>>,
+    server: Mutex<Option<Server>>,
     stop: Arc<Stop>,
 }
 
@@ -108,12 +114,23 @@ impl Host {
             wards,
             runner,
             schedule: Mutex::default(),
+            server: Mutex::default(),
             stop: Arc::default(),
         };
+        host.serve()?;
         if keeps {
             host.keep();
         }
         Ok(host)
+    }
+
+    /// Answers other processes of this user from now on.
+    fn serve(&self) -> Result<(), NotHost> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let served = Arc::new(Served(Arc::clone(&self.desk)));
+        let server = Server::start(self.runner.journal().lease(), &runtime, served);
+        *self.server.lock() = Some(server.map_err(|e| NotHost::Refused(of_error(&e)))?);
+        Ok(())
     }
 
     /// The clusters.
@@ -152,6 +169,9 @@ impl Host {
             && thread.join().is_err()
         {
             // The thread's own panic message has been printed; there is nobody left to tell here.
+        }
+        if let Some(server) = self.server.lock().take() {
+            server.stop();
         }
         self.runner.shutdown(how, Duration::from_secs(30));
         self.wards.all().for_each(|w| w.shut());
@@ -197,9 +217,7 @@ fn run_schedule(desk: &Arc<LocalDesk>, runner: &Arc<Runner>, stop: &Stop) {
                 tick.sleep
             }
             Err(e) => {
-                let _ = runner
-                    .journal()
-                    .tell(crate::model::job::LineLevel::Error, None, &format!("schedule: {e}"));
+                let _ = runner.journal().tell(LineLevel::Error, None, &format!("schedule: {e}"));
                 Duration::from_secs(30)
             }
         };
@@ -230,16 +248,29 @@ fn start_due(desk: &Arc<LocalDesk>, runner: &Arc<Runner>, due: &DueBackup) {
     });
     if let Err(e) = started {
         let text = format!("the scheduled snapshot could not be started: {e}");
-        let _ = runner
-            .journal()
-            .tell(crate::model::job::LineLevel::Error, Some(&due.cluster), &text);
+        // As a failed job it takes its slot, so that the next try is in 20 minutes and everybody can see why.
+        let spec = JobSpec {
+            verb: Verb::Backup,
+            cluster: due.cluster.clone(),
+            title: format!("auto snapshot of {}", due.cluster),
+            command: None,
+            plan: serde_json::Value::Null,
+            asked_by: "schedule".to_owned(),
+            exclusive: None,
+            resumable: false,
+            slot: Some(due.slot),
+        };
+        if let Err(also) = runner.submit_failed(spec, e.into()) {
+            let text = format!("{text}; nor could that be noted: {also}");
+            let _ = runner.journal().tell(LineLevel::Error, Some(&due.cluster), &text);
+        }
     }
 }
 
 fn of_error(e: &dyn std::error::Error) -> Refusal {
     Refusal {
         kind: RefusalKind::Failed,
-        chain: super::ward::chain(e),
+        chain: chain(e),
         hint: None,
     }
 }

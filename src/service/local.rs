@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, Message, Question, Refusal, RefusalKind, StorageCard};
 use super::log_control;
 use super::pages::settings_of;
+use super::refusal::{failed, of_job, of_journal, usage};
 use super::ward::Ward;
 use super::wards::{Wards, open_storage};
 use super::work::Task;
@@ -23,7 +24,7 @@ use crate::engine::restore::planner::{self, Source, Target};
 use crate::engine::restore::way_back;
 use crate::engine::{delete, retention, truncate};
 use crate::jobs::error::{ErrorKind, JobError};
-use crate::jobs::journal::{JobQuery, JournalError, ScheduleSlot};
+use crate::jobs::journal::{JobQuery, ScheduleSlot};
 use crate::jobs::runner::{JobSpec, Runner, Work};
 use crate::model::backup::{BackupTable, BackupType, Protection};
 use crate::model::clock::{Clock, Millis};
@@ -49,6 +50,7 @@ pub struct Role {
 }
 
 /// The desk of this process.
+#[derive(Clone)]
 pub struct LocalDesk {
     pub(super) wards: Arc<Wards>,
     pub(super) runner: Arc<Runner>,
@@ -71,6 +73,14 @@ impl LocalDesk {
             clock,
             role,
         }
+    }
+
+    /// The same desk for somebody who asks through the socket.
+    pub fn for_user(&self, by: &str, read_only: bool) -> LocalDesk {
+        let mut desk = self.clone();
+        desk.role.asked_by = by.to_owned();
+        desk.role.read_only |= read_only;
+        desk
     }
 
     /// Queues a task.
@@ -481,6 +491,10 @@ impl Desk for LocalDesk {
                 .get(id)
                 .map(|j| Answer::JobState(Box::new(j)))
                 .map_err(of_job),
+            Question::JobError { id } => {
+                let error = self.runner.error(id).map_err(of_job)?;
+                Ok(Answer::JobError(error.map(of_job)))
+            }
             Question::JobLines { id, after } => {
                 let lines = self.runner.lines(id, usize::try_from(after).unwrap_or(usize::MAX));
                 lines.map(Answer::Lines).map_err(of_job)
@@ -587,46 +601,5 @@ fn not_yet(cluster: &ClusterName) -> Refusal {
         kind: RefusalKind::NotFound,
         chain: vec![format!("{cluster} has no backups yet")],
         hint: Some(format!("take the first: brine backup create {cluster}")),
-    }
-}
-
-pub(super) fn failed(text: String) -> Refusal {
-    Refusal {
-        kind: RefusalKind::Failed,
-        chain: vec![text],
-        hint: None,
-    }
-}
-
-fn usage(text: String) -> Refusal {
-    Refusal {
-        kind: RefusalKind::Usage,
-        chain: vec![text],
-        hint: None,
-    }
-}
-
-/// A failure of the runner, or of a job.
-pub(super) fn of_job(e: JobError) -> Refusal {
-    let kind = match e.kind {
-        ErrorKind::Failed => RefusalKind::Failed,
-        ErrorKind::Usage => RefusalKind::Usage,
-        ErrorKind::NotFound => RefusalKind::NotFound,
-        ErrorKind::Refused => RefusalKind::Refused,
-        ErrorKind::Corrupt => RefusalKind::Corrupt,
-        ErrorKind::Cancelled => RefusalKind::Cancelled,
-    };
-    Refusal {
-        kind,
-        chain: e.chain,
-        hint: None,
-    }
-}
-
-pub(super) fn of_journal(e: JournalError) -> Refusal {
-    Refusal {
-        kind: RefusalKind::Failed,
-        chain: super::ward::chain(&e),
-        hint: None,
     }
 }

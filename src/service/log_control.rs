@@ -6,6 +6,7 @@ use super::desk::{LogAct, Refusal};
 use super::ward::Ward;
 use super::wards::Wards;
 use crate::archive::state::LogDoc;
+use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::Cluster;
 use crate::engine::cx::JobCx;
 use crate::engine::error::EngineError;
@@ -15,6 +16,7 @@ use crate::engine::restore::run::LogControl;
 use crate::model::ids::ClusterName;
 use crate::model::log::LogDesired;
 use crate::model::position::Moment;
+use crate::model::settings::BackupSettings;
 
 /// The log backups of this process, as the engine asks for them.
 pub struct Logs {
@@ -70,7 +72,9 @@ pub fn act(ward: &Ward, act: LogAct, by: &str, cx: &dyn JobCx) -> Result<(), Ref
     match act {
         LogAct::Start => {
             // The archive is made first, so that an unreachable storage is heard of here.
-            control::start(&ward.archive()?, &*ward.lock()?)?;
+            let (archive, lock) = (ward.archive()?, ward.lock()?);
+            control::start(&archive, &lock)?;
+            note_wish(ward, &archive, &lock, true)?;
             ward.keeper.poke();
         }
         LogAct::Resume => {
@@ -87,6 +91,7 @@ pub fn act(ward: &Ward, act: LogAct, by: &str, cx: &dyn JobCx) -> Result<(), Ref
             control::no_longer_wanted(&archive, &lock)?;
             ward.keeper.stop_task();
             control::stop(&*ward.cluster()?, &archive, &lock)?;
+            note_wish(ward, &archive, &lock, false)?;
         }
         LogAct::Flush => {
             if flush(ward, cx)?.is_none() {
@@ -101,5 +106,17 @@ pub fn act(ward: &Ward, act: LogAct, by: &str, cx: &dyn JobCx) -> Result<(), Ref
             }
         }
     }
+    Ok(())
+}
+
+/// Backup Settings say the same as the log backup's wish, whoever changed it.
+fn note_wish(ward: &Ward, archive: &Archive, lock: &ArchiveLock, on: bool) -> Result<(), Refusal> {
+    let change = |doc: &mut BackupSettings| {
+        if *doc == BackupSettings::default() {
+            doc.time_zone = ward.config.time_zone;
+        }
+        doc.pitr = on;
+    };
+    archive.update(lock, change).map_err(EngineError::from)?;
     Ok(())
 }

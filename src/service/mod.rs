@@ -12,6 +12,8 @@ mod keeper;
 pub mod local;
 mod log_control;
 mod pages;
+mod refusal;
+pub mod remote;
 pub mod shop;
 mod traffic;
 pub mod ward;

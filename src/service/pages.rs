@@ -8,7 +8,6 @@ use super::local::LocalDesk;
 use super::ward::Ward;
 use crate::archive::state::WayBackKind;
 use crate::cluster::ClusterState;
-use crate::engine::error::EngineError;
 use crate::engine::log::status::{self, Runner};
 use crate::engine::view::View;
 use crate::jobs::journal::JobQuery;
@@ -40,11 +39,7 @@ impl LocalDesk {
             Err(e) => (None, Some(e)),
         };
         let (state, product, address) = match &facts {
-            Ok(f) => (
-                f.state.clone(),
-                format!("{} {}", f.kind.word(), f.version),
-                f.address.clone(),
-            ),
+            Ok(f) => (f.state.clone(), f.version.clone(), f.address.clone()),
             Err(state) => (state.clone(), "embedded".to_owned(), None),
         };
         let state = match archive_error {
@@ -70,7 +65,7 @@ impl LocalDesk {
         let job = self
             .runner
             .list(&query)
-            .map_err(super::local::of_job)?
+            .map_err(super::refusal::of_job)?
             .into_iter()
             .find(|j| !j.state.is_over());
         let window = view.as_ref().map(View::window).unwrap_or_default();
@@ -110,7 +105,7 @@ impl LocalDesk {
     fn next_run(&self, ward: &Ward, view: Option<&View>, now: Millis) -> Result<NextRun, Refusal> {
         let scheduled = Self::scheduled(ward, view);
         let facts =
-            schedule::facts(self.runner.journal().reader(), &scheduled, now).map_err(super::local::of_journal)?;
+            schedule::facts(self.runner.journal().reader(), &scheduled, now).map_err(super::refusal::of_journal)?;
         Ok(match schedule::standing(&facts, now) {
             None | Some(Standing::Off) => NextRun::Off,
             Some(Standing::NotYet { next } | Standing::NeverRan { next }) => NextRun::At { at: next },
@@ -156,11 +151,11 @@ impl LocalDesk {
     }
 }
 
-/// The settings in effect: the archive's, with the config's zone while there is no archive.
+/// The settings in effect: the archive's, with the config's zone while nobody has set any.
 pub(super) fn settings_of(ward: &Ward, view: Option<&View>) -> BackupSettings {
     match view {
-        Some(view) => view.settings.clone(),
-        None => BackupSettings {
+        Some(view) if view.settings != BackupSettings::default() => view.settings.clone(),
+        _ => BackupSettings {
             time_zone: ward.config.time_zone,
             ..BackupSettings::default()
         },
@@ -229,7 +224,7 @@ pub(super) fn undo_offer(view: &View, now: Millis) -> Option<UndoOffer> {
     }
     let to: Moment = match &way_back.kind {
         WayBackKind::Bookmark { at, .. } => *at,
-        WayBackKind::Snapshot { id } => view.backup(id).map_err(EngineError::from).ok()?.commit,
+        WayBackKind::Snapshot { id } => view.backup(id).ok()?.commit,
     };
     Some(UndoOffer {
         to,

@@ -3,6 +3,7 @@
 //! Everything it does goes through an ordinary session, as an application's would. The same seed makes
 //! the same shop.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::cluster::ClusterError;
@@ -14,7 +15,7 @@ use crate::service::desk::Accident;
 /// Rows of one transaction while the shop is being filled.
 const BATCH: u64 = 500;
 /// Products on sale.
-const PRODUCTS: u64 = 240;
+const PRODUCTS: u64 = 1_200;
 /// Customers at the start.
 const CUSTOMERS: u64 = 600;
 
@@ -55,7 +56,8 @@ const GOODS: [&str; 12] = [
     "scarf",
     "clock",
 ];
-const STATES: [&str; 4] = ["new", "paid", "packed", "sent"];
+/// What becomes of an order after it was new.
+const LATER_STATES: [&str; 3] = ["paid", "packed", "sent"];
 
 /// The shop's own memory: only its dice.
 pub struct Shop {
@@ -89,7 +91,7 @@ impl Shop {
     fn stock(&mut self, session: &Session) -> Result<(), ClusterError> {
         let mut tx = session.begin()?;
         for id in 0..PRODUCTS {
-            let (goods, price) = (GOODS[(id % 12) as usize], 5 + self.dice.u64(0..195));
+            let (goods, price) = (self.pick(&GOODS), 5 + self.dice.u64(0..195));
             let value = format!(
                 r#"{{"name":"{goods} no. {id}","price":{price},"stock":{}}}"#,
                 50 + self.dice.u32(0..500)
@@ -97,7 +99,7 @@ impl Shop {
             tx.put(&table("products"), format!("{id:06}").as_bytes(), value.as_bytes())?;
         }
         for id in 0..CUSTOMERS {
-            let (name, city) = (NAMES[self.dice.usize(0..16)], CITIES[self.dice.usize(0..8)]);
+            let (name, city) = (self.pick(&NAMES), self.pick(&CITIES));
             let value = format!(r#"{{"name":"{name} {id}","city":"{city}"}}"#);
             tx.put(&table("customers"), format!("{id:08}").as_bytes(), value.as_bytes())?;
         }
@@ -120,6 +122,10 @@ impl Shop {
             id = end;
         }
         Ok(())
+    }
+
+    fn pick(&mut self, words: &[&'static str]) -> &'static str {
+        self.dice.choice(words).copied().unwrap_or_default()
     }
 
     /// The rows of one order.
@@ -153,7 +159,7 @@ impl Shop {
         if next > 1 && self.dice.u8(0..10) < 3 {
             let back = 1 + self.dice.u64(0..next.min(200));
             let key = format!("{:010}", next.saturating_sub(back));
-            let status = STATES[self.dice.usize(1..4)];
+            let status = self.pick(&LATER_STATES);
             if let Some(value) = tx.get(&table("orders"), key.as_bytes())? {
                 let value = String::from_utf8_lossy(&value).into_owned();
                 let kept = value.split(r#","status""#).next().unwrap_or("{").to_owned();
@@ -199,14 +205,14 @@ fn change_all(
     change: impl Fn(usize, &str) -> Option<Option<String>>,
 ) -> Result<Tso, ClusterError> {
     let mut tx = session.begin()?;
-    let mut after: Option<Vec<u8>> = None;
+    let mut after: Bound<Vec<u8>> = Bound::Unbounded;
     let mut n = 0;
     loop {
-        let rows = session.scan(&table(name), after.as_deref(), 1_000, None)?;
+        let rows = tx.scan(&table(name), after.as_ref().map(Vec::as_slice), 1_000)?;
         let Some((last, _)) = rows.last() else {
             return tx.commit();
         };
-        after = Some(last.clone());
+        after = Bound::Excluded(last.clone());
         for (key, value) in &rows {
             match change(n, &String::from_utf8_lossy(value)) {
                 Some(Some(new)) => tx.put(&table(name), key, new.as_bytes())?,

@@ -23,6 +23,9 @@ use crate::model::clock::Clock;
 use crate::model::ids::{ClusterName, StorageName};
 use crate::storage::Storage;
 
+/// Opens a storage by its name in the config.
+pub type OpenStorage = Arc<dyn Fn(&StorageName) -> Result<Arc<dyn Storage>, Refusal> + Send + Sync>;
+
 /// How wards are opened.
 #[derive(Clone)]
 pub struct WardOptions {
@@ -35,7 +38,7 @@ pub struct WardOptions {
     /// Who holds the archive locks.
     pub holder: Holder,
     /// Opens a storage by name.
-    pub open_storage: Arc<dyn Fn(&StorageName) -> Result<Arc<dyn Storage>, Refusal> + Send + Sync>,
+    pub open_storage: OpenStorage,
     /// Takes messages for the operator.
     pub tell: Tell,
 }
@@ -229,37 +232,4 @@ impl Ward {
         *self.archive.lock() = None;
         *self.cluster.lock() = None;
     }
-}
-
-impl From<EngineError> for Refusal {
-    fn from(e: EngineError) -> Self {
-        use crate::engine::error::ErrorKind;
-        let kind = match e.kind() {
-            ErrorKind::Failed => RefusalKind::Failed,
-            ErrorKind::NotFound => RefusalKind::NotFound,
-            ErrorKind::Refused => RefusalKind::Refused,
-            ErrorKind::Corrupt => RefusalKind::Corrupt,
-            ErrorKind::Cancelled => RefusalKind::Cancelled,
-        };
-        let hint = e.hint().map(str::to_owned);
-        Refusal {
-            kind,
-            chain: chain(&e),
-            hint,
-        }
-    }
-}
-
-/// An error and its causes, outermost first, made safe to show; a cause that only repeats its effect is left out.
-pub fn chain(e: &dyn std::error::Error) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    let mut next = Some(e);
-    while let Some(e) = next {
-        let text = crate::model::text::safe(&e.to_string(), 500);
-        if all.last() != Some(&text) {
-            all.push(text);
-        }
-        next = e.source();
-    }
-    all
 }

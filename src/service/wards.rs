@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::desk::{Refusal, RefusalKind};
+use super::refusal::failed;
 use super::ward::{Ward, WardOptions};
 use crate::config::{Config, StoragePlace};
 use crate::engine::error::EngineError;
@@ -75,7 +76,18 @@ pub fn open_storage(config: &Config, name: &StorageName) -> Result<Arc<dyn Stora
         });
     };
     let StoragePlace::Directory(path) = &storage.place;
-    let opened = Local::open(path).map_err(|e| EngineError::from(crate::archive::ArchiveError::from(e)))?;
+    // Our own folder is made when it is missing. Any other may be a mount that is not there: backups must not
+    // silently go to the disk below it.
+    let own = path.starts_with(&config.data_dir);
+    let opened = if own { Local::create(path) } else { Local::open(path) };
+    let opened = opened.map_err(|e| {
+        let mut refusal = Refusal::from(EngineError::from(crate::archive::ArchiveError::from(e)));
+        refusal.hint = Some(format!(
+            "storage {name} is the directory {}: mount or create it",
+            path.display()
+        ));
+        refusal
+    })?;
     Ok(Arc::new(opened))
 }
 
@@ -100,13 +112,5 @@ impl Drop for ScratchDir {
     fn drop(&mut self) {
         // What cannot be removed now is only wasted space; the next start removes the whole scratch folder.
         let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn failed(text: String) -> Refusal {
-    Refusal {
-        kind: RefusalKind::Failed,
-        chain: vec![text],
-        hint: None,
     }
 }

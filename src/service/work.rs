@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::desk::{Refusal, RefusalKind};
+use super::desk::Refusal;
 use super::log_control::Logs;
 use super::ward::Ward;
 use super::wards::Wards;
@@ -17,7 +17,7 @@ use crate::engine::error::EngineError;
 use crate::engine::restore::plan::RestorePlan;
 use crate::engine::restore::run::{RestoreRun, TargetArchive};
 use crate::engine::{delete, retention, truncate, verify};
-use crate::jobs::error::{ErrorKind, JobError};
+use crate::jobs::error::JobError;
 use crate::model::backup::ProofLevel;
 use crate::model::ids::{BackupId, ClusterName};
 use crate::model::job::Verb;
@@ -147,14 +147,7 @@ impl Task {
 
     /// Does the work.
     pub fn run(&self, wards: &Arc<Wards>, cx: &dyn JobCx) -> Result<Value, JobError> {
-        self.perform(wards, cx).map_err(|e| JobError {
-            kind: job_kind(e.kind),
-            chain: e
-                .chain
-                .into_iter()
-                .chain(e.hint.map(|h| format!("what to do: {h}")))
-                .collect(),
-        })
+        self.perform(wards, cx).map_err(JobError::from)
     }
 
     fn perform(&self, wards: &Arc<Wards>, cx: &dyn JobCx) -> Result<Value, Refusal> {
@@ -191,17 +184,6 @@ fn backup_command(plan: &BackupPlan) -> String {
         .for_each(|n| line += &format!(" --note '{}'", n.replace('\'', "'\\''")));
     plan.keep_days.iter().for_each(|d| line += &format!(" --keep {d}"));
     line
-}
-
-fn job_kind(kind: RefusalKind) -> ErrorKind {
-    match kind {
-        RefusalKind::Failed => ErrorKind::Failed,
-        RefusalKind::Usage => ErrorKind::Usage,
-        RefusalKind::NotFound => ErrorKind::NotFound,
-        RefusalKind::Refused => ErrorKind::Refused,
-        RefusalKind::Corrupt => ErrorKind::Corrupt,
-        RefusalKind::Cancelled => ErrorKind::Cancelled,
-    }
 }
 
 /// A backup, then retention: old backups go only after a new one is there.

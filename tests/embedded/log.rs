@@ -31,7 +31,7 @@ fn the_log_tells_what_happened() {
         (commit, commit.to_string())
     );
     let ddl = log[3].ddl.as_ref().unwrap();
-    assert_eq!((ddl.text.as_str(), ddl.rows), ("DROP TABLE db.a", 1 + 1 - 0));
+    assert_eq!((ddl.text.as_str(), ddl.rows), ("DROP TABLE db.a", 2));
     assert_eq!(log[3].position, Position::Tso(dropped));
     assert_eq!(log_after(env.c(), commit).len(), 1, "after means after");
     assert_eq!(log_after(env.c(), commit.prev()).len(), 2);

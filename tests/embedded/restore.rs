@@ -158,6 +158,7 @@ fn finished_tables_are_not_loaded_again_and_abandoning_leaves_nothing() {
     let loaded = backup.tables.iter().find(|(d, _, _)| d.name == t("a")).unwrap();
     {
         let restorer = env.c().restorer(&ask).unwrap();
+        assert!(env.c().restorer(&ask).is_err(), "one at a time");
         backup.tables.iter().for_each(|(d, _, _)| restorer.define(d).unwrap());
         assert!(
             restorer.load(&t("a"), &mut Given(vec![].into_iter())).is_err(),

@@ -2,8 +2,9 @@
 
 use crate::archive::lock::ArchiveLock;
 use crate::archive::sealed::{Level, ObjectKind, SealedWriter};
-use crate::archive::{Archive, ArchiveError, Result};
+use crate::archive::{Archive, ArchiveError, PAGE, Result};
 use crate::model::crash::crash_point;
+use crate::model::position::Moment;
 use crate::storage::{ErrorKind, ObjectInfo, ObjectName};
 
 use super::names::SegmentName;
@@ -14,11 +15,47 @@ use super::writer::EntryWriter;
 const LEVEL: i32 = 3;
 
 impl Archive {
+    /// Deletes segments that a compacted one beside them replaces: what a crash in the middle of [`Archive::compact`]
+    /// left. They do not count for any reader. Gives how many. `days` limits it as in [`Archive::segments`].
+    pub fn clean_segments(&self, lock: &ArchiveLock, days: Option<(Moment, Moment)>) -> Result<u64> {
+        let mut cleaned = 0;
+        for day in self.log_days(days)? {
+            let replaced = replaced(self.day_segments(&day)?);
+            for (by, leftovers) in replaced {
+                // The small ones go only when the one that replaces them is good.
+                self.verify_segment(&by)?;
+                for segment in leftovers {
+                    self.delete_segment(lock, &segment)?;
+                    cleaned += 1;
+                }
+            }
+        }
+        Ok(cleaned)
+    }
+
+    /// All segments of a day, replaced ones too.
+    fn day_segments(&self, day: &str) -> Result<Vec<SegmentName>> {
+        let dir = self.layout().log_day(day)?;
+        let mut segments = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store().list(&dir, after.as_deref(), PAGE)?;
+            after = page.last().map(|object| object.name.file().to_owned());
+            let whole = page.len() == PAGE;
+            segments.extend(page.into_iter().filter_map(SegmentName::parse));
+            if !whole {
+                return Ok(segments);
+            }
+        }
+    }
+
     /// Merges consecutive segments of one UTC day into one, verifies it, and only then deletes them. Can be repeated
     /// after a crash.
     pub fn compact(&self, lock: &ArchiveLock, small: &[SegmentName]) -> Result<SegmentInfo> {
         let facts = self.merged_facts(small)?;
         let object = self.segment_object(&facts)?;
+        // What an earlier merge of this day left when it was interrupted.
+        self.clean_segments(lock, Some((facts.to, facts.to)))?;
         let info = match self.store().size(&object)? {
             // Published before a crash: verified below, as a new one is.
             Some(_) => None,
@@ -135,4 +172,23 @@ impl Archive {
         let name = object.clone();
         facts.clone().into_info(ObjectInfo { name, size })
     }
+}
+
+/// Compacted segments, each with those that it replaces.
+fn replaced(mut segments: Vec<SegmentName>) -> Vec<(SegmentName, Vec<SegmentName>)> {
+    segments.sort_by_key(|s| (s.first_seq, std::cmp::Reverse(s.last_seq)));
+    let mut groups: Vec<(SegmentName, Vec<SegmentName>)> = Vec::new();
+    for segment in segments {
+        match groups.last_mut() {
+            // Equal numbers are another matter: there a fenced writer was at work, and the chain decides.
+            Some((by, leftovers)) if segment.last_seq <= by.last_seq && by.is_compacted() => {
+                if (segment.first_seq, segment.last_seq) != (by.first_seq, by.last_seq) {
+                    leftovers.push(segment);
+                }
+            }
+            _ => groups.push((segment, Vec::new())),
+        }
+    }
+    groups.retain(|(_, leftovers)| !leftovers.is_empty());
+    groups
 }

@@ -65,8 +65,10 @@ impl RunWalk {
         if until.tso.unwrap_or(Tso::from_millis(until.at)) > run.to.last_tso() {
             return Err(outside(until));
         }
+        let max = Moment::of_tso(Tso::MAX);
+        let segments = archive.segments(run.first_seq..run.end_seq, Some((from, max)))?;
         Ok(RunWalk {
-            segments: archive.segments(run.first_seq..run.end_seq, Some((from, Moment::of_tso(Tso::MAX))))?,
+            segments: segments.ending_with(short(&run.last_hash)),
             archive: archive.clone(),
             run: run.clone(),
             from,
@@ -80,7 +82,8 @@ impl RunWalk {
     pub(super) fn restart(&mut self, at: &SegmentName) -> Result<()> {
         let max = Moment::of_tso(Tso::MAX);
         let seq = self.resume.unwrap_or(at.first_seq);
-        self.segments = self.archive.segments(seq..self.run.end_seq, Some((self.from, max)))?;
+        let segments = self.archive.segments(seq..self.run.end_seq, Some((self.from, max)))?;
+        self.segments = segments.ending_with(short(&self.run.last_hash));
         self.resume = Some(seq);
         Ok(())
     }
@@ -94,8 +97,13 @@ impl RunWalk {
             let Some(segment) = self.segments.next()? else {
                 return Err(self.broken(self.expected(), None, "it is missing"));
             };
+            if !is_after(segment.to, self.from) {
+                // A hole before the stretch harms nobody.
+                self.previous = Some(segment);
+                continue;
+            }
             self.check(&segment)?;
-            let needed = is_after(segment.to, self.from) && is_within(segment.from, self.until);
+            let needed = is_within(segment.from, self.until);
             let seen = self.previous.insert(segment);
             if needed {
                 return Ok(Some(seen.clone()));
@@ -120,7 +128,7 @@ impl RunWalk {
 
     fn is_done(&self) -> bool {
         let Some(previous) = &self.previous else {
-            return self.run.first_seq == self.run.end_seq;
+            return self.run.first_seq == self.run.end_seq || !is_after(self.until, self.from);
         };
         let at_end = previous.last_seq + 1 >= self.run.end_seq;
         // What begins after `until` holds nothing of the stretch; nor does what follows a segment that reaches it.
@@ -150,7 +158,8 @@ impl RunWalk {
             return Ok(());
         }
         let first_short = short(&self.run.first_hash);
-        match &self.previous {
+        let within = |p: &&SegmentName| is_after(p.to, self.from) || p.last_seq + 1 == segment.first_seq;
+        match self.previous.as_ref().filter(within) {
             Some(previous) if segment.first_seq != previous.last_seq + 1 => {
                 return Err(self.broken(previous.last_seq + 1, None, "it is missing"));
             }

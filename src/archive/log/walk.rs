@@ -20,10 +20,18 @@ pub struct Segments {
     /// Candidates for the segment to give next: one, unless a fenced writer left another.
     group: Vec<SegmentName>,
     started: bool,
+    /// Where the chain stands after the last segment of the range, where that is known.
+    ends_with: Option<String>,
     given: Option<SegmentName>,
 }
 
 impl Segments {
+    /// Tells the first 16 hex digits of the chain after the last segment of the range.
+    pub(super) fn ending_with(mut self, chain: &str) -> Self {
+        self.ends_with = Some(chain.to_owned());
+        self
+    }
+
     /// The next segment, or `None` at the end.
     #[allow(clippy::should_implement_trait)] // an iterator could be read on after an error
     pub fn next(&mut self) -> Result<Option<SegmentName>> {
@@ -44,7 +52,10 @@ impl Segments {
         if group.len() > 1 {
             let before = self.given.as_ref().map(|s| s.last.as_str());
             let fits = |s: &SegmentName| {
-                let after = self.group.is_empty() || self.group.iter().any(|next| next.prev == s.last);
+                let after = match &self.ends_with {
+                    Some(end) if self.group.is_empty() => s.last == *end,
+                    _ => self.group.iter().any(|next| next.prev == s.last),
+                };
                 (before.is_none_or(|before| s.prev == before), after)
             };
             group.sort_by_key(|s| std::cmp::Reverse(fits(s)));
@@ -99,9 +110,7 @@ impl Archive {
     /// The segments with numbers in `range`. `days` limits the search to those that end within the UTC days of these
     /// moments. In order of numbers within each run; a run of a cluster whose clock went back begins in an earlier day.
     pub fn segments(&self, range: Range<u64>, days: Option<(Moment, Moment)>) -> Result<Segments> {
-        let wanted = days.map(|(from, to)| (day_of(from), day_of(to)));
-        let mut days = dirs(self.store(), &self.layout().log_dir()?)?;
-        days.retain(|day| is_day(day) && wanted.as_ref().is_none_or(|(from, to)| from <= day && day <= to));
+        let days = self.log_days(days)?;
         Ok(Segments {
             archive: self.clone(),
             range,
@@ -110,7 +119,16 @@ impl Archive {
             page: VecDeque::new(),
             group: Vec::new(),
             started: false,
+            ends_with: None,
             given: None,
         })
+    }
+
+    /// The days that have segments, in order, within the UTC days of these moments.
+    pub(super) fn log_days(&self, limits: Option<(Moment, Moment)>) -> Result<Vec<String>> {
+        let limits = limits.map(|(from, to)| (day_of(from), day_of(to)));
+        let mut days = dirs(self.store(), &self.layout().log_dir()?)?;
+        days.retain(|day| is_day(day) && limits.as_ref().is_none_or(|(from, to)| from <= day && day <= to));
+        Ok(days)
     }
 }

@@ -24,7 +24,7 @@ use crate::model::ids::{ClusterName, StorageName};
 pub use backup::{BackupCommand, CreateArgs, SettingsCommand, SettingsSetArgs};
 pub use data::{DataCommand, LoadArgs, TrafficArgs};
 pub use job::{JobCommand, RetentionCommand};
-pub use log::{ChangesArgs, LogCommand, TruncateArgs};
+pub use log::{ChangesArgs, LogArgs, LogCommand, TruncateArgs};
 pub use restore::{PointArgs, RestoreArgs, UndoArgs, WhereArgs};
 
 /// The whole command line.
@@ -130,7 +130,8 @@ pub enum Command {
     #[command(after_help = "Example: brine agent --config /etc/brine/config.toml")]
     Agent,
     /// Say how healthy the backups are, in words and as exit code
-    #[command(after_help = "Example: brine check demo || mail -s 'backups need a look' ops")]
+    #[command(after_help = "Exits with 1 when a cluster is in the state Warning or Bad.\n\n\
+                      Example: brine check demo || mail -s 'backups need a look' ops")]
     Check {
         /// Only this cluster
         cluster: Option<ClusterName>,

@@ -36,7 +36,7 @@ pub(super) struct Catalog {
 }
 
 fn key(name: &TableName, ts: Tso) -> Vec<u8> {
-    keys::with_version(&keys::prefix(name.to_string().as_bytes()), ts)
+    keys::stored(name.to_string().as_bytes(), ts)
 }
 
 /// The newest entry at or before a timestamp.

@@ -13,7 +13,7 @@ use crate::model::tso::Tso;
 
 use super::core::{Core, mark_at};
 use super::record::{self, Change, Tip};
-use super::store::{Pairs, Slice};
+use super::store::{Pairs, Slice, Space};
 
 /// How many bytes are read before the view of the store is renewed, so that it can let old files go.
 const RENEW_BYTES: u64 = 64 << 20;
@@ -23,7 +23,7 @@ pub(super) struct Stream {
     core: Arc<Core>,
     /// Everything up to here was handed over.
     at: Tso,
-    /// The last record, once one was read.
+    /// The last record at or before `at`; unknown when it was trimmed.
     tip: Option<Tip>,
     round: Option<Round>,
     idle: bool,
@@ -32,6 +32,8 @@ pub(super) struct Stream {
 /// The records up to a mark.
 struct Round {
     mark: Mark,
+    /// The last record at or before the mark.
+    tip: Tip,
     until: Tso,
     records: Pairs,
     bytes: u64,
@@ -43,13 +45,14 @@ pub(super) fn stream(core: Arc<Core>, after: &Position) -> Result<Stream, Cluste
         what: "a position",
         why: format!("{after} is not a timestamp of an embedded cluster"),
     })?;
-    let stream = Stream {
+    let mut stream = Stream {
         core,
         at,
         tip: None,
         round: None,
         idle: false,
     };
+    stream.tip = stream.find_tip()?;
     stream.check_kept()?;
     let newest = stream.core.exclusive()?.last();
     if at > newest {
@@ -60,6 +63,19 @@ pub(super) fn stream(core: Arc<Core>, after: &Position) -> Result<Stream, Cluste
         });
     }
     Ok(stream)
+}
+
+fn broken(why: &str) -> ClusterError {
+    ClusterError::Malformed {
+        what: "the change log",
+        why: why.to_owned(),
+    }
+}
+
+/// The commit timestamp that a record is kept under.
+fn timestamp(key: &[u8]) -> Result<Tso, ClusterError> {
+    let bytes = key.try_into().map_err(|_| broken("a key does not have 8 bytes"))?;
+    Ok(Tso(u64::from_be_bytes(bytes)))
 }
 
 impl Stream {
@@ -74,16 +90,37 @@ impl Stream {
         Ok(())
     }
 
-    /// Opens a view of the records up to a mark.
-    fn open_round(&self, mark: Mark) -> Result<Round, ClusterError> {
+    /// The last record at or before the place, from which the chain can be checked.
+    fn find_tip(&self) -> Result<Option<Tip>, ClusterError> {
+        let to = Bound::Included(self.at.0.to_be_bytes().to_vec());
+        let last = self.core.store.range(Space::Log, Bound::Unbounded, to).next_back()?;
+        let Some((key, record)) = last else {
+            let whole = self.core.log.oldest() == Tso::ZERO;
+            return Ok(whole.then_some(Tip::START));
+        };
+        let (ts, parsed) = (timestamp(&key)?, record::parse(&record)?);
+        Ok(Some(parsed.tip(ts)))
+    }
+
+    /// Takes a mark and opens a view of the records up to it.
+    fn new_round(&self) -> Result<Round, ClusterError> {
+        let mut exclusive = self.core.exclusive()?;
+        let mark = mark_at(exclusive.allocate()?);
+        let tip = exclusive.tip();
+        drop(exclusive);
+        self.open_round(mark, tip)
+    }
+
+    fn open_round(&self, mark: Mark, tip: Tip) -> Result<Round, ClusterError> {
         let until = mark.moment.last_tso();
         let from = Bound::Excluded(self.at.0.to_be_bytes().to_vec());
         let to = Bound::Included(until.0.to_be_bytes().to_vec());
-        let records = self.core.store.range(super::store::Space::Log, from, to);
+        let records = self.core.store.range(Space::Log, from, to);
         // After the view was opened: what it holds is complete if nothing was trimmed by now.
         self.check_kept()?;
         Ok(Round {
             mark,
+            tip,
             until,
             records,
             bytes: 0,
@@ -93,9 +130,12 @@ impl Stream {
     /// The next record's event, or `None` when the mark is reached.
     fn advance(&mut self, mut round: Round) -> Result<LogEvent, ClusterError> {
         if round.bytes > RENEW_BYTES {
-            round = self.open_round(round.mark)?;
+            round = self.open_round(round.mark, round.tip)?;
         }
         let Some((key, record)) = round.records.next()? else {
+            if self.tip.is_some_and(|tip| tip != round.tip) {
+                return Err(broken("records are missing before its end: take a new snapshot"));
+            }
             self.at = round.until;
             self.idle = true;
             return Ok(LogEvent::Reached(round.mark));
@@ -108,21 +148,12 @@ impl Stream {
     }
 
     fn event(&mut self, key: &[u8], record: &Slice) -> Result<LogEvent, ClusterError> {
-        let bad = |why: &str| ClusterError::Malformed {
-            what: "the change log",
-            why: why.to_owned(),
-        };
-        let ts: [u8; 8] = key.try_into().map_err(|_| bad("a key does not have 8 bytes"))?;
-        let ts = Tso(u64::from_be_bytes(ts));
+        let ts = timestamp(key)?;
         let parsed = record::parse(record)?;
         if self.tip.is_some_and(|tip| tip.hash != parsed.before) {
-            return Err(bad("a record is missing or was changed: take a new snapshot"));
+            return Err(broken("a record is missing or was changed: take a new snapshot"));
         }
-        let before = Tip {
-            ts: self.at,
-            hash: parsed.before,
-        };
-        self.tip = Some(before.then(ts, parsed.body));
+        self.tip = Some(parsed.tip(ts));
         self.at = ts;
         let ddl = parsed.change.ddl();
         let deltas = match parsed.change {
@@ -149,7 +180,7 @@ impl Changes for Stream {
         if self.idle {
             self.core.visible.wait_beyond(self.at, wait);
         }
-        let round = self.open_round(self.core.mark()?)?;
+        let round = self.new_round()?;
         self.advance(round).map(Some)
     }
 }

@@ -66,11 +66,6 @@ impl EmbeddedCluster {
     pub fn collect_garbage(&self) -> Result<GcReport, ClusterError> {
         gc::collect(&self.core, Effort::All)
     }
-
-    #[cfg(test)]
-    pub(super) fn core(&self) -> &Arc<Core> {
-        &self.core
-    }
 }
 
 /// Writes marks and estimates now and then, and collects garbage. What fails here is tried again; a store
@@ -121,7 +116,7 @@ impl Cluster for EmbeddedCluster {
         let tables = self.tables()?;
         Ok(ClusterFacts {
             kind: ClusterKind::Embedded,
-            version: format!("brine embedded {}", env!("CARGO_PKG_VERSION")),
+            version: format!("embedded {}", env!("CARGO_PKG_VERSION")),
             identity: self.core.identity.clone(),
             address: None,
             state: self.core.door.state(),
@@ -130,7 +125,7 @@ impl Cluster for EmbeddedCluster {
             bytes_estimate: tables.iter().map(|t| t.bytes_estimate).sum(),
             sessions: self.core.door.sessions(),
             now: mark_at(self.core.exclusive()?.last()),
-            history_from: Some(Moment::of_tso(self.core.history.safepoint())),
+            history_from: Some(Moment::of_tso(self.core.oldest())),
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the parts of the cluster share: the store, the catalog, the clock and the visible moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,6 +103,8 @@ pub(super) struct Core {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) window: Option<Duration>,
     pub(super) identity: String,
+    /// When the cluster was created: before, there is nothing to read.
+    pub(super) created: AtomicU64,
     pub(super) catalog: RwLock<Catalog>,
     pub(super) commit: Mutex<CommitState>,
     pub(super) queue: Queue,
@@ -113,6 +115,8 @@ pub(super) struct Core {
     pub(super) log: LogWindow,
     pub(super) estimates: Estimates,
     pub(super) guard: Mutex<Guard>,
+    /// The restores that are being worked on in this process.
+    pub(super) restores: Mutex<BTreeSet<String>>,
     /// One collection at a time.
     pub(super) collecting: Mutex<()>,
 }
@@ -161,9 +165,14 @@ impl Core {
     fn outside(&self, asked: Moment, newest: Tso) -> ClusterError {
         ClusterError::OutsideHistory {
             asked,
-            from: Moment::of_tso(self.history.safepoint()),
+            from: Moment::of_tso(self.oldest()),
             to: Moment::of_tso(newest.max(self.visible.get())),
         }
+    }
+
+    /// The oldest moment that can be read.
+    pub(super) fn oldest(&self) -> Tso {
+        self.history.safepoint().max(Tso(self.created.load(Ordering::SeqCst)))
     }
 
     /// What a table's name means at a moment, and its rows.

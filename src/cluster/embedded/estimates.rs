@@ -79,10 +79,10 @@ impl Estimates {
         e.bytes = i64::try_from(sum.bytes).unwrap_or(i64::MAX);
     }
 
-    /// The hidden versions were collected.
-    pub(super) fn collected(&self, id: u64) {
+    /// Hidden versions were collected; so many are left.
+    pub(super) fn collected(&self, id: u64, left: i64) {
         if let Some(e) = self.0.lock().get_mut(&id) {
-            e.hidden = 0;
+            e.hidden = left;
         }
     }
 

@@ -64,8 +64,9 @@ pub(super) fn collect(core: &Core, effort: Effort) -> Result<GcReport, ClusterEr
         let e = core.estimates.get(info.id);
         let worthwhile = e.hidden > 1_000 + e.rows.max(0) / 4;
         if worthwhile || (effort == Effort::All && e.hidden > 0) {
-            deletions += collect_table(core, &core.store.rows(info.id)?, report.safepoint)?;
-            core.estimates.collected(info.id);
+            let (removed, hidden) = collect_table(core, &core.store.rows(info.id)?, report.safepoint)?;
+            core.estimates.collected(info.id, hidden);
+            deletions += removed;
         }
     }
     report.versions_dropped = collecting.dropped.load(Ordering::Relaxed) - before + deletions;
@@ -97,13 +98,14 @@ fn drop_tables(core: &Core, safepoint: Tso) -> Result<u64, ClusterError> {
     Ok(dropped)
 }
 
-/// Rewrites a table without its old versions, then removes deletions that hide nothing any more.
-fn collect_table(core: &Core, rows: &Rows, safepoint: Tso) -> Result<u64, ClusterError> {
+/// Rewrites a table without its old versions, then removes deletions that hide nothing any more; returns how
+/// many, and how many hidden versions and deletions are left.
+fn collect_table(core: &Core, rows: &Rows, safepoint: Tso) -> Result<(u64, i64), ClusterError> {
     rows.compact()?;
     crash_point("embedded.gc.compacted");
     let mut pairs = rows.range(Bound::Unbounded, Bound::Unbounded);
     let mut batch = core.store.batch();
-    let mut removed = 0;
+    let (mut removed, mut hidden) = (0, 0);
     // A deletion that may go if the next pair belongs to another row.
     let mut lone: Option<Vec<u8>> = None;
     let mut row: Vec<u8> = Vec::new();
@@ -116,18 +118,20 @@ fn collect_table(core: &Core, rows: &Rows, safepoint: Tso) -> Result<u64, Cluste
         if let Some(key) = lone.take().filter(|_| !same) {
             batch.remove_row(rows, &key);
             removed += 1;
+            hidden -= 1;
         }
         if batch.len() >= 10_000 {
             std::mem::replace(&mut batch, core.store.batch()).commit()?;
         }
         let Some((key, stored)) = pair else { break };
         let (prefix, version) = keys::split(&key)?;
+        let deleted = scan::value(&stored)?.is_none();
+        hidden += i64::from(same || deleted);
         if !same {
             prefix.clone_into(&mut row);
-            let gone = version <= safepoint && scan::value(&stored)?.is_none();
-            lone = gone.then(|| key.to_vec());
+            lone = (deleted && version <= safepoint).then(|| key.to_vec());
         }
     }
     batch.commit()?;
-    Ok(removed)
+    Ok((removed, hidden))
 }

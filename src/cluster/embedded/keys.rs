@@ -42,12 +42,24 @@ pub(super) fn prefix(key: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The stored key of a row's version.
+pub(super) fn stored(key: &[u8], ts: Tso) -> Vec<u8> {
+    let mut out = prefix(key);
+    out.extend_from_slice(&(!ts.0).to_be_bytes());
+    out
+}
+
 fn escape(key: &[u8], out: &mut Vec<u8>) {
-    for &b in key {
-        out.push(b);
-        if b == 0 {
-            out.push(0xff);
+    // Most keys hold no zero byte.
+    if key.contains(&0) {
+        for &b in key {
+            out.push(b);
+            if b == 0 {
+                out.push(0xff);
+            }
         }
+    } else {
+        out.extend_from_slice(key);
     }
     out.extend_from_slice(&[0, 0]);
 }
@@ -122,7 +134,8 @@ mod tests {
             let (pa, pb) = (prefix(&a), prefix(&b));
             prop_assert_eq!(pa.cmp(&pb), a.cmp(&b));
             prop_assert!(a == b || !pa.starts_with(&pb));
-            let stored = with_version(&pa, Tso(ts));
+            let stored = stored(&a, Tso(ts));
+            prop_assert_eq!(&stored, &with_version(&pa, Tso(ts)));
             let (p, t) = split(&stored).unwrap();
             prop_assert_eq!((unescape(p).unwrap(), t), (a, Tso(ts)));
             prop_assert!(ts == 0 || with_version(&pa, Tso(ts)) < with_version(&pa, Tso(ts - 1)));

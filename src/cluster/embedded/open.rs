@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -27,6 +28,7 @@ use super::tso::Oracle;
 use super::{private_dir, record, restore};
 
 const IDENTITY: &[u8] = b"identity";
+const CREATED: &[u8] = b"created";
 
 /// How an embedded cluster is opened.
 #[derive(Clone)]
@@ -132,21 +134,38 @@ fn check(dir: &Path, store: &Store, known: &Found, identity: &str, tip: Tip) -> 
         // Trimmed; or nothing was committed yet.
         return Ok(());
     };
-    let parsed = record::parse(&bytes)?;
-    let before = Tip {
-        ts: Tso::ZERO,
-        hash: parsed.before,
-    };
-    if before.then(known.tip.ts, parsed.body) != known.tip {
+    if record::parse(&bytes)?.tip(known.tip.ts) != known.tip {
         return Err(other("its history is not the one that was here before"));
     }
     Ok(())
+}
+
+/// The end of the change log is written in one batch with the last record, so they agree or something is lost.
+fn check_log_end(dir: &Path, store: &Store, tip: Tip, oldest: Tso) -> Result<(), ClusterError> {
+    if tip.ts <= oldest {
+        return Ok(());
+    }
+    let last = store.get(Space::Log, &tip.ts.0.to_be_bytes())?;
+    let end = last.map(|bytes| record::parse(&bytes).map(|parsed| parsed.tip(tip.ts)));
+    if end.transpose()? == Some(tip) {
+        return Ok(());
+    }
+    Err(ClusterError::Malformed {
+        what: "the store",
+        why: format!(
+            "{}: the change log has lost its end; restore the cluster from a backup, or accept the loss",
+            dir.display()
+        ),
+    })
 }
 
 fn assemble(dir: &Path, store: Store, options: &Options, known: Option<Found>) -> Result<Core, ClusterError> {
     let identity = identity(&store)?;
     let tip = commit::load_tip(&store)?;
     let log = LogWindow::load(&store)?;
+    if !options.accept_loss {
+        check_log_end(dir, &store, tip, log.oldest())?;
+    }
     let mut floor = tip.ts;
     if let Some(known) = known {
         match check(dir, &store, &known, &identity, tip) {
@@ -161,10 +180,7 @@ fn assemble(dir: &Path, store: Store, options: &Options, known: Option<Found>) -
     }
     let history = History::load(&store)?;
     let safepoint = history.safepoint();
-    store
-        .collecting
-        .safepoint
-        .store(safepoint.0, std::sync::atomic::Ordering::SeqCst);
+    store.collecting.safepoint.store(safepoint.0, Ordering::SeqCst);
     let dir: PathBuf = dir.to_owned();
     Ok(Core {
         catalog: RwLock::new(Catalog::load(&store)?),
@@ -177,6 +193,8 @@ fn assemble(dir: &Path, store: Store, options: &Options, known: Option<Found>) -
         log,
         estimates: Estimates::load(&store)?,
         guard: Mutex::new(Guard::new(&dir, identity.clone())),
+        restores: Mutex::default(),
+        created: AtomicU64::new(created(&store)?.unwrap_or_default().0),
         collecting: Mutex::new(()),
         clock: options.clock.clone(),
         window: options.history,
@@ -197,6 +215,18 @@ fn identity(store: &Store) -> Result<String, ClusterError> {
     Ok(identity)
 }
 
+/// When the creation of the cluster was finished.
+fn created(store: &Store) -> Result<Option<Tso>, ClusterError> {
+    let Some(bytes) = store.get(Space::Meta, CREATED)? else {
+        return Ok(None);
+    };
+    let bytes = bytes.first_chunk().ok_or_else(|| ClusterError::Malformed {
+        what: "the time of creation",
+        why: "it does not have 8 bytes".to_owned(),
+    })?;
+    Ok(Some(Tso(u64::from_be_bytes(*bytes))))
+}
+
 /// Removes what crashes left behind: files that nothing refers to, old restores, their spilled runs.
 fn clean(core: &Core) -> Result<(), ClusterError> {
     let mut used = restore::clean(&core.store, core.clock.now())?;
@@ -215,9 +245,10 @@ fn clean(core: &Core) -> Result<(), ClusterError> {
 
 /// Creates the system tables of a new cluster. A crash in between is finished by the next open.
 fn create_system(core: &Arc<Core>) -> Result<(), ClusterError> {
-    if core.store.get(Space::Meta, b"created")?.is_some() {
+    if created(&core.store)?.is_some() {
         return Ok(());
     }
+    let since = core.mark()?.moment.last_tso();
     let tables = [
         (
             TableName::new("mysql", "user"),
@@ -248,6 +279,8 @@ fn create_system(core: &Arc<Core>) -> Result<(), ClusterError> {
         tx.commit()?;
     }
     let mut batch = core.store.batch();
-    batch.put(Space::Meta, b"created", &b"1"[..]);
-    batch.commit()
+    batch.put(Space::Meta, CREATED, since.0.to_be_bytes());
+    batch.commit()?;
+    core.created.store(since.0, Ordering::SeqCst);
+    Ok(())
 }

@@ -162,6 +162,17 @@ pub(super) struct Parsed<'a> {
     pub(super) change: Change<'a>,
 }
 
+impl Parsed<'_> {
+    /// The chain's end after this record.
+    pub(super) fn tip(&self, ts: Tso) -> Tip {
+        let before = Tip {
+            ts: Tso::ZERO,
+            hash: self.before,
+        };
+        before.then(ts, self.body)
+    }
+}
+
 /// What a record says.
 pub(super) enum Change<'a> {
     /// Rows changed.

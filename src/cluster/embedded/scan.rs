@@ -42,15 +42,13 @@ fn lower(from: Bound<&[u8]>) -> Bound<Vec<u8>> {
         Bound::Unbounded => Bound::Unbounded,
         Bound::Included(key) => Bound::Included(keys::prefix(key)),
         // All versions of the key come before this.
-        Bound::Excluded(key) => Bound::Excluded(keys::with_version(&keys::prefix(key), Tso::ZERO)),
+        Bound::Excluded(key) => Bound::Excluded(keys::stored(key, Tso::ZERO)),
     }
 }
 
 /// The upper bound of the rows up to and including a key.
 fn upper(through: Option<&[u8]>) -> Bound<Vec<u8>> {
-    through.map_or(Bound::Unbounded, |key| {
-        Bound::Included(keys::with_version(&keys::prefix(key), Tso::ZERO))
-    })
+    through.map_or(Bound::Unbounded, |key| Bound::Included(keys::stored(key, Tso::ZERO)))
 }
 
 /// A row that was read.
@@ -128,8 +126,14 @@ pub(super) fn get(rows: &Rows, key: &[u8], ts: Tso) -> Result<Option<Vec<u8>>, C
     let prefix = keys::prefix(key);
     let from = Bound::Included(keys::with_version(&prefix, ts));
     let to = Bound::Included(keys::with_version(&prefix, Tso::ZERO));
-    let Some((_, stored)) = rows.range(from, to).next()? else {
+    let Some((found, stored)) = rows.range(from, to).next()? else {
         return Ok(None);
     };
+    if !found.starts_with(&prefix) {
+        return Err(ClusterError::Malformed {
+            what: "the store",
+            why: "a range gave a row outside of it".to_owned(),
+        });
+    }
     Ok(value(&stored)?.map(<[u8]>::to_vec))
 }

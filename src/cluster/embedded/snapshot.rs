@@ -23,6 +23,8 @@ const BATCH_BYTES: usize = 1 << 20;
 /// What opens a view again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Token {
+    /// The cluster's identity: another's moments are not ours.
+    cluster: String,
     id: String,
     ts: Tso,
 }
@@ -49,18 +51,19 @@ pub(super) fn random_id() -> Result<String, ClusterError> {
 
 /// Opens the view of now, or that of a token.
 pub(super) fn open(core: &Arc<Core>, token: Option<&str>) -> Result<View, ClusterError> {
-    let token = match token {
+    let token: Token = match token {
         Some(text) => serde_json::from_str(text).map_err(|e| ClusterError::Malformed {
             what: "a snapshot's token",
             why: e.to_string(),
         })?,
         None => Token {
+            cluster: core.identity.clone(),
             id: random_id()?,
             ts: core.guarded_mark()?.moment.last_tso(),
         },
     };
     let newest = core.exclusive()?.last();
-    if token.ts > newest {
+    if token.ts > newest || token.cluster != core.identity {
         return Err(ClusterError::SnapshotGone(Moment::of_tso(token.ts)));
     }
     let view = View {
@@ -85,7 +88,10 @@ impl View {
     }
 }
 
-fn decode(range: &ChunkRange) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), ClusterError> {
+/// A key that limits a range, where it is limited.
+type Limit = Option<Vec<u8>>;
+
+fn decode(range: &ChunkRange) -> Result<(Limit, Limit), ClusterError> {
     let bad = |why: String| ClusterError::Malformed {
         what: "a range of rows",
         why,
@@ -219,7 +225,7 @@ impl Snapshot for View {
     }
 
     fn keep_alive(&self) -> Result<(), ClusterError> {
-        let Token { id, ts } = &self.token;
+        let Token { id, ts, .. } = &self.token;
         self.core.history.pin(id, *ts, self.core.clock.now(), &self.core.store)
     }
 

@@ -86,6 +86,12 @@ impl Store {
 
     /// Opens or creates the store in a directory.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Store, fjall::Error> {
+        // Some damage of the journal makes the engine (3.1.13) panic instead of returning an error.
+        let opened = std::panic::catch_unwind(|| Store::open_unguarded(dir, cache_bytes));
+        opened.unwrap_or(Err(fjall::Error::Unrecoverable))
+    }
+
+    fn open_unguarded(dir: &Path, cache_bytes: u64) -> Result<Store, fjall::Error> {
         let collecting = Arc::new(Collecting::default());
         let shared = collecting.clone();
         let db = Database::builder(dir)
@@ -249,6 +255,14 @@ impl Pairs {
     pub(super) fn next(&mut self) -> Result<Option<(Slice, Slice)>, ClusterError> {
         self.0
             .next()
+            .map(|guard| guard.into_inner().map_err(failed("reading the store")))
+            .transpose()
+    }
+
+    /// The last pair.
+    pub(super) fn next_back(&mut self) -> Result<Option<(Slice, Slice)>, ClusterError> {
+        self.0
+            .next_back()
             .map(|guard| guard.into_inner().map_err(failed("reading the store")))
             .transpose()
     }

@@ -1,7 +1,8 @@
 //! Merging small log segments into larger ones, so that a quiet day is not 17 000 objects.
 //!
-//! Size-tiered: sixteen neighbours below a tier's limit become one, so each byte is rewritten at most once per tier. A
-//! merged segment keeps the first one's predecessor and the last one's hash; readers see either form.
+//! In levels: sixteen neighbours that each hold about as many segments become one, so each byte is rewritten at most
+//! once per level: after about a minute, twenty minutes and six hours. A merged segment keeps the first one's
+//! predecessor and the last one's hash; readers see either form.
 
 use crate::archive::log::SegmentName;
 use crate::archive::state::LogDoc;
@@ -13,10 +14,10 @@ use crate::model::clock::Millis;
 use crate::model::job::LineLevel;
 use crate::model::log::LogRun;
 
-/// Segments below this many bytes are merged with their like.
-const TIERS: [u64; 3] = [256 << 10, 4 << 20, LARGE];
 /// From this many bytes on, a segment stays as it is.
 const LARGE: u64 = 32 << 20;
+/// Segments of this level are not merged further.
+const LAST_LEVEL: u32 = 3;
 /// So many neighbours make a merge.
 const FAN_IN: usize = 16;
 /// A merged segment is not made larger than this.
@@ -59,7 +60,7 @@ impl Tail {
 
     /// Merges where enough neighbours are small.
     pub(super) fn compact(&mut self, archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<(), EngineError> {
-        while let Some(range) = plan(&self.0.iter().map(|n| (day_of(n), n.size)).collect::<Vec<_>>()) {
+        while let Some(range) = plan(&self.0.iter().map(Piece::of).collect::<Vec<_>>()) {
             let chosen = self.0.get(range.clone()).unwrap_or_default();
             let names: Vec<SegmentName> = chosen.to_vec();
             let before: u64 = chosen.iter().map(|n| n.size).sum();
@@ -86,30 +87,49 @@ impl Tail {
     }
 }
 
-/// The UTC day that a segment belongs to; segments of different days are kept apart.
-fn day_of(name: &SegmentName) -> i64 {
-    name.to.at.0.div_euclid(Millis::DAY)
+/// A segment as merging sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    /// The UTC day it belongs to; segments of different days are kept apart.
+    day: i64,
+    /// How often sixteen went into one: from the number of segments in it.
+    level: u32,
+    bytes: u64,
 }
 
-/// The first neighbours of one day that should become one segment, given days and sizes of segments in order.
-fn plan(segments: &[(i64, u64)]) -> Option<std::ops::Range<usize>> {
-    TIERS.iter().find_map(|limit| {
-        let (mut start, mut total, mut today) = (0, 0, None);
-        for (at, (day, size)) in segments.iter().enumerate() {
-            if size >= limit {
-                (start, total, today) = (at + 1, 0, None);
-                continue;
-            }
-            if today != Some(*day) || total + size > MAX_BYTES {
-                (start, total, today) = (at, 0, Some(*day));
-            }
-            total += size;
-            if at + 1 - start == FAN_IN {
-                return Some(start..at + 1);
-            }
+impl Piece {
+    fn of(name: &SegmentName) -> Piece {
+        Piece {
+            day: name.to.at.0.div_euclid(Millis::DAY),
+            level: (name.last_seq - name.first_seq + 1).ilog(FAN_IN as u64),
+            bytes: name.size,
         }
-        None
-    })
+    }
+
+    /// Whether it may be merged with a neighbour.
+    fn joins(&self, other: &Piece) -> bool {
+        (self.day, self.level) == (other.day, other.level)
+    }
+}
+
+/// The first sixteen neighbours that should become one segment.
+fn plan(pieces: &[Piece]) -> Option<std::ops::Range<usize>> {
+    let (mut start, mut total) = (0, 0);
+    let mut before: Option<&Piece> = None;
+    for (at, piece) in pieces.iter().enumerate() {
+        if piece.bytes >= LARGE || piece.level >= LAST_LEVEL {
+            (start, total, before) = (at + 1, 0, None);
+            continue;
+        }
+        if before.is_some_and(|b| !b.joins(piece)) || total + piece.bytes > MAX_BYTES {
+            (start, total) = (at, 0);
+        }
+        (total, before) = (total + piece.bytes, Some(piece));
+        if at + 1 - start == FAN_IN {
+            return Some(start..at + 1);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -117,38 +137,54 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn small(day: i64, level: u32) -> Piece {
+        Piece { day, level, bytes: 100 }
+    }
+
     #[test]
-    fn sixteen_small_neighbours_become_one() {
-        assert_eq!(plan(&[(1, 100); 15]), None);
-        assert_eq!(plan(&[(1, 100); 16]), Some(0..16));
-        let mut segments = vec![(1, 100); 10];
-        segments.push((1, 40 << 20));
-        segments.extend([(1, 100); 16]);
-        assert_eq!(plan(&segments), Some(11..27), "a large one in between is left alone");
-        let mut segments = vec![(1, 100); 10];
-        segments.extend([(2, 100); 16]);
-        assert_eq!(plan(&segments), Some(10..26), "two days are kept apart");
+    fn sixteen_alike_neighbours_become_one() {
+        assert_eq!(plan(&[small(1, 0); 15]), None);
+        assert_eq!(plan(&[small(1, 0); 16]), Some(0..16));
+        let with = |middle: Piece| [vec![small(1, 0); 10], vec![middle], vec![small(1, 0); 16]].concat();
+        assert_eq!(
+            plan(&with(Piece {
+                bytes: 40 << 20,
+                ..small(1, 0)
+            })),
+            Some(11..27),
+            "a large one is left alone"
+        );
+        assert_eq!(
+            plan(&with(small(1, 1))),
+            Some(11..27),
+            "a merged one waits for fifteen like it"
+        );
+        let days = [vec![small(1, 0); 10], vec![small(2, 0); 16]].concat();
+        assert_eq!(plan(&days), Some(10..26), "two days are kept apart");
+        assert_eq!(plan(&[small(1, LAST_LEVEL); 40]), None);
     }
 
     proptest! {
-        /// A long quiet stretch ends with few segments, and nothing grows past the limit.
+        /// A long quiet stretch ends with few segments, no byte is rewritten more than once a level, nothing grows too large.
         #[test]
-        fn a_stretch_stays_short(sizes in proptest::collection::vec(1u64..300_000, 1..2_000)) {
-            let mut tail: Vec<(i64, u64)> = Vec::new();
+        fn a_stretch_stays_short(sizes in proptest::collection::vec(1u64..300_000, 1..3_000)) {
+            let mut tail: Vec<(Piece, u64)> = Vec::new();
             let mut rewritten = 0;
-            for size in &sizes {
-                tail.push((1, *size));
-                while let Some(range) = plan(&tail) {
-                    let merged: u64 = tail[range.clone()].iter().map(|(_, size)| size).sum();
-                    prop_assert!(merged <= MAX_BYTES);
-                    rewritten += merged;
-                    tail.splice(range, [(1, merged)]);
+            for bytes in &sizes {
+                tail.push((Piece { day: 1, level: 0, bytes: *bytes }, 1));
+                while let Some(range) = plan(&tail.iter().map(|(p, _)| *p).collect::<Vec<_>>()) {
+                    let merged = &tail[range.clone()];
+                    let (bytes, n) = merged.iter().fold((0, 0), |(b, n), (p, m)| (b + p.bytes, n + m));
+                    prop_assert!(bytes <= MAX_BYTES);
+                    rewritten += bytes;
+                    tail.splice(range, [(Piece { day: 1, level: n.ilog(FAN_IN as u64), bytes }, n)]);
                 }
             }
             let total: u64 = sizes.iter().sum();
-            prop_assert_eq!(tail.iter().map(|(_, size)| size).sum::<u64>(), total);
-            prop_assert!(rewritten <= 4 * total);
-            prop_assert!(tail.len() as u64 <= 3 * FAN_IN as u64 + 2 * FAN_IN as u64 * (total / LARGE + 1));
+            prop_assert_eq!(tail.iter().map(|(p, _)| p.bytes).sum::<u64>(), total);
+            prop_assert!(rewritten <= u64::from(LAST_LEVEL) * total);
+            let full = sizes.len() / (FAN_IN * FAN_IN);
+            prop_assert!(tail.len() <= full + 3 * FAN_IN, "{} segments of {}", tail.len(), sizes.len());
         }
     }
 }

@@ -28,6 +28,8 @@ pub(super) fn open(
     cx: &dyn JobCx,
 ) -> Result<OpenRun, EngineError> {
     adopt(archive, lock, cx)?;
+    // What a merge left that was killed between publishing and deleting; no reader sees it.
+    archive.clean_segments(lock, None)?;
     let view = View::read(archive, &SummaryCache::default())?;
     incarnation::check(&view.incarnations, &view.log)?;
     let live = view.live();

@@ -45,16 +45,12 @@ pub(super) fn resolve(request: &RestoreRequest, archive: &Archive, view: &View) 
         RestorePoint::Latest => latest(view),
         RestorePoint::At { moment } => at(view, to_the_end(*moment), None),
         RestorePoint::Before { change } => {
-            let at_change = find(archive, view, change)?;
-            at(
-                view,
-                Moment::of_tso(at_change.prev()),
-                Some(format!("just before {change}")),
-            )
+            let (tso, what) = find(archive, view, change)?;
+            at(view, Moment::of_tso(tso.prev()), Some(format!("just before {what}")))
         }
         RestorePoint::Through { change } => {
-            let at_change = find(archive, view, change)?;
-            at(view, Moment::of_tso(at_change), Some(format!("through {change}")))
+            let (tso, what) = find(archive, view, change)?;
+            at(view, Moment::of_tso(tso), Some(format!("through {what}")))
         }
     }
 }
@@ -156,8 +152,8 @@ fn broken(view: &View) -> String {
     view.broken.iter().map(text).collect()
 }
 
-/// The commit timestamp of a transaction or change, checked against the log.
-fn find(archive: &Archive, view: &View, change: &str) -> Result<Tso, EngineError> {
+/// The commit timestamp of a transaction or change, checked against the log, and what it is in words.
+fn find(archive: &Archive, view: &View, change: &str) -> Result<(Tso, String), EngineError> {
     let none = |hint: String| {
         EngineError::not_found(
             format!(
@@ -176,7 +172,8 @@ fn find(archive: &Archive, view: &View, change: &str) -> Result<Tso, EngineError
     let run = run.ok_or_else(|| none("it lies outside the archived log".to_owned()))?;
     let (last, next) = lookup::around(archive, run, moment)?;
     if last.as_ref().is_some_and(|t| t.at == moment) {
-        return Ok(tso);
+        let what = lookup::describe(archive, run, moment, change)?;
+        return Ok((tso, what.unwrap_or_else(|| format!("transaction {change}"))));
     }
     let near = [last, next]
         .into_iter()

@@ -119,6 +119,7 @@ impl RestoreRun<'_> {
     /// Checks, closes, builds and switches over.
     fn switch(&self, closes: bool) -> Result<Switched, EngineError> {
         self.check_assumptions()?;
+        self.outline();
         if closes {
             self.cx.step("Close the cluster to applications", Unit::Tables, None);
             self.close()?;
@@ -159,6 +160,23 @@ impl RestoreRun<'_> {
         }
         self.cx.resume_log().clear()?;
         Err(e)
+    }
+
+    /// The heavy steps and what they weigh against each other, in bytes of rows.
+    fn outline(&self) {
+        let rows: u64 = self.plan.tables.iter().map(|t| t.bytes).sum::<u64>().max(1);
+        let log = self.plan.log.as_ref().map_or(0, |l| l.stored_bytes * 4);
+        let (own, way_back) = (self.target_archive.is_some(), self.plan.way_back.is_some());
+        let when = |wanted: bool, weight: u64| if wanted { weight } else { 0 };
+        self.cx.outline(&[
+            ("Read and check every row", when(way_back, rows / 2)),
+            ("Read the log", log),
+            ("Load rows", rows),
+            ("Compare checksums", rows / 2),
+            ("Switch over", 1),
+            ("Read and store rows", when(own, rows)),
+            ("Publish the manifest", 1),
+        ]);
     }
 
     /// Everything up to and including the switch.

@@ -17,6 +17,8 @@ const FILE: &str = "journal.db";
 const COPY: &str = "journal.copy.db";
 /// The schema that this brine reads and writes.
 const VERSION: i64 = 1;
+/// A log that has grown beyond this in a burst is cut back.
+const WAL_KEPT: i64 = 4 * 1024 * 1024;
 /// How long one connection waits for another.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The copy is renewed at this age.
@@ -30,37 +32,8 @@ enum Trouble {
 
 pub(super) fn open(lease: Lease, clock: Arc<dyn Clock>) -> Result<Journal, JournalError> {
     let path = lease.dir().join(FILE);
-    let now = clock.now();
     let mut told = Vec::new();
-    if !path.exists() {
-        set_aside(&path, now)?;
-        if lease.dir().join(COPY).exists() {
-            told.push(format!(
-                "the journal {} was gone, and a new one was begun; backups are not affected, the list of jobs starts \
-                 anew (yesterday's copy: {COPY})",
-                path.display()
-            ));
-        }
-    }
-    let (writer, epoch) = match take(&path, &lease) {
-        Ok(taken) => taken,
-        Err(Trouble::Other(e)) => return Err(e),
-        Err(Trouble::Damaged(why)) => {
-            let kept = set_aside(&path, now)?;
-            told.push(format!(
-                "the journal was damaged ({why}) and a new one was begun; backups are not affected, the list of jobs \
-                 starts anew; the damaged file is kept as {kept}"
-            ));
-            take(&path, &lease).map_err(|t| match t {
-                Trouble::Other(e) => e,
-                Trouble::Damaged(why) => JournalError::Io {
-                    path: path.clone(),
-                    doing: "begun anew",
-                    source: std::io::Error::other(why),
-                },
-            })?
-        }
-    };
+    let (writer, epoch) = take_or_begin_anew(&path, &lease, clock.now(), &mut told)?;
     let conn = connect(&path).map_err(sql(&path, "opening"))?;
     conn.pragma_update(None, "query_only", true)
         .map_err(sql(&path, "opening"))?;
@@ -71,6 +44,7 @@ pub(super) fn open(lease: Lease, clock: Arc<dyn Clock>) -> Result<Journal, Journ
     let journal = Journal {
         reader,
         writer: Mutex::new(writer),
+        copied: Mutex::default(),
         epoch,
         clock,
         lease,
@@ -79,6 +53,45 @@ pub(super) fn open(lease: Lease, clock: Arc<dyn Clock>) -> Result<Journal, Journ
         journal.tell(LineLevel::Warning, None, &text)?;
     }
     Ok(journal)
+}
+
+/// Takes the journal that is there; one that is lost or damaged makes way for a new one, and `told` says so.
+fn take_or_begin_anew(
+    path: &Path,
+    lease: &Lease,
+    now: Millis,
+    told: &mut Vec<String>,
+) -> Result<(Connection, i64), JournalError> {
+    if is_missing(path) {
+        set_aside(path, now)?;
+        if lease.dir().join(COPY).exists() {
+            told.push(format!(
+                "the journal {} was gone, and a new one was begun; backups are not affected, the list of jobs starts \
+                 anew (an earlier copy: {COPY})",
+                path.display()
+            ));
+        }
+    }
+    let why = match take(path, lease) {
+        Ok(taken) => return Ok(taken),
+        Err(Trouble::Other(e)) => return Err(e),
+        Err(Trouble::Damaged(why)) => why,
+    };
+    let kept = set_aside(path, now)?;
+    told.push(format!(
+        "the journal was damaged ({why}) and a new one was begun; backups are not affected, the list of jobs starts \
+         anew; the damaged file is kept as {kept}"
+    ));
+    take(path, lease).map_err(|trouble| match trouble {
+        Trouble::Other(e) => e,
+        Trouble::Damaged(why) => io(path, "begun anew")(std::io::Error::other(why)),
+    })
+}
+
+/// An empty file is what power loss leaves of one that was just made, unless its log holds what it lacks.
+fn is_missing(path: &Path) -> bool {
+    let is_empty = |p: &Path| fs::metadata(p).map_or(true, |m| m.len() == 0);
+    !path.exists() || (is_empty(path) && is_empty(&with_suffix(path, "-wal")))
 }
 
 pub(super) fn open_reader(state_dir: &Path) -> Result<Option<Reader>, JournalError> {
@@ -125,28 +138,16 @@ fn version(conn: &Connection) -> rusqlite::Result<i64> {
 /// Opens, checks, migrates, and raises the epoch.
 fn take(path: &Path, lease: &Lease) -> Result<(Connection, i64), Trouble> {
     // Made here and not by SQLite, so that it is private from its first byte; its side files follow its mode.
-    open_private(path).map_err(|source| {
-        Trouble::Other(JournalError::Io {
-            path: path.to_owned(),
-            doing: "opened",
-            source,
-        })
-    })?;
-    let trouble = |doing| {
-        move |e: rusqlite::Error| match e.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Trouble::Damaged(e.to_string()),
-            _ => Trouble::Other(sql(path, doing)(e)),
-        }
-    };
+    open_private(path).map_err(|e| Trouble::Other(io(path, "opened")(e)))?;
+    let trouble = |doing| move |e| trouble(path, doing, e);
     let mut conn = connect(path).map_err(trouble("opening"))?;
     let found = version(&conn).map_err(trouble("reading its version"))?;
     if found > VERSION {
-        return Err(Trouble::Other(JournalError::Newer {
-            path: path.to_owned(),
-            version: found,
-        }));
+        let path = path.to_owned();
+        return Err(Trouble::Other(JournalError::Newer { path, version: found }));
     }
     conn.pragma_update(None, "journal_mode", "WAL")
+        .and_then(|()| conn.pragma_update(None, "journal_size_limit", WAL_KEPT))
         .map_err(trouble("opening"))?;
     if lease.was_unclean() {
         check(&conn)
@@ -160,25 +161,51 @@ fn take(path: &Path, lease: &Lease) -> Result<(Connection, i64), Trouble> {
         tx.execute_batch(include_str!("schema.sql"))
             .map_err(trouble("making its tables"))?;
     }
-    let holder = lease.holder();
-    let epoch = tx
-        .query_row(
-            "UPDATE lease SET epoch = epoch + 1, pid = ?1, host = ?2, boot_id = ?3, what = ?4, started = ?5 RETURNING epoch",
-            (holder.pid, &holder.host, &holder.boot_id, word(holder.what).map_err(trouble("taking over"))?, holder.started.0),
-            |r| r.get(0),
-        )
-        .map_err(|e| match e {
-            // The tables are there by its version, yet the lease's row is not.
-            rusqlite::Error::QueryReturnedNoRows => Trouble::Damaged("the lease's row is missing".to_owned()),
-            e if found == VERSION && is_schema_gone(&e) => Trouble::Damaged(e.to_string()),
-            e => trouble("taking over")(e),
-        })?;
+    let epoch = raise_epoch(&tx, lease).map_err(|e| match e {
+        // By its version the tables are there, yet they are not.
+        rusqlite::Error::QueryReturnedNoRows => Trouble::Damaged("the lease's row is missing".to_owned()),
+        e if e.to_string().contains("no such") => Trouble::Damaged(e.to_string()),
+        e => trouble("taking over")(e),
+    })?;
     tx.commit().map_err(trouble("taking over"))?;
+    if found == 0 {
+        // The file's own name must survive power loss, too.
+        let synced = fs::File::open(lease.dir()).and_then(|dir| dir.sync_all());
+        synced.map_err(|e| Trouble::Other(io(path, "made lasting")(e)))?;
+    }
     Ok((conn, epoch))
 }
 
-fn is_schema_gone(e: &rusqlite::Error) -> bool {
-    e.to_string().contains("no such")
+fn raise_epoch(tx: &rusqlite::Transaction<'_>, lease: &Lease) -> rusqlite::Result<i64> {
+    let holder = lease.holder();
+    tx.query_row(
+        "UPDATE lease SET epoch = epoch + 1, pid = ?1, host = ?2, boot_id = ?3, what = ?4, started = ?5
+         RETURNING epoch",
+        (
+            holder.pid,
+            &holder.host,
+            &holder.boot_id,
+            word(holder.what)?,
+            holder.started.0,
+        ),
+        |r| r.get(0),
+    )
+}
+
+fn trouble(path: &Path, doing: &'static str, e: rusqlite::Error) -> Trouble {
+    match e.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Trouble::Damaged(e.to_string()),
+        _ => Trouble::Other(sql(path, doing)(e)),
+    }
+}
+
+fn io(path: &Path, doing: &'static str) -> impl Fn(std::io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |source| JournalError::Io {
+        path: path.clone(),
+        doing,
+        source,
+    }
 }
 
 /// What is wrong with the file, if anything.
@@ -198,13 +225,7 @@ fn set_aside(path: &Path, now: Millis) -> Result<String, JournalError> {
         let from = with_suffix(path, side);
         let to = with_suffix(&path.with_file_name(&free), side);
         match fs::rename(&from, to) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(JournalError::Io {
-                    path: from,
-                    doing: "set aside",
-                    source: e,
-                });
-            }
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(&from, "set aside")(e)),
             _ => {}
         }
     }
@@ -221,30 +242,35 @@ pub(super) fn save_copy_daily(journal: &Journal) -> Result<bool, JournalError> {
     let dir = journal.lease.dir();
     let copy = dir.join(COPY);
     let now = journal.clock.now();
-    let age = fs::metadata(&copy)
-        .and_then(|m| m.modified())
-        .ok()
-        .and_then(|m| m.duration_since(std::time::UNIX_EPOCH).ok());
-    if age.is_some_and(|at| (0..COPY_AGE_MS).contains(&now.since(Millis(at.as_millis() as i64)))) {
+    let mut copied = journal.copied.lock();
+    if copied
+        .or_else(|| modified(&copy))
+        .is_some_and(|at| (0..COPY_AGE_MS).contains(&now.since(at)))
+    {
         return Ok(false);
     }
     let new = dir.join("journal.copy.db.new");
-    let io = |doing| {
-        let path = copy.clone();
-        move |source| JournalError::Io {
-            path: path.clone(),
-            doing,
-            source,
-        }
-    };
+    let io = |doing| io(&copy, doing);
     match fs::remove_file(&new) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io("replaced")(e)),
         _ => {}
     }
-    open_private(&new).map_err(io("made"))?;
+    let file = open_private(&new).map_err(io("made"))?;
     copy_into(journal, &new).map_err(sql(&copy, "saving a copy"))?;
+    file.sync_all().map_err(io("written out"))?;
     fs::rename(&new, &copy).map_err(io("put in place"))?;
+    *copied = Some(now);
     Ok(true)
+}
+
+fn modified(path: &Path) -> Option<Millis> {
+    let at = fs::metadata(path)
+        .ok()?
+        .modified()
+        .ok()?
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()?;
+    i64::try_from(at.as_millis()).ok().map(Millis)
 }
 
 fn copy_into(journal: &Journal, new: &Path) -> rusqlite::Result<()> {
@@ -255,114 +281,5 @@ fn copy_into(journal: &Journal, new: &Path) -> rusqlite::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::jobs::lease::HolderKind;
-    use crate::model::clock::SystemClock;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    fn journal(dir: &Path) -> Journal {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        Journal::open(Lease::acquire(dir, HolderKind::Agent, &clock).unwrap(), clock).unwrap()
-    }
-
-    /// As after kill -9: the note of the holder stays.
-    fn crash(dir: &Path, journal: Journal) {
-        drop(journal);
-        fs::write(dir.join("runner.json"), "{}").unwrap();
-    }
-
-    #[test]
-    fn every_holder_has_a_higher_epoch_and_files_are_private() {
-        let dir = tempfile::tempdir().unwrap();
-        for expected in 1..=3 {
-            let j = journal(dir.path());
-            assert_eq!(j.epoch(), expected);
-            assert!(j.reader().messages(10).unwrap().is_empty());
-            assert_eq!(j.save_copy_daily().unwrap(), expected == 1);
-            for entry in fs::read_dir(dir.path()).unwrap() {
-                let entry = entry.unwrap();
-                assert_eq!(
-                    entry.metadata().unwrap().permissions().mode() & 0o777,
-                    0o600,
-                    "{:?}",
-                    entry.path()
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_replaced_holder_writes_nothing_more() {
-        let dir = tempfile::tempdir().unwrap();
-        let old = journal(dir.path());
-        let raw = connect(&dir.path().join(FILE)).unwrap();
-        raw.execute("UPDATE lease SET epoch = epoch + 1", []).unwrap();
-        let e = old.tell(LineLevel::Info, None, "late").unwrap_err();
-        assert!(matches!(e, JournalError::Fenced { ours: 1, now: 2 }), "{e:?}");
-        assert!(old.reader().messages(10).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_damaged_journal_is_set_aside_and_said() {
-        for damage in [
-            b"this is not a database, it never was one; not at all".to_vec(),
-            Vec::new(),
-        ] {
-            let dir = tempfile::tempdir().unwrap();
-            let j = journal(dir.path());
-            j.save_copy_daily().unwrap();
-            crash(dir.path(), j);
-            let path = dir.path().join(FILE);
-            if damage.is_empty() {
-                fs::remove_file(&path).unwrap();
-            } else {
-                fs::write(&path, &damage).unwrap();
-            }
-            let j = journal(dir.path());
-            let told = j.reader().messages(10).unwrap();
-            assert_eq!(told.len(), 1, "{told:?}");
-            assert!(told[0].text.contains("a new one was begun"), "{told:?}");
-            let kept = fs::read_dir(dir.path())
-                .unwrap()
-                .filter_map(|e| fs::read(e.unwrap().path()).ok())
-                .any(|b| b == damage);
-            assert!(damage.is_empty() || kept, "the damaged file is kept");
-        }
-    }
-
-    #[test]
-    fn flipped_bytes_are_found_after_a_crash() {
-        let dir = tempfile::tempdir().unwrap();
-        let j = journal(dir.path());
-        for n in 0..400 {
-            j.tell(LineLevel::Info, None, &format!("message {n} {}", "x".repeat(100)))
-                .unwrap();
-        }
-        crash(dir.path(), j);
-        let path = dir.path().join(FILE);
-        let mut bytes = fs::read(&path).unwrap();
-        let middle = bytes.len() / 2;
-        bytes.iter_mut().skip(middle).take(4096).for_each(|b| *b = 0xa5);
-        fs::write(&path, bytes).unwrap();
-        let told = journal(dir.path()).reader().messages(10).unwrap();
-        assert!(told.len() == 1 && told[0].text.contains("damaged"), "{told:?}");
-    }
-
-    #[test]
-    fn a_newer_journal_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        drop(journal(dir.path()));
-        connect(&dir.path().join(FILE))
-            .unwrap()
-            .pragma_update(None, "user_version", VERSION + 1)
-            .unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let lease = Lease::acquire(dir.path(), HolderKind::Agent, &clock).unwrap();
-        assert!(matches!(
-            Journal::open(lease, clock),
-            Err(JournalError::Newer { version: 2, .. })
-        ));
-        assert!(matches!(Reader::open(dir.path()), Err(JournalError::Newer { .. })));
-    }
-}
+#[path = "care_tests.rs"]
+mod tests;

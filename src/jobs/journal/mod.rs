@@ -116,6 +116,8 @@ pub struct Journal {
     reader: Reader,
     writer: Mutex<Connection>,
     epoch: i64,
+    /// When the last copy was saved, by our clock.
+    copied: Mutex<Option<Millis>>,
     clock: Arc<dyn Clock>,
     lease: Lease,
 }

@@ -42,6 +42,8 @@ struct Inner {
     job: Job,
     /// The state the journal has.
     saved: JobState,
+    /// The job at its end, before it is shown.
+    settled: Option<Job>,
     steps: Vec<JobStep>,
     meter: Option<Arc<Meter>>,
     tracker: Tracker,
@@ -70,6 +72,7 @@ impl Live {
             saving: Mutex::new(()),
             inner: Mutex::new(Inner {
                 saved: job.state,
+                settled: None,
                 steps: job.steps.clone(),
                 meter: None,
                 tracker: Tracker::default(),
@@ -113,7 +116,8 @@ impl Live {
     }
 
     pub(super) fn error(&self) -> Option<JobError> {
-        self.inner.lock().error.clone()
+        let inner = self.inner.lock();
+        inner.error.clone().filter(|_| inner.job.state.is_over())
     }
 
     /// The lines from a number on that the journal may not have yet, and the number of the first of them.
@@ -171,6 +175,10 @@ impl Live {
         let (steps, progress, lines) = {
             let mono = self.mono();
             let mut inner = self.inner.lock();
+            if inner.settled.is_some() {
+                // Its end has been written, or is about to be, and says more.
+                return Ok(());
+            }
             inner.look(mono, now);
             let skip = inner.steps.len().saturating_sub(2);
             let steps: Vec<(usize, JobStep)> = inner.steps.iter().cloned().enumerate().skip(skip).collect();
@@ -207,34 +215,46 @@ impl Live {
         Ok(())
     }
 
-    /// Settles the end in memory; [`Live::save_end`] writes it.
+    /// Settles the end; nobody sees it until [`Live::show_end`], and [`Live::save_end`] comes before that.
     pub(super) fn settle(&self, outcome: Outcome, now: Millis) {
         let mono = self.mono();
         let mut inner = self.inner.lock();
         inner.look(mono, now);
         inner.end_step(now);
-        let succeeded = outcome.state == JobState::Succeeded;
-        inner.job.progress = inner.tracker.ended(succeeded);
-        inner.job.resumable &= matches!(outcome.state, JobState::Failed | JobState::Interrupted);
-        inner.job.receipt = outcome.receipt.map(|receipt| inner.with_warnings(receipt));
-        inner.job.error = outcome.error.as_ref().map(|e| e.chain.clone()).unwrap_or_default();
+        let mut job = inner.job.clone();
+        job.progress = inner.tracker.ended(outcome.state == JobState::Succeeded);
+        job.resumable &= matches!(outcome.state, JobState::Failed | JobState::Interrupted);
+        job.receipt = outcome.receipt.map(|receipt| inner.with_warnings(receipt));
+        job.error = outcome.error.as_ref().map(|e| e.chain.clone()).unwrap_or_default();
+        job.ended = Some(now);
+        job.state = outcome.state;
         inner.error = outcome.error;
-        inner.job.ended = Some(now);
-        inner.job.state = outcome.state;
+        inner.settled = Some(job);
+    }
+
+    /// Lets the settled end be seen.
+    pub(super) fn show_end(&self) {
+        let mut inner = self.inner.lock();
+        if let Some(job) = inner.settled.clone() {
+            inner.job = job;
+        }
     }
 
     pub(super) fn save_end(&self, journal: &Journal) -> Result<(), JournalError> {
         let _one_at_a_time = self.saving.lock();
-        let (job, steps, lines, error, saved) = {
+        let (settled, steps, lines, error, saved) = {
             let inner = self.inner.lock();
+            let lines = inner.numbered_lines();
             (
-                inner.job.clone(),
+                inner.settled.clone(),
                 inner.steps.clone(),
-                inner.numbered_lines(),
+                lines,
                 inner.error.clone(),
                 inner.saved,
             )
         };
+        // Only what was settled has an end to write.
+        let Some(job) = settled else { return Ok(()) };
         let at = job.ended.unwrap_or_default();
         let mut from = saved;
         // The journal missed that it was being cancelled: catch up, one allowed change after the other.

@@ -1,8 +1,8 @@
 //! The runner: jobs in a queue, each on a thread of its own, cancelled and resumed, watched while they run.
 //!
 //! *Invariants: of the jobs with one exclusive key one runs at a time, in the order they were asked for; a
-//! panic ends its job and nothing else; a change of state is in the journal before anybody is told, except
-//! where the journal cannot be written: then memory is right and the journal is caught up as soon as it can.
+//! panic ends its job and nothing else; a job's end is in the journal before anybody is told, except where the
+//! journal cannot be written: then memory is right and the journal is caught up as soon as it can be.
 //! Locks are taken in the order `queue`, `live`, a job's own.*
 
 mod cx;
@@ -21,7 +21,7 @@ use super::error::{ErrorKind, JobError};
 use super::journal::{JobQuery, Journal, JournalError, NewJob, ScheduleSlot};
 use super::state;
 use crate::engine::cx::JobCx;
-use crate::model::clock::Clock;
+use crate::model::clock::{Clock, Millis};
 use crate::model::ids::{ClusterName, JobId};
 use crate::model::job::{Job, JobLine, JobProgress, JobState, Verb};
 use crate::model::text::{redact, redact_json, safe};
@@ -53,6 +53,51 @@ pub struct JobSpec {
     pub resumable: bool,
     /// The slot of the schedule that this is the run of; a slot that has its run refuses another.
     pub slot: Option<ScheduleSlot>,
+}
+
+impl JobSpec {
+    fn without_secrets(mut self) -> JobSpec {
+        redact_json(&mut self.plan);
+        self.title = safe(&redact(&self.title), 200);
+        self.command = self.command.as_deref().map(|c| safe(&redact(c), 2_000));
+        self.asked_by = safe(&self.asked_by, 100);
+        self
+    }
+
+    fn new_job(&self) -> NewJob<'_> {
+        NewJob {
+            verb: self.verb,
+            cluster: &self.cluster,
+            exclusive: self.exclusive.as_deref(),
+            title: &self.title,
+            command: self.command.as_deref(),
+            plan: &self.plan,
+            asked_by: &self.asked_by,
+            resumable: self.resumable,
+            slot: self.slot,
+        }
+    }
+
+    fn into_job(self, id: JobId, now: Millis) -> Job {
+        Job {
+            id,
+            verb: self.verb,
+            cluster: self.cluster,
+            title: self.title,
+            state: JobState::Queued,
+            asked_by: self.asked_by,
+            created: now,
+            started: None,
+            ended: None,
+            steps: Vec::new(),
+            progress: JobProgress::default(),
+            error: Vec::new(),
+            resumable: self.resumable,
+            command: self.command,
+            plan: self.plan,
+            receipt: None,
+        }
+    }
 }
 
 /// What becomes of jobs when the runner stops.
@@ -90,49 +135,30 @@ impl Runner {
     /// Queues a job.
     pub fn submit(&self, spec: JobSpec, work: Work) -> Result<JobId, JobError> {
         let shared = &self.shared;
-        let mut plan = spec.plan;
-        redact_json(&mut plan);
-        let title = safe(&redact(&spec.title), 200);
-        let command = spec.command.as_deref().map(|c| safe(&redact(c), 2_000));
-        let asked_by = safe(&spec.asked_by, 100);
+        let spec = spec.without_secrets();
         let mut queue = shared.queue.lock();
         shared.accepts(&queue)?;
         let now = shared.clock.now();
-        let new = NewJob {
-            verb: spec.verb,
-            cluster: &spec.cluster,
-            exclusive: spec.exclusive.as_deref(),
-            title: &title,
-            command: command.as_deref(),
-            plan: &plan,
-            asked_by: &asked_by,
-            resumable: spec.resumable,
-            slot: spec.slot,
-        };
         let id = shared
             .journal
-            .insert_job(&new, now)
+            .insert_job(&spec.new_job(), now)
             .map_err(|e| journal_error(shared.fence_seen(e)))?;
-        let job = Job {
-            id,
-            verb: spec.verb,
-            cluster: spec.cluster,
-            title,
-            state: JobState::Queued,
-            asked_by,
-            created: now,
-            started: None,
-            ended: None,
-            steps: Vec::new(),
-            progress: JobProgress::default(),
-            error: Vec::new(),
-            resumable: spec.resumable,
-            command,
-            plan,
-            receipt: None,
-        };
-        shared.enqueue(&mut queue, Arc::new(Live::new(job, spec.exclusive, 0)), work);
+        let exclusive = spec.exclusive.clone();
+        let live = Live::new(spec.into_job(id, now), exclusive, 0);
+        shared.enqueue(&mut queue, Arc::new(live), work);
         Ok(id)
+    }
+
+    /// Records a job whose work could not even be made: it fails at once, and is seen and counted as a try.
+    ///
+    /// Without this a schedule whose storage is gone would be tried at every look, and leave no trace.
+    pub fn submit_failed(&self, spec: JobSpec, error: JobError) -> Result<JobId, JobError> {
+        let spec = JobSpec {
+            exclusive: None,
+            resumable: false,
+            ..spec
+        };
+        self.submit(spec, Box::new(move |_| Err(error)))
     }
 
     /// Queues an interrupted or failed job again; it goes on where it was.

@@ -190,7 +190,9 @@ impl Shared {
 
     /// Writes a job's end; a job whose end is not written stays in memory and is tried again.
     fn keep_end(&self, live: &Arc<Live>) {
-        if self.noted(live.save_end(&self.journal)) {
+        let saved = self.noted(live.save_end(&self.journal));
+        live.show_end();
+        if saved {
             self.live.lock().remove(&live.id);
         }
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::cx::TestCx;
 use crate::jobs::journal::SlotRun;
 use crate::jobs::lease::{HolderKind, Lease};
-use crate::model::clock::{Millis, SystemClock};
+use crate::model::clock::SystemClock;
 use crate::model::job::{LineLevel, Unit};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
@@ -430,6 +430,38 @@ fn a_slot_has_one_run() {
 }
 
 #[test]
+fn a_try_that_could_not_begin_counts() {
+    use crate::jobs::schedule::{Scheduled, tick};
+    let dir = tempfile::tempdir().unwrap();
+    let r = runner(dir.path());
+    let cluster = ClusterName::new("demo").unwrap();
+    let settings = crate::model::settings::BackupSettings {
+        schedule: true,
+        ..Default::default()
+    };
+    let clusters = [Scheduled {
+        cluster,
+        settings,
+        newest_backup: None,
+    }];
+    let look = || tick(r.journal().reader(), &clusters, SystemClock.now()).unwrap().due;
+    let due = look().remove(0);
+    let spec = JobSpec {
+        slot: Some(due.slot),
+        ..spec("demo")
+    };
+    let id = r
+        .submit_failed(spec, JobError::new(ErrorKind::Failed, "no storage"))
+        .unwrap();
+    let job = r.wait(id, LONG).unwrap();
+    assert_eq!(
+        (job.state, job.resumable, job.error),
+        (JobState::Failed, false, vec!["no storage".to_owned()])
+    );
+    assert_eq!(look(), [], "not again before 20 minutes have passed");
+}
+
+#[test]
 fn a_journal_that_cannot_be_written_stops_neither_work_nor_cancel() {
     let dir = tempfile::tempdir().unwrap();
     let r = runner(dir.path());
@@ -490,4 +522,60 @@ fn the_same_work_runs_without_a_runner() {
     let_go.send(()).unwrap();
     assert_eq!(work(&TestCx::default()).unwrap(), json!({"done": true}));
     begun.try_recv().unwrap();
+}
+
+/// Many threads submit and cancel: whatever the order, nothing is left, nothing runs beside its like, and the
+/// journal and memory agree.
+#[test]
+fn a_crowd_of_askers_leaves_no_job_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let r = runner(dir.path());
+    let at_work: [std::sync::atomic::AtomicUsize; 3] = Default::default();
+    let at_work = Arc::new(at_work);
+    std::thread::scope(|s| {
+        for asker in 0..6u64 {
+            let (r, at_work) = (&r, &at_work);
+            s.spawn(move || {
+                let mut random = fastrand::Rng::with_seed(asker);
+                for _ in 0..12 {
+                    let key = random.usize(..3);
+                    let (busy, fails, spins) = (Arc::clone(at_work), random.bool(), random.u32(..2_000));
+                    let work: Work = Box::new(move |cx| {
+                        use std::sync::atomic::Ordering::SeqCst;
+                        assert_eq!(busy[key].fetch_add(1, SeqCst), 0, "two at once under one key");
+                        let meter = cx.step("spin", Unit::Rows, Some(u64::from(spins)));
+                        let stopped = (0..spins).find_map(|_| {
+                            meter.add(1);
+                            std::thread::yield_now();
+                            cx.check().err()
+                        });
+                        busy[key].fetch_sub(1, SeqCst);
+                        match (stopped, fails) {
+                            (Some(cancelled), _) => Err(cancelled.into()),
+                            (None, true) => Err(JobError::new(ErrorKind::Failed, "bad luck")),
+                            (None, false) => Ok(json!({})),
+                        }
+                    });
+                    let id = r.submit(spec(&key.to_string()), work).unwrap();
+                    if random.u8(..3) == 0 {
+                        // It may be over already.
+                        let _ = r.cancel(JobId(random.u64(1..=id.0)));
+                    }
+                }
+            });
+        }
+    });
+    let all = r.list(&JobQuery::default()).unwrap();
+    assert_eq!(all.len(), 72);
+    for job in &all {
+        let job = r.wait(job.id, LONG).unwrap();
+        assert!(job.state.is_over());
+        assert!(job.error.iter().all(|e| e != "two at once under one key"), "{job:?}");
+        assert_eq!(
+            job.progress.basis_points == Some(10_000),
+            job.state == JobState::Succeeded
+        );
+        assert_eq!(r.journal().reader().job(job.id).unwrap().unwrap(), job);
+    }
+    assert_eq!(r.active(), 0);
 }

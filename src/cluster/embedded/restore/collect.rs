@@ -97,11 +97,7 @@ impl Collector {
             )));
         }
         let parsed = record::parse(txn.payload)?;
-        let before = Tip {
-            ts: Tso::ZERO,
-            hash: parsed.before,
-        };
-        let tip = before.then(ts, parsed.body);
+        let tip = parsed.tip(ts);
         match self.last {
             Some(last) if last == tip => return Ok(()),
             Some(last) if ts <= last.ts => {

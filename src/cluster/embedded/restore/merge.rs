@@ -6,13 +6,20 @@ use std::collections::BinaryHeap;
 use crate::cluster::{BatchSource, ClusterError};
 use crate::model::checksum::TableChecksum;
 
+use super::super::scan;
 use super::super::wire::{BATCH, Reader};
 use super::collect::Life;
 use super::spill::{RowChange, RunReader};
 
+/// A row: its key and the stored form of its value.
+type Row = (Vec<u8>, Vec<u8>);
+
+/// A source's next change, ordered by key, then newest source first.
+type Head = Reverse<(Vec<u8>, Reverse<usize>, Option<Vec<u8>>)>;
+
 /// One source of changes: a run, or what stayed in memory.
 enum Source<'a> {
-    Run(RunReader<'a>),
+    Run(Box<RunReader<'a>>),
     Memory(std::slice::Iter<'a, RowChange>),
 }
 
@@ -28,8 +35,7 @@ impl Source<'_> {
 /// The changes of a life in the order of their keys; of each row only the last.
 pub(super) struct LastChanges<'a> {
     sources: Vec<Source<'a>>,
-    /// Ordered by key, then newest source first.
-    heads: BinaryHeap<Reverse<(Vec<u8>, Reverse<usize>, Option<Vec<u8>>)>>,
+    heads: BinaryHeap<Head>,
 }
 
 impl<'a> LastChanges<'a> {
@@ -38,7 +44,7 @@ impl<'a> LastChanges<'a> {
         let mut sources = Vec::new();
         if let Some(life) = life {
             for run in &life.runs {
-                sources.push(Source::Run(RunReader::open(run)?));
+                sources.push(Source::Run(Box::new(RunReader::open(run)?)));
             }
             sources.push(Source::Memory(life.sorted.iter()));
         }
@@ -106,7 +112,7 @@ impl<'a> BaseRows<'a> {
     }
 
     /// The next row; an error when it is not behind the one before.
-    pub(super) fn next(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, ClusterError> {
+    pub(super) fn next(&mut self) -> Result<Option<Row>, ClusterError> {
         while self.at >= self.batch.len() {
             let Some(batch) = self.source.next()? else {
                 return Ok(None);
@@ -122,7 +128,7 @@ impl<'a> BaseRows<'a> {
         self.at = self.batch.len() - reader.left();
         key.clone_into(&mut self.last);
         self.sum.add_row(key, value);
-        Ok(Some((key.to_vec(), value.to_vec())))
+        Ok(Some((key.to_vec(), scan::stored(Some(value)))))
     }
 }
 
@@ -130,7 +136,7 @@ impl<'a> BaseRows<'a> {
 pub(super) struct Merged<'a, 'b> {
     base: BaseRows<'a>,
     base_counts: bool,
-    head: Option<(Vec<u8>, Vec<u8>)>,
+    head: Option<Row>,
     changes: LastChanges<'b>,
 }
 
@@ -162,7 +168,7 @@ impl<'a, 'b> Merged<'a, 'b> {
     }
 
     /// The next row.
-    pub(super) fn next(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, ClusterError> {
+    pub(super) fn next(&mut self) -> Result<Option<Row>, ClusterError> {
         loop {
             let change_first = match (&self.head, self.changes.peek()) {
                 (Some((base, _)), Some(change)) => change <= base.as_slice(),
@@ -183,8 +189,113 @@ impl<'a, 'b> Merged<'a, 'b> {
                 self.advance()?;
             }
             if let Some(value) = value {
-                return Ok(Some((key, value)));
+                return Ok(Some((key, scan::stored(Some(&value)))));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::super::super::record::{self, TableOps, Tip};
+    use super::super::super::wire;
+    use super::super::collect::Collector;
+    use super::*;
+    use crate::cluster::{ReplayTxn, Stop, TableDef};
+    use crate::model::filter::TableFilter;
+    use crate::model::position::Moment;
+    use crate::model::table::TableName;
+    use crate::model::tso::Tso;
+
+    type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Rows(Vec<(u8, Option<u8>)>),
+        Again,
+    }
+
+    struct One(Option<Vec<u8>>);
+
+    impl BatchSource for One {
+        fn next(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+            Ok(self.0.take())
+        }
+    }
+
+    /// Gives a collector the steps of one table; returns what the rows should be, and whether the base counts.
+    fn play(collector: &mut Collector, steps: &[Step], base: &Rows) -> Rows {
+        let name = TableName::new("d", "t");
+        let def = TableDef {
+            name: name.clone(),
+            schema: String::new(),
+            system: false,
+        };
+        let (mut tip, mut rows) = (Tip::START, base.clone());
+        let mut give = |body: Vec<u8>| {
+            let ts = tip.ts.next();
+            let payload = record::record(tip, &body);
+            let txn = ReplayTxn {
+                commit: Moment::of_tso(ts),
+                id: "",
+                payload: &payload,
+            };
+            collector.take(&txn).unwrap();
+            tip = tip.then(ts, &body);
+        };
+        for step in steps {
+            match step {
+                Step::Rows(changes) => {
+                    let mut ops = TableOps::new(name.clone());
+                    for (key, value) in changes {
+                        let value = value.map(|v| vec![v; 40]);
+                        ops.push(&[*key], value.as_deref());
+                        match value {
+                            Some(value) => rows.insert(vec![*key], value),
+                            None => rows.remove(&[*key][..]),
+                        };
+                    }
+                    give(record::txn_body(&[ops]));
+                }
+                Step::Again => {
+                    give(record::drop_body(&name, 0));
+                    give(record::create_body(&def));
+                    rows.clear();
+                }
+            }
+        }
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn merged_rows_are_those_of_a_plain_map(
+            base in proptest::collection::btree_map(any::<u8>(), any::<u8>(), 0..40),
+            steps in proptest::collection::vec(prop_oneof![
+                8 => proptest::collection::vec((any::<u8>(), proptest::option::of(any::<u8>())), 1..20).prop_map(Step::Rows),
+                1 => Just(Step::Again),
+            ], 0..25),
+            memory in prop_oneof![Just(1usize), 500usize..4000, Just(usize::MAX)],
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let base: Rows = base.into_iter().map(|(k, v)| (vec![k], vec![v])).collect();
+            let mut batch = Vec::new();
+            base.iter().for_each(|(k, v)| wire::put_row(&mut batch, k, v));
+            let mut collector = Collector::new(TableFilter::all(), BTreeSet::new(), Tso::MAX, memory, dir.path());
+            let want = play(&mut collector, &steps, &base);
+            let lives = collector.finish();
+            let mut source = One(Some(batch));
+            let mut merged = Merged::new(&mut source, lives.get(&TableName::new("d", "t"))).unwrap();
+            let mut got = Vec::new();
+            while let Some((key, stored)) = merged.next().unwrap() {
+                got.push((key, scan::value(&stored).unwrap().unwrap().to_vec()));
+            }
+            prop_assert_eq!(merged.base_sum().rows, base.len() as u64);
+            prop_assert_eq!(got, want.into_iter().collect::<Vec<_>>());
         }
     }
 }

@@ -69,9 +69,34 @@ enum Phase {
     Loading(Arc<BTreeMap<TableName, Life>>),
 }
 
+/// That a restore is being worked on: two at once would mix their files.
+struct Working {
+    core: Arc<Core>,
+    name: String,
+}
+
+impl Working {
+    fn begin(core: &Arc<Core>, name: &str) -> Result<Working, ClusterError> {
+        if !core.restores.lock().insert(name.to_owned()) {
+            return Err(bad("it is being worked on already"));
+        }
+        Ok(Working {
+            core: core.clone(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.core.restores.lock().remove(&self.name);
+    }
+}
+
 /// A restore in progress.
 pub(super) struct Restore {
     core: Arc<Core>,
+    _working: Working,
     name: String,
     spill: PathBuf,
     staged: Mutex<Staged>,
@@ -124,6 +149,7 @@ pub(super) fn clean(store: &Store, now: Millis) -> Result<BTreeSet<u64>, Cluster
 pub(super) fn open(core: &Arc<Core>, ask: &RestoreAsk, memory: Option<usize>) -> Result<Restore, ClusterError> {
     // The id comes from outside and names a directory.
     let name = format!("{:032x}", xxh3_128(ask.id.as_bytes()));
+    let working = Working::begin(core, &name)?;
     let known = load_all(&core.store)?.into_iter().find(|(n, _)| *n == name);
     let staged = match known {
         Some((_, staged)) if staged.ask == *ask => staged,
@@ -148,6 +174,7 @@ pub(super) fn open(core: &Arc<Core>, ask: &RestoreAsk, memory: Option<usize>) ->
     let collector = Collector::new(ask.filter.clone(), loaded, ask.until.last_tso(), memory, &spill);
     Ok(Restore {
         core: core.clone(),
+        _working: working,
         name,
         spill,
         staged: Mutex::new(staged),
@@ -229,12 +256,11 @@ impl Restore {
         let mut merged = Merged::new(source, life)?;
         let mut sum = TableChecksum::default();
         self.core.store.rows(id)?.ingest(|| {
-            let Some((key, value)) = merged.next()? else {
+            let Some((key, stored)) = merged.next()? else {
                 return Ok(None);
             };
-            sum.add_row(&key, &value);
-            let stored = scan::stored(Some(&value));
-            Ok(Some((keys::with_version(&keys::prefix(&key), Tso::ZERO), stored)))
+            sum.add_row(&key, scan::value(&stored)?.unwrap_or_default());
+            Ok(Some((keys::stored(&key, Tso::ZERO), stored)))
         })?;
         Ok(Built {
             id,

@@ -1,0 +1,161 @@
+//! `brine cluster`.
+
+use super::args::ClusterCommand;
+use super::backup::act;
+use super::call::{Call, answer};
+use super::table::{columns, indented, pairs};
+use super::words::{self, At, count, grouped};
+use super::{Outcome, log, settings};
+use crate::model::ids::ClusterName;
+use crate::model::{size, time};
+use crate::service::desk::{Answer, ClusterCard, ClusterPage, Question};
+
+pub(super) fn run(call: &mut Call<'_>, command: ClusterCommand) -> Outcome {
+    match command {
+        ClusterCommand::List => list(call),
+        ClusterCommand::Show { cluster } => show(call, cluster),
+        ClusterCommand::Open { cluster } => act(call, Question::Open { cluster }),
+    }
+}
+
+fn list(call: &mut Call<'_>) -> Outcome {
+    let zone = call.any_zone();
+    let at = At { zone, now: call.now() };
+    let cards = answer!(call, Question::Fleet, Answer::Fleet);
+    let row = |c: &ClusterCard| {
+        let at = At {
+            zone: call.zone(&c.name),
+            ..at
+        };
+        let to = c.window.bounds().map(|(_, to)| at.local(to.at));
+        vec![
+            c.name.to_string(),
+            c.health.word.clone(),
+            words::state(&c.state),
+            to.unwrap_or_else(|| "nothing".to_owned()),
+            c.log.rpo_gap_ms.map(time::age).unwrap_or_default(),
+            c.last_backup.map(|b| time::ago(at.now.since(b))).unwrap_or_default(),
+            grouped(c.backups),
+            size::iec(c.stored_bytes),
+            c.product.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = cards.iter().map(row).collect();
+    let heads = [
+        "CLUSTER",
+        "HEALTH",
+        "STATE",
+        "RESTORABLE TO",
+        "RPO GAP",
+        "LAST BACKUP",
+        "BACKUPS",
+        "STORED",
+        "PRODUCT",
+    ];
+    let lines = columns(&heads, &["BACKUPS", "STORED"], &rows);
+    call.print(&cards, zone, || lines)
+}
+
+fn show(call: &mut Call<'_>, cluster: ClusterName) -> Outcome {
+    let at = At {
+        zone: call.zone(&cluster),
+        now: call.now(),
+    };
+    let page = answer!(call, Question::Cluster { cluster }, Answer::Cluster);
+    call.print(&page, at.zone, || lines(&page, at))
+}
+
+fn lines(page: &ClusterPage, at: At) -> Vec<String> {
+    let card = &page.card;
+    let storages: Vec<String> = page.storages.iter().map(ToString::to_string).collect();
+    let undo = page
+        .undo
+        .as_ref()
+        .map(|u| format!("to {}, until {}", at.forms(u.to), at.local(u.until)));
+    let proof = card
+        .proof
+        .map(|(level, when)| format!("{}, {}", level.word(), at.with_age(when)));
+    let mut lines = vec![format!(
+        "{}  {}  {}",
+        card.name,
+        card.product,
+        words::state(&card.state)
+    )];
+    lines.extend(indented(pairs(&[
+        ("health", card.health.word.clone()),
+        (
+            "identity",
+            page.facts.as_ref().map(|f| f.identity.clone()).unwrap_or_default(),
+        ),
+        (
+            "holds",
+            page.facts
+                .as_ref()
+                .map(|f| {
+                    format!(
+                        "{}, about {} rows, {}",
+                        count(f.tables, "table", "tables"),
+                        grouped(f.rows_estimate),
+                        size::iec(f.bytes_estimate)
+                    )
+                })
+                .unwrap_or_default(),
+        ),
+        (
+            "now",
+            page.facts.as_ref().map(|f| at.forms(f.now.moment)).unwrap_or_default(),
+        ),
+        (
+            "sessions",
+            page.facts.as_ref().map(|f| f.sessions.to_string()).unwrap_or_default(),
+        ),
+        (
+            "backups",
+            format!("{}, {} stored", grouped(card.backups), size::iec(card.stored_bytes)),
+        ),
+        (
+            "last backup",
+            card.last_backup.map(|b| at.with_age(b)).unwrap_or_default(),
+        ),
+        ("proved", proof.unwrap_or_default()),
+        ("next run", at.next_run(&card.next_run)),
+        ("undo", undo.unwrap_or_default()),
+        ("storage", format!("{} ({})", storages.join(" "), page.location)),
+        (
+            "protected",
+            if card.protected {
+                "every dangerous act needs the typed name".to_owned()
+            } else {
+                String::new()
+            },
+        ),
+        (
+            "job",
+            card.job
+                .as_ref()
+                .map(|j| format!("{} {}: {}", j.id, j.state.word().to_lowercase(), j.title))
+                .unwrap_or_default(),
+        ),
+    ])));
+    lines.extend(card.health.reasons.iter().map(|r| format!("  ! {r}")));
+    lines.push("restorable:".to_owned());
+    lines.extend(indented(at.window(&card.window)));
+    lines.push("Backup Settings:".to_owned());
+    lines.extend(indented(settings::settings(&page.settings)));
+    lines.push("log backup:".to_owned());
+    lines.extend(indented(log::page(&card.log, at)));
+    lines.extend(histories(page, at));
+    lines
+}
+
+fn histories(page: &ClusterPage, at: At) -> Vec<String> {
+    let line = |i: &crate::service::desk::IncarnationView| {
+        let to = i.restored_to.map(|m| format!(", by a restore to {}", at.local(m.at)));
+        format!("  {} began {}{}", i.id, at.local(i.began.at), to.unwrap_or_default())
+    };
+    let mut lines: Vec<String> = page.incarnations.iter().map(line).collect();
+    if !lines.is_empty() {
+        lines.insert(0, "histories:".to_owned());
+    }
+    lines
+}

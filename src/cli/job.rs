@@ -1,0 +1,159 @@
+//! `brine job`.
+
+use serde_json::json;
+
+use super::args::{ConfirmArgs, JobCommand};
+use super::ask::{self, Danger};
+use super::backup::act;
+use super::call::{Call, answer};
+use super::table::{columns, indented, pairs};
+use super::words::At;
+use super::{Outcome, follow, receipt};
+use crate::model::ids::{ClusterName, JobId};
+use crate::model::job::{Job, JobLine, JobState, JobStep, LineLevel, Verb};
+use crate::model::time;
+use crate::service::desk::{Answer, Question};
+
+/// The most jobs that are listed.
+const MOST: usize = 200;
+
+pub(super) fn run(call: &mut Call<'_>, command: JobCommand) -> Outcome {
+    match command {
+        JobCommand::List { cluster, verb } => list(call, cluster, verb),
+        JobCommand::Show(args) => show(call, args.id),
+        JobCommand::Watch(args) => {
+            // An unknown number is answered before anything is waited for.
+            answer!(call, Question::Job { id: args.id }, Answer::JobState);
+            follow::watch(call, args.id)
+        }
+        JobCommand::Cancel { job, confirm } => cancel(call, job.id, &confirm),
+        JobCommand::Resume(args) => follow::start(call, Question::ResumeJob { id: args.id }),
+    }
+}
+
+fn list(call: &mut Call<'_>, cluster: Option<ClusterName>, verb: Option<Verb>) -> Outcome {
+    let zone = cluster.as_ref().map_or_else(|| call.any_zone(), |c| call.zone(c));
+    let at = At { zone, now: call.now() };
+    let jobs = answer!(
+        call,
+        Question::Jobs {
+            cluster,
+            verb,
+            limit: MOST
+        },
+        Answer::Jobs
+    );
+    let row = |j: &Job| {
+        let percent = j.progress.basis_points.filter(|_| !j.state.is_over());
+        vec![
+            j.id.to_string(),
+            j.cluster.to_string(),
+            j.verb.word().to_owned(),
+            j.state.word().to_owned(),
+            percent.map(|p| format!("{} %", p / 100)).unwrap_or_default(),
+            at.local(j.created),
+            time::age(at.now.since(j.created)),
+            follow::took(j).map(time::took).unwrap_or_default(),
+            j.asked_by.clone(),
+            j.title.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = jobs.iter().map(row).collect();
+    let heads = [
+        "JOB", "CLUSTER", "VERB", "STATE", "DONE", "ASKED", "AGE", "TOOK", "BY", "WHAT",
+    ];
+    let lines = match rows.is_empty() {
+        true => vec!["there are no jobs".to_owned()],
+        false => columns(&heads, &["JOB", "DONE"], &rows),
+    };
+    call.print(&jobs, zone, || lines)
+}
+
+fn show(call: &mut Call<'_>, id: JobId) -> Outcome {
+    let job = answer!(call, Question::Job { id }, Answer::JobState);
+    let log = answer!(call, Question::JobLines { id, after: 0 }, Answer::Lines);
+    let at = At {
+        zone: call.zone(&job.cluster),
+        now: call.now(),
+    };
+    call.print(&json!({ "job": job, "lines": log }), at.zone, || page(&job, &log, at))
+}
+
+fn page(job: &Job, log: &[JobLine], at: At) -> Vec<String> {
+    let when = |t: Option<crate::model::clock::Millis>| t.map(|t| at.with_age(t)).unwrap_or_default();
+    let mut lines = vec![format!("job {}: {} {}", job.id, job.verb.word(), job.title)];
+    lines.extend(indented(pairs(&[
+        ("state", job.state.word().to_owned()),
+        ("cluster", job.cluster.to_string()),
+        ("asked by", job.asked_by.clone()),
+        ("asked", at.with_age(job.created)),
+        ("started", when(job.started)),
+        ("ended", when(job.ended)),
+        ("took", follow::took(job).map(time::took).unwrap_or_default()),
+        ("the same", job.command.clone().unwrap_or_default()),
+        (
+            "can go on",
+            if can_go_on(job) {
+                format!("brine job resume {}", job.id)
+            } else {
+                String::new()
+            },
+        ),
+    ])));
+    if !job.state.is_over() {
+        lines.push(format!("  {}", follow::progress_line(job, at.zone, at.now)));
+    }
+    lines.extend(steps(&job.steps));
+    lines.extend(job.error.iter().map(|e| format!("  error: {e}")));
+    let mark = |l: &JobLine| match l.level {
+        LineLevel::Info => "",
+        LineLevel::Warning => "warning: ",
+        LineLevel::Error => "error: ",
+    };
+    lines.extend(
+        log.iter()
+            .map(|l| format!("  {}  {}{}", time::clock(l.at, at.zone), mark(l), l.text)),
+    );
+    if job.state == JobState::Succeeded {
+        lines.extend(receipt::lines(job, at.zone, at.now));
+    }
+    lines
+}
+
+fn can_go_on(job: &Job) -> bool {
+    job.resumable && matches!(job.state, JobState::Interrupted | JobState::Failed)
+}
+
+fn steps(steps: &[JobStep]) -> Vec<String> {
+    let row = |s: &JobStep| {
+        let p = s.progress;
+        let done = follow::counted(p.done, p.unit);
+        let of = p
+            .total
+            .map(|t| format!("of {}", follow::counted(t, p.unit)))
+            .unwrap_or_default();
+        let took = s
+            .ended
+            .map(|e| time::took(e.since(s.started)))
+            .unwrap_or_else(|| "at work".to_owned());
+        vec![s.name.clone(), took, if p.done == 0 { String::new() } else { done }, of]
+    };
+    let rows: Vec<Vec<String>> = steps.iter().map(row).collect();
+    indented(columns(&["STEP", "TOOK", "DONE", ""], &[], &rows))
+        .filter(|_| !rows.is_empty())
+        .collect()
+}
+
+/// Cancelling a restore that overwrites is a typed act.
+fn cancel(call: &mut Call<'_>, id: JobId, given: &ConfirmArgs) -> Outcome {
+    let job = answer!(call, Question::Job { id }, Answer::JobState);
+    let overwrites = job.plan.pointer("/plan/losses").is_some_and(|l| !l.is_null());
+    if overwrites && job.state == JobState::Running {
+        let about = [
+            format!("job {id} restores {} over itself", job.cluster),
+            "cancelled before it switches over, nothing is changed and the cluster opens again".to_owned(),
+        ];
+        ask::confirm(call, given, &job.cluster, Danger::Grave, &about)?;
+    }
+    act(call, Question::CancelJob { id })
+}

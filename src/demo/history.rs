@@ -1,0 +1,225 @@
+//! The demo's past: some days of a shop, with snapshots, log, an outage that left a gap, and an accident.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::clock::DemoClock;
+use crate::archive::state::ProofsDoc;
+use crate::archive::{Archive, ArchiveIdentity, ArchiveLock, Holder};
+use crate::cluster::Cluster;
+use crate::cluster::embedded::{EmbeddedCluster, Options};
+use crate::engine::backup::{self, BackupPlan};
+use crate::engine::cx::TestCx;
+use crate::engine::log::task::{LogShared, LogTask};
+use crate::engine::log::{LogOptions, control};
+use crate::engine::verify;
+use crate::model::backup::{BackupSummary, BackupType, Proof, ProofLevel};
+use crate::model::clock::{Clock, Millis};
+use crate::model::ids::ClusterName;
+use crate::model::settings::BackupSettings;
+use crate::service::shop::{self, Shop};
+use crate::storage::Storage;
+
+/// How fine the story is told.
+const STEP: i64 = 30 * Millis::MINUTE;
+/// Orders already there on the first day.
+const FIRST_ORDERS: u64 = 3_000;
+/// Orders in each step.
+const ORDERS: u64 = 6;
+
+/// What the story is about.
+pub struct Story {
+    /// Days of history.
+    pub days: u32,
+    /// The dice.
+    pub seed: u64,
+    /// When it ends: the present.
+    pub until: Millis,
+}
+
+/// Tells the story: makes the cluster in `dir` and its archive on `storage`. The clock ends at `until`.
+pub fn tell(
+    story: &Story,
+    name: &ClusterName,
+    dir: &std::path::Path,
+    storage: Arc<dyn Storage>,
+    clock: &Arc<DemoClock>,
+) -> anyhow::Result<()> {
+    let start = story.until.plus(-i64::from(story.days) * Millis::DAY);
+    clock.set(start);
+    let as_clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
+    // With a short history the source really throws its log away during the outage, and the gap is a real one.
+    let options = Options::new(Arc::clone(&as_clock)).with_history(Some(Duration::from_secs(3600)));
+    let cluster = EmbeddedCluster::open(dir, options).context("making the demo's cluster")?;
+    let identity = ArchiveIdentity {
+        cluster: name.clone(),
+        cluster_identity: cluster.facts()?.identity,
+        kind: cluster.facts()?.kind.word().to_owned(),
+        created: start,
+    };
+    let archive = Archive::create(storage, identity)?;
+    let lock = ArchiveLock::take(&archive, Holder::here("demo", "demo")?, Arc::clone(&as_clock))?;
+    let teller = Teller {
+        cluster,
+        archive,
+        lock: Arc::new(lock),
+        clock,
+        cx: TestCx::new(as_clock).asked_by("schedule"),
+        name,
+    };
+    teller.tell(story, start)
+}
+
+struct Teller<'a> {
+    cluster: Arc<EmbeddedCluster>,
+    archive: Archive,
+    lock: Arc<ArchiveLock>,
+    clock: &'a DemoClock,
+    cx: TestCx,
+    name: &'a ClusterName,
+}
+
+impl Teller<'_> {
+    fn tell(&self, story: &Story, start: Millis) -> anyhow::Result<()> {
+        let mut shop = Shop::new(story.seed);
+        shop.open(&self.cluster, FIRST_ORDERS)?;
+        self.coupons()?;
+        self.archive.update(&self.lock, |doc: &mut BackupSettings| {
+            (doc.schedule, doc.pitr) = (true, true);
+        })?;
+        control::start(&self.archive, &self.lock)?;
+        self.backup(BackupType::Manual, Some("before opening day"))?;
+        let events = Events::of(story);
+        let mut now = start;
+        while now < story.until {
+            let next = now.plus(STEP).min(story.until);
+            self.trade(&mut shop, now, next)?;
+            self.clock.set(next);
+            self.step(&events, now, next)?;
+            now = next;
+        }
+        self.catch_up()
+    }
+
+    /// A table that somebody will drop.
+    fn coupons(&self) -> anyhow::Result<()> {
+        let session = self.cluster.session("shop")?;
+        let table = shop::table("coupons");
+        session.create_table(&table, r#"{"key":"code","value":["percent","until"]}"#)?;
+        let mut tx = session.begin()?;
+        for n in 0..1_250 {
+            tx.put(
+                &table,
+                format!("C{n:05}").as_bytes(),
+                format!(r#"{{"percent":{},"until":"2026-12-31"}}"#, 5 + n % 30).as_bytes(),
+            )?;
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Orders, spread over the step.
+    fn trade(&self, shop: &mut Shop, from: Millis, to: Millis) -> anyhow::Result<()> {
+        let session = self.cluster.session("shop")?;
+        for n in 0..ORDERS {
+            self.clock.set(from.plus(to.since(from) * (n as i64) / (ORDERS as i64)));
+            shop.trade(&session)?;
+        }
+        Ok(())
+    }
+
+    fn step(&self, events: &Events, from: Millis, to: Millis) -> anyhow::Result<()> {
+        let within = |at: Millis| from < at && at <= to;
+        let night = Events::backup_time(to);
+        if within(night) {
+            self.clock.set(night);
+            let taken = self.backup(BackupType::Auto, None)?;
+            self.prove(events, &taken, night)?;
+            self.clock.set(to);
+        }
+        if within(events.sale) {
+            self.backup(BackupType::Manual, Some("before the autumn sale"))?;
+        }
+        if within(events.accident) {
+            self.cluster.session("intern")?.drop_table(&shop::table("coupons"))?;
+        }
+        let out = events.outage.0 < to && to < events.outage.1;
+        if within(events.outage.1) {
+            self.cluster.collect_garbage()?;
+        }
+        if out { Ok(()) } else { self.catch_up() }
+    }
+
+    fn catch_up(&self) -> anyhow::Result<()> {
+        let task = LogTask {
+            cluster: Arc::clone(&self.cluster) as Arc<dyn Cluster>,
+            archive: self.archive.clone(),
+            lock: Arc::clone(&self.lock),
+            options: LogOptions::default(),
+            shared: Arc::new(LogShared::default()),
+        };
+        task.catch_up(&self.cx).context("archiving the demo's log")?;
+        Ok(())
+    }
+
+    fn backup(&self, kind: BackupType, note: Option<&str>) -> anyhow::Result<BackupSummary> {
+        let identity = self.cluster.facts()?.identity;
+        let mut plan = BackupPlan::full(self.name.clone(), identity, kind);
+        plan.note = note.map(str::to_owned);
+        let plan = backup::plan(&*self.cluster, plan)?;
+        backup::run(&*self.cluster, &self.archive, &self.lock, &plan, &self.cx)
+            .context("taking a snapshot of the demo's past")
+    }
+
+    /// Some of the snapshots were verified.
+    fn prove(&self, events: &Events, taken: &BackupSummary, night: Millis) -> anyhow::Result<()> {
+        let days_ago = events.until.since(night) / Millis::DAY;
+        if days_ago == 1 {
+            verify::read_through(&self.archive, &taken.id, &self.cx)?;
+            let proof = Proof {
+                level: ProofLevel::Checksums,
+                at: self.clock.now(),
+                failed: None,
+            };
+            self.archive.update(&self.lock, |doc: &mut ProofsDoc| {
+                doc.0.entry(taken.id.clone()).or_default().push(proof.clone());
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// When things happen.
+struct Events {
+    until: Millis,
+    /// The log backup was down from .. to, longer than the source keeps its log.
+    outage: (Millis, Millis),
+    /// A manual snapshot.
+    sale: Millis,
+    /// Somebody drops a table.
+    accident: Millis,
+}
+
+impl Events {
+    fn of(story: &Story) -> Events {
+        let days = i64::from(story.days);
+        let out = story
+            .until
+            .plus(-(days - 1).max(2) * Millis::DAY)
+            .plus(-5 * Millis::HOUR);
+        Events {
+            until: story.until,
+            outage: (out, out.plus(Millis::DAY + 90 * Millis::MINUTE)),
+            sale: story.until.plus(-Millis::DAY - 2 * Millis::HOUR),
+            accident: story.until.plus(-(5 * Millis::HOUR + 13 * Millis::MINUTE)),
+        }
+    }
+
+    /// Backup Time of the day of an instant: 02:00 UTC.
+    fn backup_time(at: Millis) -> Millis {
+        let midnight = at.0 - at.0.rem_euclid(Millis::DAY);
+        Millis(midnight + 2 * Millis::HOUR)
+    }
+}

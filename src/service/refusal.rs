@@ -1,0 +1,101 @@
+//! Refusals: how every kind of failure becomes one value for screen, socket and exit code.
+
+use super::desk::{Refusal, RefusalKind};
+use crate::engine::error::EngineError;
+use crate::jobs::error::{ErrorKind, JobError};
+use crate::jobs::journal::JournalError;
+
+impl From<EngineError> for Refusal {
+    fn from(e: EngineError) -> Self {
+        use crate::engine::error::ErrorKind;
+        let kind = match e.kind() {
+            ErrorKind::Failed => RefusalKind::Failed,
+            ErrorKind::NotFound => RefusalKind::NotFound,
+            ErrorKind::Refused => RefusalKind::Refused,
+            ErrorKind::Corrupt => RefusalKind::Corrupt,
+            ErrorKind::Cancelled => RefusalKind::Cancelled,
+        };
+        let hint = e.hint().map(str::to_owned);
+        Refusal {
+            kind,
+            chain: chain(&e),
+            hint,
+        }
+    }
+}
+
+/// An error and its causes, outermost first, made safe to show; a cause that only repeats its effect is left out.
+pub(super) fn chain(e: &dyn std::error::Error) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    let mut next = Some(e);
+    while let Some(e) = next {
+        let text = crate::model::text::safe(&e.to_string(), 500);
+        if all.last() != Some(&text) {
+            all.push(text);
+        }
+        next = e.source();
+    }
+    all
+}
+
+pub(super) fn failed(text: String) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Failed,
+        chain: vec![text],
+        hint: None,
+    }
+}
+
+pub(super) fn usage(text: String) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Usage,
+        chain: vec![text],
+        hint: None,
+    }
+}
+
+/// A failure of the runner, or of a job.
+pub(super) fn of_job(e: JobError) -> Refusal {
+    let kind = match e.kind {
+        ErrorKind::Failed => RefusalKind::Failed,
+        ErrorKind::Usage => RefusalKind::Usage,
+        ErrorKind::NotFound => RefusalKind::NotFound,
+        ErrorKind::Refused => RefusalKind::Refused,
+        ErrorKind::Corrupt => RefusalKind::Corrupt,
+        ErrorKind::Cancelled => RefusalKind::Cancelled,
+    };
+    Refusal {
+        kind,
+        chain: e.chain,
+        hint: None,
+    }
+}
+
+pub(super) fn of_journal(e: JournalError) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Failed,
+        chain: chain(&e),
+        hint: None,
+    }
+}
+
+impl From<Refusal> for JobError {
+    fn from(e: Refusal) -> Self {
+        let hint = e.hint.map(|h| format!("what to do: {h}"));
+        JobError {
+            kind: job_kind(e.kind),
+            chain: e.chain.into_iter().chain(hint).collect(),
+        }
+    }
+}
+
+fn job_kind(kind: RefusalKind) -> ErrorKind {
+    match kind {
+        RefusalKind::Failed => ErrorKind::Failed,
+        RefusalKind::Usage => ErrorKind::Usage,
+        RefusalKind::NotFound => ErrorKind::NotFound,
+        RefusalKind::Refused => ErrorKind::Refused,
+        RefusalKind::Corrupt => ErrorKind::Corrupt,
+        RefusalKind::Cancelled => ErrorKind::Cancelled,
+    }
+}

@@ -1,0 +1,240 @@
+//! The one table of commands: keymap, hint bar, help, palette, `brine keys` and the README all come from it.
+
+/// What an operator can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)] // the table below says what each does
+pub enum Cmd {
+    Down,
+    Up,
+    PageDown,
+    PageUp,
+    Top,
+    Bottom,
+    NextField,
+    PrevField,
+    Left,
+    Right,
+    Enter,
+    Back,
+    QuitOrBack,
+    Interrupt,
+    Suspend,
+    Repaint,
+    Palette,
+    Help,
+    Filter,
+    TimeMode,
+    Refresh,
+    GoClusters,
+    GoBackup,
+    GoLog,
+    GoJobs,
+    GoStorages,
+    GoMessages,
+    BackupNow,
+    Restore,
+    Settings,
+    Verify,
+    Protect,
+    Delete,
+    Undelete,
+    Trash,
+    Undo,
+    LogMenu,
+    OpenCluster,
+    AllChanges,
+    ZoomIn,
+    ZoomOut,
+    TypeTime,
+    RunPlan,
+    CopyMenu,
+    CancelJob,
+    ResumeJob,
+    Accident,
+    Traffic,
+}
+
+/// Where a command is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // screens by name
+pub enum Scope {
+    Everywhere,
+    /// Every screen that is a list.
+    List,
+    Fleet,
+    Backup,
+    Log,
+    Restore,
+    Plan,
+    Jobs,
+    Run,
+    Storages,
+    Messages,
+}
+
+impl Scope {
+    /// Whether the screen is a list.
+    pub fn is_list(self) -> bool {
+        match self {
+            Scope::Fleet | Scope::Backup | Scope::Log | Scope::Jobs | Scope::Storages | Scope::Messages => true,
+            Scope::Everywhere | Scope::List | Scope::Restore | Scope::Plan | Scope::Run => false,
+        }
+    }
+
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Scope::Everywhere => "everywhere",
+            Scope::List => "lists",
+            Scope::Fleet => "Clusters",
+            Scope::Backup => "Backup",
+            Scope::Log => "Log",
+            Scope::Restore => "Restore 1/2",
+            Scope::Plan => "Restore 2/2",
+            Scope::Jobs => "Jobs",
+            Scope::Run => "job",
+            Scope::Storages => "Storages",
+            Scope::Messages => "Messages",
+        }
+    }
+}
+
+/// How careful one must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// No dialog.
+    Safe,
+    /// Asks, with No in focus.
+    Confirm,
+    /// Shows its plan, and may want the target's name typed.
+    Destructive,
+}
+
+/// One command.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Its stable name, as the config's `[keys]` table uses it.
+    pub id: &'static str,
+    /// What it is.
+    pub cmd: Cmd,
+    /// Its keys.
+    pub keys: &'static [&'static str],
+    /// A word or two for the hint bar.
+    pub label: &'static str,
+    /// A sentence for help.
+    pub help: &'static str,
+    /// Where it is offered.
+    pub scopes: &'static [Scope],
+    /// How careful one must be.
+    pub grade: Grade,
+    /// Its place in the hint bar; higher comes first, 0 never.
+    pub priority: u8,
+}
+
+const fn command(
+    (cmd, id, keys): (Cmd, &'static str, &'static [&'static str]),
+    label: &'static str,
+    help: &'static str,
+    scopes: &'static [Scope],
+    grade: Grade,
+    priority: u8,
+) -> Command {
+    Command {
+        id,
+        cmd,
+        keys,
+        label,
+        help,
+        scopes,
+        grade,
+        priority,
+    }
+}
+
+use Grade::{Confirm, Destructive, Safe};
+use Scope as S;
+
+const ANY: &[Scope] = &[S::Everywhere];
+const LISTS: &[Scope] = &[S::List, S::Restore];
+const CLUSTER: &[Scope] = &[S::Fleet, S::Backup, S::Log];
+const BACKUP: &[Scope] = &[S::Backup];
+const FORM: &[Scope] = &[S::Restore, S::Plan];
+
+/// All commands, in the order in which help shows them.
+#[rustfmt::skip]
+pub static COMMANDS: &[Command] = &[
+    // What changes something.
+    command((Cmd::Restore, "restore", &["R"]), "Restore", "Restore: choose the point, what and where; nothing happens before the plan is confirmed", &[S::Fleet, S::Backup, S::Log], Safe, 90),
+    command((Cmd::BackupNow, "backup.now", &["B"]), "Back up now", "Take a snapshot backup now", CLUSTER, Confirm, 80),
+    command((Cmd::Settings, "backup.settings", &["E"]), "Settings", "Backup Settings: Backup Time, Backup Retention, schedule, point-in-time restore", CLUSTER, Confirm, 70),
+    command((Cmd::Verify, "backup.verify", &["V"]), "Verify", "Verify this backup: files, checksums, or a test restore", BACKUP, Confirm, 60),
+    command((Cmd::Protect, "backup.protect", &["P"]), "Protect", "Protect this backup from retention and deletion, or unprotect it", BACKUP, Confirm, 50),
+    command((Cmd::Delete, "backup.delete", &["D"]), "Delete", "Delete this backup into the trash, after showing what is lost", BACKUP, Destructive, 40),
+    command((Cmd::LogMenu, "log.menu", &["L"]), "Log backup", "Log backup: start, pause, resume, stop, flush, purge", CLUSTER, Safe, 45),
+    command((Cmd::Undo, "restore.undo", &["u"]), "Undo restore", "Undo the last restore into this cluster, through its own plan", &[S::Fleet, S::Backup, S::Log, S::Run], Destructive, 65),
+    command((Cmd::Undelete, "backup.undelete", &["U"]), "Undelete", "Take this backup out of the trash", BACKUP, Confirm, 55),
+    command((Cmd::Trash, "backup.trash", &["a"]), "Trash", "Show or hide backups in the trash", BACKUP, Safe, 20),
+    command((Cmd::OpenCluster, "cluster.open", &["O"]), "Open", "Open a cluster that a restore left closed", CLUSTER, Confirm, 75),
+    command((Cmd::RunPlan, "restore.run", &["R"]), "Restore", "Run exactly the plan that is shown", &[S::Plan], Destructive, 95),
+    command((Cmd::CancelJob, "job.cancel", &["X"]), "Cancel job", "Ask this job to stop, after saying what is left behind", &[S::Jobs, S::Run], Confirm, 70),
+    command((Cmd::ResumeJob, "job.resume", &["C"]), "Continue", "Go on with an interrupted or failed job", &[S::Jobs, S::Run], Confirm, 60),
+    command((Cmd::Accident, "demo.accident", &["!"]), "Accident", "Demo: cause an accident (drop a table, mass delete, bad update)", &[S::Fleet, S::Backup, S::Log, S::Jobs, S::Run, S::Storages], Confirm, 85),
+    command((Cmd::Traffic, "demo.traffic", &["T"]), "Traffic", "Start or stop generated traffic on an embedded cluster", CLUSTER, Confirm, 15),
+    // What only looks.
+    command((Cmd::Enter, "open", &["Enter"]), "Open", "Open the selected line, or go on to the next step", ANY, Safe, 88),
+    command((Cmd::AllChanges, "log.all", &["a"]), "All", "Show all transactions, or only the changes worth a look", &[S::Log, S::Restore], Safe, 30),
+    command((Cmd::TypeTime, "restore.type", &["i"]), "Type a time", "Type the moment to restore to", &[S::Restore], Safe, 60),
+    command((Cmd::ZoomIn, "restore.zoom-in", &["+"]), "Zoom in", "Zoom the timeline in", &[S::Restore], Safe, 26),
+    command((Cmd::ZoomOut, "restore.zoom-out", &["-"]), "Zoom out", "Zoom the timeline out", &[S::Restore], Safe, 25),
+    command((Cmd::CopyMenu, "copy", &["y"]), "Copy", "Copy the id, the command line or JSON to the terminal's clipboard", ANY, Safe, 18),
+    command((Cmd::Filter, "filter", &["/"]), "Filter", "Filter this list; !text leaves out what holds the text", LISTS, Safe, 16),
+    command((Cmd::TimeMode, "time", &["t"]), "Time", "Show times as local, UTC or relative", ANY, Safe, 17),
+    command((Cmd::Refresh, "refresh", &["r"]), "Refresh", "Ask again for what is shown", ANY, Safe, 5),
+    // Moving.
+    command((Cmd::Down, "move.down", &["j", "Down"]), "Down", "Next line", ANY, Safe, 0),
+    command((Cmd::Up, "move.up", &["k", "Up"]), "Up", "Previous line", ANY, Safe, 0),
+    command((Cmd::Left, "move.left", &["h", "Left"]), "Left", "Left: previous choice, earlier moment", ANY, Safe, 0),
+    command((Cmd::Right, "move.right", &["l", "Right"]), "Right", "Right: next choice, later moment", ANY, Safe, 0),
+    command((Cmd::PageDown, "move.page-down", &["PgDn", "Ctrl-d"]), "Page down", "A page down", ANY, Safe, 0),
+    command((Cmd::PageUp, "move.page-up", &["PgUp", "Ctrl-u"]), "Page up", "A page up", ANY, Safe, 0),
+    command((Cmd::Top, "move.top", &["g", "Home"]), "First", "First line", ANY, Safe, 0),
+    command((Cmd::Bottom, "move.bottom", &["G", "End"]), "Last", "Last line", ANY, Safe, 0),
+    command((Cmd::NextField, "move.next", &["Tab"]), "Next field", "Next field or part of the screen", FORM, Safe, 22),
+    command((Cmd::PrevField, "move.previous", &["S-Tab"]), "Previous field", "Previous field or part of the screen", FORM, Safe, 0),
+    // Going places.
+    command((Cmd::GoClusters, "go.clusters", &["1"]), "Clusters", "Go to Clusters", ANY, Safe, 0),
+    command((Cmd::GoBackup, "go.backup", &["2"]), "Backup", "Go to the cluster's Backup page", ANY, Safe, 12),
+    command((Cmd::GoLog, "go.log", &["3"]), "Log", "Go to the cluster's Log page", ANY, Safe, 14),
+    command((Cmd::GoJobs, "go.jobs", &["4", "J"]), "Jobs", "Go to Jobs", ANY, Safe, 13),
+    command((Cmd::GoStorages, "go.storages", &["5"]), "Storages", "Go to Storages", ANY, Safe, 0),
+    command((Cmd::GoMessages, "go.messages", &["6", "M"]), "Messages", "Go to Messages; outside the demo ! does the same", ANY, Safe, 4),
+    command((Cmd::Palette, "palette", &[":", "Ctrl-p"]), "Commands", "Find a command by name", ANY, Safe, 6),
+    command((Cmd::Help, "help", &["?", "F1"]), "Help", "All keys of this screen", ANY, Safe, 0),
+    command((Cmd::Back, "back", &["Esc"]), "Back", "Close what is open, else clear the filter, else go back; never quits", ANY, Safe, 10),
+    command((Cmd::QuitOrBack, "quit", &["q"]), "Quit", "Back; on the first screen quit (asks when jobs or log backups run)", ANY, Safe, 3),
+    command((Cmd::Interrupt, "interrupt", &["Ctrl-c"]), "Quit", "Quit; asks when jobs or log backups run, and again within 2 s leaves them running", ANY, Safe, 0),
+    command((Cmd::Suspend, "suspend", &["Ctrl-z"]), "Suspend", "Stop this process until the shell continues it (jobs stop too, so it asks)", ANY, Confirm, 0),
+    command((Cmd::Repaint, "repaint", &["Ctrl-l"]), "Repaint", "Paint the whole screen again", ANY, Safe, 0),
+];
+
+/// The command of a kind.
+pub fn find(cmd: Cmd) -> Option<&'static Command> {
+    COMMANDS.iter().find(|c| c.cmd == cmd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_kinds_are_unique_and_every_command_has_a_key_without_ctrl() {
+        for (i, c) in COMMANDS.iter().enumerate() {
+            assert!(
+                COMMANDS.iter().skip(i + 1).all(|d| d.id != c.id && d.cmd != c.cmd),
+                "{}",
+                c.id
+            );
+            assert!(!c.keys.is_empty() && !c.label.is_empty() && c.help.len() > 5);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Help: every command of this screen and everywhere, from the command table; unavailable ones say why.
+
+use crossterm::event::KeyCode;
+use ratatui::layout::Rect;
+
+use crate::tui::commands::{COMMANDS, Command, Scope};
+use crate::tui::keys::Key;
+use crate::tui::model::Model;
+use crate::tui::paint::Painter;
+use crate::tui::theme::Meaning;
+use crate::tui::update::enabled::enabled;
+
+/// The open overlay.
+#[derive(Clone, Debug, Default)]
+pub struct Help {
+    /// Lines scrolled down.
+    pub scroll: usize,
+}
+
+impl Help {
+    /// Takes a key; true closes.
+    pub fn on_key(&mut self, key: Key) -> bool {
+        match key.code {
+            KeyCode::Down | KeyCode::Char('j') => self.scroll += 1,
+            KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
+            KeyCode::PageDown | KeyCode::Char(' ') => self.scroll += 10,
+            KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(10),
+            KeyCode::Home => self.scroll = 0,
+            KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | '?') | KeyCode::F(1) => return true,
+            _ => {}
+        }
+        false
+    }
+
+    /// Paints it.
+    pub fn view(&self, m: &Model, p: &mut Painter<'_>, screen: Rect) {
+        let lines = lines(m);
+        let size = (screen.width.saturating_sub(4).min(100), screen.height.saturating_sub(2));
+        let title = format!("Keys: {}", m.scope().words());
+        let area = super::frame(p, screen, size, &title, false);
+        let room = usize::from(area.height.saturating_sub(1));
+        let from = self.scroll.min(lines.len().saturating_sub(room));
+        for (i, line) in lines.iter().skip(from).take(room).enumerate() {
+            let y = area.y + i as u16;
+            match line {
+                Line::Group(title) => {
+                    p.put(area.x, y, area.width, title, Meaning::Title);
+                }
+                Line::Command { keys, text, off } => {
+                    let keys = format!("{keys:<14}");
+                    let meaning = if *off { Meaning::Muted } else { Meaning::Base };
+                    p.pieces(area.x, y, area.width, &[(&keys, Meaning::Key), (text, meaning)]);
+                }
+            }
+        }
+        p.cursor_at(area.x, area.y);
+        let foot = "j k PgDn PgUp scroll, Esc closes. Upper case changes things, and asks first.";
+        p.put(
+            area.x,
+            area.bottom().saturating_sub(1),
+            area.width,
+            foot,
+            Meaning::Muted,
+        );
+    }
+}
+
+enum Line {
+    Group(&'static str),
+    Command { keys: String, text: String, off: bool },
+}
+
+fn lines(m: &Model) -> Vec<Line> {
+    let scope = m.scope();
+    let groups: [(&'static str, Scope); 3] = [
+        ("On this screen", scope),
+        ("In lists", Scope::List),
+        ("Everywhere", Scope::Everywhere),
+    ];
+    let mut out = Vec::new();
+    for (title, wanted) in groups {
+        if wanted == Scope::List && !scope.is_list() {
+            continue;
+        }
+        let of_group: Vec<&Command> = COMMANDS.iter().filter(|c| c.scopes.contains(&wanted)).collect();
+        if of_group.is_empty() {
+            continue;
+        }
+        out.push(Line::Group(title));
+        for c in of_group {
+            let why = enabled(c.cmd, m).err();
+            let off = why.is_some();
+            let why = why.map(|w| format!(" (not now: {w})")).unwrap_or_default();
+            out.push(Line::Command {
+                keys: m.keymap.keys_of(c.cmd).join(" "),
+                text: format!("{}{why}", c.help),
+                off,
+            });
+        }
+    }
+    out
+}

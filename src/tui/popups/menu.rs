@@ -1,0 +1,96 @@
+//! A menu: a few lines with a key each; what cannot be done now is shown with its reason.
+
+use crossterm::event::KeyCode;
+use ratatui::layout::Rect;
+
+use super::forms::Subject;
+use crate::tui::keys::Key;
+use crate::tui::paint::Painter;
+use crate::tui::theme::Meaning;
+
+/// What a line of a menu does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pick {
+    /// Opens a form.
+    Open(Box<Subject>),
+    /// Copies text.
+    Copy(String),
+}
+
+/// One line.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Its key.
+    pub key: char,
+    /// What it says.
+    pub label: String,
+    /// What it does, or why it cannot be done.
+    pub pick: Result<Pick, String>,
+}
+
+/// An open menu.
+#[derive(Clone, Debug)]
+pub struct Menu {
+    /// Its title.
+    pub title: String,
+    /// Its lines.
+    pub items: Vec<Item>,
+    /// The selected line.
+    pub at: usize,
+}
+
+impl Menu {
+    /// A menu with its first line selected.
+    pub fn new(title: impl Into<String>, items: Vec<Item>) -> Menu {
+        Menu {
+            title: title.into(),
+            items,
+            at: 0,
+        }
+    }
+
+    /// Takes a key; the picked line's number, or `None` to stay open. `Err` closes.
+    pub fn on_key(&mut self, key: Key) -> Result<Option<usize>, ()> {
+        let last = self.items.len().saturating_sub(1);
+        match key.code {
+            KeyCode::Esc | KeyCode::Char('q') => return Err(()),
+            KeyCode::Down | KeyCode::Char('j') | KeyCode::Tab => self.at = (self.at + 1).min(last),
+            KeyCode::Up | KeyCode::Char('k') | KeyCode::BackTab => self.at = self.at.saturating_sub(1),
+            KeyCode::Enter => return Ok(Some(self.at)),
+            KeyCode::Char(c) => return Ok(self.items.iter().position(|i| i.key == c)),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Paints it.
+    pub fn view(&self, p: &mut Painter<'_>, screen: Rect) {
+        let size = (screen.width.saturating_sub(4).min(70), self.items.len() as u16 + 3);
+        let area = super::frame(p, screen, size, &self.title, false);
+        for (i, item) in self.items.iter().enumerate() {
+            let y = area.y + i as u16;
+            let key = format!("{}  ", item.key);
+            let (text, meaning) = match &item.pick {
+                Ok(_) => (item.label.clone(), Meaning::Base),
+                Err(why) => (format!("{}: {why}", item.label), Meaning::Muted),
+            };
+            p.pieces(
+                area.x + 1,
+                y,
+                area.width.saturating_sub(1),
+                &[(&key, Meaning::Key), (&text, meaning)],
+            );
+            if i == self.at {
+                p.highlight(Rect { y, height: 1, ..area }, y);
+                p.cursor_at(area.x, y);
+            }
+        }
+        p.put(
+            area.x,
+            area.bottom().saturating_sub(1),
+            area.width,
+            "Enter or the letter picks, Esc closes",
+            Meaning::Muted,
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! The palette: every command found by a few letters; what can be done here first, the rest with its reason.
+
+use crossterm::event::KeyCode;
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+use ratatui::layout::Rect;
+use tui_input::Input;
+
+use super::form::{edit, view_input};
+use crate::model::ids::ClusterName;
+use crate::tui::commands::{COMMANDS, Cmd, Scope};
+use crate::tui::keys::Key;
+use crate::tui::list::scroll;
+use crate::tui::model::Model;
+use crate::tui::paint::Painter;
+use crate::tui::theme::Meaning;
+use crate::tui::update::enabled::enabled;
+
+/// The open palette.
+#[derive(Clone, Debug, Default)]
+pub struct Palette {
+    /// What is typed.
+    pub input: Input,
+    /// The selected line.
+    pub at: usize,
+}
+
+/// What a line of the palette does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// A command of this screen.
+    Run(Cmd),
+    /// A cluster's Backup page.
+    Visit(ClusterName),
+}
+
+/// One line.
+pub struct Entry {
+    /// What it says.
+    pub text: String,
+    /// Its key.
+    pub key: String,
+    /// What it does, or why it cannot be done now.
+    pub goal: Result<Goal, String>,
+}
+
+/// What Enter or Esc did.
+pub enum Outcome {
+    /// It stays open.
+    Stay,
+    /// It closes.
+    Close,
+    /// This line was picked.
+    Pick(usize),
+}
+
+impl Palette {
+    /// Takes a key.
+    pub fn on_key(&mut self, key: Key) -> Outcome {
+        match key.code {
+            KeyCode::Esc => return Outcome::Close,
+            KeyCode::Enter => return Outcome::Pick(self.at),
+            KeyCode::Down | KeyCode::Tab => self.at += 1,
+            KeyCode::Up | KeyCode::BackTab => self.at = self.at.saturating_sub(1),
+            _ => {
+                if edit(&mut self.input, key) {
+                    self.at = 0;
+                }
+            }
+        }
+        Outcome::Stay
+    }
+
+    /// The lines that match what is typed, possible ones first, the best match first.
+    pub fn entries(&self, m: &Model) -> Vec<Entry> {
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let pattern = Pattern::parse(self.input.value(), CaseMatching::Ignore, Normalization::Smart);
+        let mut buffer = Vec::new();
+        let mut scored: Vec<(bool, u32, Entry)> = candidates(m)
+            .into_iter()
+            .filter_map(|e| {
+                let score = pattern.score(Utf32Str::new(&e.text, &mut buffer), &mut matcher)?;
+                Some((e.goal.is_err(), score, e))
+            })
+            .collect();
+        scored.sort_by_key(|(off, score, _)| (*off, std::cmp::Reverse(*score)));
+        scored.into_iter().map(|(_, _, e)| e).collect()
+    }
+
+    /// Paints it.
+    pub fn view(&self, m: &Model, p: &mut Painter<'_>, screen: Rect) {
+        let size = (
+            screen.width.saturating_sub(4).min(78),
+            screen.height.saturating_sub(4).min(20),
+        );
+        let area = super::frame(p, screen, size, "Commands", false);
+        p.put(area.x, area.y, 2, ":", Meaning::Key);
+        let entries = self.entries(m);
+        let at = self.at.min(entries.len().saturating_sub(1));
+        let room = area.height.saturating_sub(2);
+        let offset = scroll(0, at, usize::from(room), entries.len());
+        for (line, (i, e)) in entries
+            .iter()
+            .enumerate()
+            .skip(offset)
+            .take(usize::from(room))
+            .enumerate()
+        {
+            let y = area.y + 1 + line as u16;
+            let (text, meaning) = match &e.goal {
+                Ok(_) => (e.text.clone(), Meaning::Base),
+                Err(why) => (format!("{} ({why})", e.text), Meaning::Muted),
+            };
+            p.put_right(area.x, y, area.width, &e.key, Meaning::Key);
+            p.put(area.x + 1, y, area.width.saturating_sub(10), &text, meaning);
+            if i == at {
+                p.highlight(Rect { y, height: 1, ..area }, y);
+            }
+        }
+        if entries.is_empty() {
+            p.put(
+                area.x + 1,
+                area.y + 1,
+                area.width,
+                "No command matches.",
+                Meaning::Muted,
+            );
+        }
+        let foot = "type to find, Up Down select, Enter runs, Esc closes";
+        p.put(
+            area.x,
+            area.bottom().saturating_sub(1),
+            area.width,
+            foot,
+            Meaning::Muted,
+        );
+        view_input(p, (area.x + 2, area.y), area.width.saturating_sub(2), &self.input, true);
+    }
+}
+
+/// Everything that could be meant: the commands of this screen, and each cluster by name.
+fn candidates(m: &Model) -> Vec<Entry> {
+    let scope = m.scope();
+    let here = |scopes: &[Scope]| {
+        scopes
+            .iter()
+            .any(|s| *s == scope || *s == Scope::Everywhere || (*s == Scope::List && scope.is_list()))
+    };
+    let moves = |c: Cmd| c <= Cmd::Right || matches!(c, Cmd::Palette | Cmd::Enter);
+    let commands = COMMANDS.iter().filter(|c| !moves(c.cmd));
+    let mut out: Vec<Entry> = commands
+        .map(|c| {
+            let goal = if here(c.scopes) {
+                enabled(c.cmd, m).map(|()| Goal::Run(c.cmd))
+            } else {
+                Err(format!("on {}", c.scopes.first().map_or("", |s| s.words())))
+            };
+            Entry {
+                text: format!("{}: {}", c.label, c.help),
+                key: m.keymap.hint(c.cmd).to_owned(),
+                goal,
+            }
+        })
+        .collect();
+    out.extend(m.store.fleet().unwrap_or_default().iter().map(|c| Entry {
+        text: format!("backups {}", c.name),
+        key: String::new(),
+        goal: Ok(Goal::Visit(c.name.clone())),
+    }));
+    out
+}

@@ -1,0 +1,427 @@
+//! The Backup page of a cluster: what can be restored, the log, the settings, and every snapshot with its proof.
+
+use ratatui::layout::Rect;
+
+use crate::model::backup::{BackupEntry, BackupStatus, PitrTo};
+use crate::model::clock::Millis;
+use crate::model::ids::{BackupId, ClusterName};
+use crate::model::position::Position;
+use crate::model::size;
+use crate::model::time;
+use crate::service::desk::{ClusterPage, NextRun, Question};
+use crate::tui::event::Query;
+use crate::tui::list::List;
+use crate::tui::model::Model;
+use crate::tui::paint::{Painter, fit_middle, safe};
+use crate::tui::theme::Meaning;
+use crate::tui::view::ViewCache;
+use crate::tui::widgets::bar::{self, Stretch};
+use crate::tui::widgets::status;
+use crate::tui::widgets::table::{self, Column, left, right};
+
+/// The screen's state.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// Selection and filter.
+    pub list: List,
+    /// Whether backups in the trash are listed too.
+    pub trash: bool,
+}
+
+const SNAPSHOT: Column = left("SNAPSHOT", 2, 13);
+const AGE: Column = right("AGE", 16, 6);
+const TYPE: Column = left("TYPE", 24, 8);
+const STATUS: Column = left("STATUS", 32, 11);
+const SIZE: Column = right("SIZE", 43, 8);
+const KEPT: Column = left("KEPT TO", 53, 8);
+const PITR: Column = left("PITR TO", 62, 8);
+const PROOF: Column = left("PROOF", 71, 9);
+const NOTE: Column = left("NOTE", 82, 200);
+
+impl Backup {
+    /// The page of a cluster.
+    pub fn new(cluster: ClusterName) -> Backup {
+        Backup {
+            cluster,
+            list: List::default(),
+            trash: false,
+        }
+    }
+
+    /// The lines shown.
+    pub fn rows<'a>(&self, m: &'a Model) -> Vec<&'a BackupEntry> {
+        let all = m.store.backups(&self.cluster, self.trash).unwrap_or_default();
+        let text = |b: &BackupEntry| {
+            let (status, _) = status::backup(&b.status, &crate::tui::glyphs::ASCII);
+            let s = &b.summary;
+            format!(
+                "{} {} {} {status} {}",
+                m.stamp(s.commit.at),
+                s.id,
+                s.kind.word(),
+                s.note.as_deref().unwrap_or("")
+            )
+        };
+        let filtered = !self.list.filter.value().is_empty();
+        all.iter().filter(|b| !filtered || self.list.passes(&text(b))).collect()
+    }
+
+    /// The selected backup.
+    pub fn selected<'a>(&self, m: &'a Model) -> Option<&'a BackupEntry> {
+        let id = self.list.selected()?;
+        let all = m.store.backups(&self.cluster, self.trash)?;
+        all.iter().find(|b| b.summary.id.as_str() == id)
+    }
+
+    /// What the page needs to know.
+    pub fn wants(&self, m: &Model) -> super::Wants {
+        let backups = Question::Backups {
+            cluster: self.cluster.clone(),
+            deleted: self.trash,
+        };
+        let mut wants = super::page(&self.cluster);
+        wants.push((Query::Backups(self.cluster.clone(), self.trash), backups));
+        let known = |id: &BackupId| m.store.tables(&self.cluster, id).is_some();
+        if let Some(entry) = self
+            .selected(m)
+            .filter(|b| b.status == BackupStatus::Complete && !known(&b.summary.id))
+        {
+            let id = entry.summary.id.clone();
+            let question = Question::Backup {
+                cluster: self.cluster.clone(),
+                id: id.clone(),
+            };
+            wants.push((Query::Backup(self.cluster.clone(), id), question));
+        }
+        wants
+    }
+
+    /// Paints it.
+    pub fn view(&self, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect) {
+        let Some(page) = m.store.page(&self.cluster) else {
+            return super::messages::view_loading(m, &Query::Cluster(self.cluster.clone()), p, area);
+        };
+        let top = view_facts(m, p, area, page);
+        let detail = if area.height >= 19 { 5 } else { 0 };
+        let list = Rect::new(area.x, top, area.width, area.bottom().saturating_sub(top + detail));
+        self.view_list(m, cache, p, list, page);
+        if let (Some(entry), true) = (self.selected(m), detail > 0) {
+            let below = Rect::new(area.x, area.bottom() - detail, area.width, detail);
+            view_detail(m, p, below, page, entry);
+        }
+    }
+
+    fn view_list(&self, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
+        p.rule(area, area.y, "");
+        let mut columns = vec![SNAPSHOT, AGE, TYPE, STATUS, SIZE, KEPT, PITR, PROOF];
+        if area.width >= 100 {
+            columns.push(NOTE);
+        }
+        table::header(p, area, area.y + 1, &columns);
+        let rows = self.rows(m);
+        let body = Rect::new(area.x, area.y + 2, area.width, area.height.saturating_sub(3));
+        if rows.is_empty() {
+            return self.view_empty(m, p, body);
+        }
+        let selected = self.list.index().min(rows.len() - 1);
+        let offset = cache.offset("backups");
+        let offset = table::rows(p, body, (rows.len(), Some(selected)), offset, |p, i, y| {
+            if let Some(entry) = rows.get(i) {
+                row(m, p, body, y, page, entry);
+            }
+        });
+        cache.set_offset("backups", offset);
+        let y = body.bottom();
+        let more = table::more(p, rows.len(), offset, usize::from(body.height));
+        p.put(area.x + 1, y, 30, &more, Meaning::Muted);
+        let log = page.card.log.stored_bytes;
+        let total = format!(
+            "{}: {}, log {}",
+            status::plural(page.card.backups, "backup"),
+            size::iec(page.card.stored_bytes),
+            size::iec(log)
+        );
+        p.put_right(area.x + 31, y, area.width.saturating_sub(32), &total, Meaning::Muted);
+    }
+
+    fn view_empty(&self, m: &Model, p: &mut Painter<'_>, area: Rect) {
+        let query = Query::Backups(self.cluster.clone(), self.trash);
+        let text = if !self.list.filter.value().is_empty() {
+            "No backup matches the filter. Esc clears it."
+        } else if m.store.backups(&self.cluster, self.trash).is_some() {
+            "No backups yet. Press B to take the first, E to have one taken every day."
+        } else {
+            return super::messages::view_loading(m, &query, p, area);
+        };
+        p.put(area.x + 2, area.y, area.width.saturating_sub(2), text, Meaning::Base);
+    }
+}
+
+fn row(m: &Model, p: &mut Painter<'_>, area: Rect, y: u16, page: &ClusterPage, entry: &BackupEntry) {
+    let s = &entry.summary;
+    let (status, status_meaning) = status::backup(&entry.status, p.glyphs);
+    table::cell(p, area, y, SNAPSHOT, (&m.stamp(s.commit.at), Meaning::Base));
+    table::cell(p, area, y, AGE, (&m.age(m.now.since(s.commit.at)), Meaning::Base));
+    table::cell(p, area, y, TYPE, (s.kind.word(), Meaning::Base));
+    table::cell(p, area, y, STATUS, (&status, status_meaning));
+    let rest = area.width.saturating_sub(KEPT.x);
+    match &entry.status {
+        BackupStatus::Failed { error } | BackupStatus::Broken { error } => {
+            p.put_right(area.x + SIZE.x, y, SIZE.width, "-", Meaning::Muted);
+            p.put(area.x + KEPT.x, y, rest, error, Meaning::Error);
+            return;
+        }
+        BackupStatus::Running { job } => {
+            let progress = m
+                .store
+                .job(*job)
+                .map(|j| crate::tui::widgets::progress::percent(j.progress.basis_points));
+            let text = format!("job {job}  {}", progress.unwrap_or_default());
+            p.put(area.x + KEPT.x, y, rest, &text, Meaning::Busy);
+            return;
+        }
+        BackupStatus::Incomplete => {
+            p.put(area.x + KEPT.x, y, rest, "interrupted: see Jobs (4)", Meaning::Warn);
+            return;
+        }
+        BackupStatus::Deleted { until } => {
+            let text = format!("until {}; U undeletes", time::day(*until, m.zone_shown()));
+            table::cell(p, area, y, SIZE, (&size::iec(s.stored_bytes), Meaning::Base));
+            p.put(area.x + KEPT.x, y, rest, &text, Meaning::Muted);
+            return;
+        }
+        BackupStatus::Complete => {}
+    }
+    let (kept, kept_meaning) = status::kept_to(m, &entry.kept_to);
+    let (pitr, pitr_meaning) = status::pitr_to(m, &entry.pitr_to, Some(&page.card.log));
+    let (proof, proof_meaning) = status::proof(m, entry.proof.as_ref());
+    table::cell(p, area, y, SIZE, (&size::iec(s.stored_bytes), Meaning::Base));
+    table::cell(p, area, y, KEPT, (&kept, kept_meaning));
+    table::cell(p, area, y, PITR, (&pitr, pitr_meaning));
+    table::cell(p, area, y, PROOF, (&proof, proof_meaning));
+    if area.width >= 100 {
+        table::cell(p, area, y, NOTE, (s.note.as_deref().unwrap_or(""), Meaning::Muted));
+    }
+}
+
+/// The five lines about the cluster; returns the line below them.
+fn view_facts(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) -> u16 {
+    let (x, width) = (area.x + 1, area.width.saturating_sub(2));
+    let card = &page.card;
+    view_health(m, p, area, page);
+    view_bar(m, p, Rect::new(x, area.y + 1, width, 1), page);
+    let (log, log_meaning) = status::log(&card.log, p.glyphs);
+    let behind = status::rpo(m, &card.log)
+        .map(|ms| format!(", {} behind", m.age(ms)))
+        .unwrap_or_default();
+    let position = card.log.position.as_ref().map(Position::to_string).unwrap_or_default();
+    let at = p.pieces(
+        x,
+        area.y + 2,
+        width,
+        &[
+            ("Log     ", Meaning::Muted),
+            (&log, log_meaning),
+            (&behind, Meaning::Base),
+        ],
+    );
+    p.put(
+        at + 3,
+        area.y + 2,
+        (x + width).saturating_sub(at + 3),
+        &position,
+        Meaning::Muted,
+    );
+    let s = &page.settings;
+    let (next, next_meaning) = match &card.next_run {
+        NextRun::At { at } => (format!("next in {}", m.age(at.since(m.now))), Meaning::Base),
+        NextRun::Off => ("schedule off (E)".to_owned(), Meaning::Warn),
+        other => status::next_run(m, other),
+    };
+    let when = format!("{} {}, ", s.backup_time, s.time_zone.name());
+    let pitr = if s.pitr { "on" } else { "off" };
+    let keep = format!("    keep {} d    point-in-time {pitr}", s.retention_days);
+    let pieces = [
+        ("Backup  ", Meaning::Muted),
+        (&when, Meaning::Base),
+        (&next, next_meaning),
+        (&keep, Meaning::Base),
+    ];
+    p.pieces(x, area.y + 3, width, &pieces);
+    let location = fit_middle(
+        &safe(&page.location),
+        usize::from(width.saturating_sub(8)),
+        p.glyphs.cut,
+    );
+    p.pieces(
+        x,
+        area.y + 4,
+        width,
+        &[("Store   ", Meaning::Muted), (&location, Meaning::Base)],
+    );
+    area.y + 5
+}
+
+fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
+    let card = &page.card;
+    let (x, width) = (area.x + 1, area.width.saturating_sub(2));
+    let (health, meaning) = status::health(card, p.glyphs);
+    let health = format!("{:<7} ", health.replacen("ok", "OK", 1));
+    let Some((from, to)) = card.window.bounds() else {
+        let finding = card.health.reasons.first();
+        let text = finding.map_or("Nothing can be restored yet: B takes the first backup.", String::as_str);
+        p.pieces(x, area.y, width, &[(&health, meaning), (text, Meaning::Title)]);
+        return;
+    };
+    let zone = m.zone_shown();
+    let (from, at) = (time::short_seconds(from.at, zone), time::short_seconds(to.at, zone));
+    let window = format!("Restorable {from} -> {at} ({})", m.ago(to.at));
+    let gaps = card.window.gaps();
+    let gap = match gaps.as_slice() {
+        [] => String::new(),
+        [(a, b)] => format!("  gap {}", time::age(b.at.since(a.at))),
+        many => format!("  {} gaps", many.len()),
+    };
+    let pieces = [
+        (health.as_str(), meaning),
+        (&window, Meaning::Title),
+        (&gap, Meaning::Gap),
+    ];
+    p.pieces(x, area.y, width, &pieces);
+}
+
+fn view_bar(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
+    let window = &page.card.window;
+    let Some(stretch) = Stretch::of(window) else {
+        let text = "A backup makes its own moment restorable; log backup makes every moment after it so.";
+        p.put(area.x, area.y, area.width, text, Meaning::Muted);
+        return;
+    };
+    let zone = m.zone_shown();
+    let (from, to) = (time::day(stretch.from, zone), time::day(stretch.to, zone));
+    let legend = format!(" {to}  {} base", p.glyphs.base);
+    let legend_width = legend.chars().count() as u16;
+    let at = p.put(area.x, area.y, 7, &format!("{from} "), Meaning::Muted);
+    let cells = area.right().saturating_sub(at + 2 + legend_width);
+    p.put(at, area.y, 1, p.glyphs.end, Meaning::Border);
+    bar::paint(p, (at + 1, area.y), cells, window, stretch);
+    p.put(at + 1 + cells, area.y, 1, p.glyphs.end, Meaning::Border);
+    p.put(at + 2 + cells, area.y, legend_width, &legend, Meaning::Muted);
+}
+
+/// Four lines about the selected backup.
+fn view_detail(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage, entry: &BackupEntry) {
+    let s = &entry.summary;
+    p.rule(area, area.y, &format!("{} {}", s.kind.word(), s.id));
+    let (x, width) = (area.x + 1, area.width.saturating_sub(2));
+    let lines = [
+        (format!("at {}", status::echo(m, s.commit)), Meaning::Base),
+        (contents(m, entry), Meaning::Base),
+        (origin(page, entry), Meaning::Muted),
+        remark(m, entry),
+    ];
+    for (i, (text, meaning)) in lines.iter().enumerate() {
+        p.put(x, area.y + 1 + i as u16, width, text, *meaning);
+    }
+}
+
+fn contents(m: &Model, entry: &BackupEntry) -> String {
+    let s = &entry.summary;
+    let took = time::took(s.finished.since(s.started).max(0));
+    let filter = if s.is_full() {
+        "whole cluster".to_owned()
+    } else {
+        format!("only {}", s.filter.join(" "))
+    };
+    let known = m.store.tables(&s.cluster, &s.id);
+    let largest = known.and_then(|t| t.iter().max_by_key(|t| t.sum.bytes));
+    let largest = largest.map(|t| format!(", largest {}", t.name)).unwrap_or_default();
+    let (tables, rows) = (status::plural(s.tables, "table"), status::plural(s.totals.rows, "row"));
+    format!(
+        "{tables}, {rows}, {} of rows, {filter}, took {took}{largest}",
+        size::iec(s.totals.bytes)
+    )
+}
+
+fn origin(page: &ClusterPage, entry: &BackupEntry) -> String {
+    let s = &entry.summary;
+    let history = page.incarnations.iter().find(|i| i.id == s.incarnation).map(|i| i.id);
+    let live = page.incarnations.last().map(|i| i.id);
+    let older = if history.is_some() && history != live {
+        ", of an earlier history"
+    } else {
+        ""
+    };
+    format!(
+        "by {}, brine {}, from {}{older}",
+        s.asked_by, s.tool_version, s.source_version
+    )
+}
+
+/// The most important thing to know about a backup.
+fn remark(m: &Model, entry: &BackupEntry) -> (String, Meaning) {
+    let zone = m.zone_here();
+    match &entry.status {
+        BackupStatus::Failed { error } => return (format!("Failed: {error}"), Meaning::Error),
+        BackupStatus::Broken { error } => {
+            return (format!("Broken, never offered for restore: {error}"), Meaning::Error);
+        }
+        BackupStatus::Incomplete => {
+            return (
+                "No manifest: continue its job (4, then C), or let brine clear it away.".to_owned(),
+                Meaning::Warn,
+            );
+        }
+        BackupStatus::Deleted { until } => {
+            let text = format!(
+                "In the trash, goes for good at {}. U undeletes it.",
+                time::local(*until, zone)
+            );
+            return (text, Meaning::Warn);
+        }
+        BackupStatus::Running { job } => return (format!("Being taken now by job {job}."), Meaning::Busy),
+        BackupStatus::Complete => {}
+    }
+    if let Some((error, proof)) = entry.proof.as_ref().and_then(|p| p.failed.as_ref().map(|e| (e, p))) {
+        return (
+            format!(
+                "Verification ({}) FAILED {}: {error}",
+                proof.level.word(),
+                m.ago(proof.at)
+            ),
+            Meaning::Error,
+        );
+    }
+    if let PitrTo::Moment { moment, because } = &entry.pitr_to {
+        return (
+            format!("Point in time up to {}: {because}.", time::local(moment.at, zone)),
+            Meaning::Warn,
+        );
+    }
+    if let Some(protection) = &entry.protection {
+        return (
+            format!("Protected by {} since {}.", protection.by, m.stamp(protection.at)),
+            Meaning::Protected,
+        );
+    }
+    let proof = entry.proof.as_ref().map_or_else(
+        || "Not verified yet (V).".to_owned(),
+        |p| format!("Verified: {}, {}.", p.level.word(), m.ago(p.at)),
+    );
+    let note = entry
+        .summary
+        .note
+        .as_ref()
+        .map(|n| format!(" Note: {n}"))
+        .unwrap_or_default();
+    (format!("{proof}{note}"), Meaning::Base)
+}
+
+/// Whether the next run is worth a word in words: used by dialogs.
+pub fn next_runs(m: &Model, cluster: &ClusterName, runs: &[Millis]) -> String {
+    let zone = m.zone_of(Some(cluster));
+    let texts: Vec<String> = runs.iter().take(3).map(|at| time::short(*at, zone)).collect();
+    texts.join(", ")
+}

@@ -1,0 +1,243 @@
+//! Clusters: one line each, worst first, with the restorable window as a bar.
+
+use ratatui::layout::Rect;
+
+use crate::model::ids::ClusterName;
+use crate::model::size;
+use crate::model::time;
+use crate::service::desk::ClusterCard;
+use crate::tui::event::Query;
+use crate::tui::list::List;
+use crate::tui::model::Model;
+use crate::tui::paint::{Painter, wrap};
+use crate::tui::theme::Meaning;
+use crate::tui::view::ViewCache;
+use crate::tui::widgets::bar::{self, Stretch};
+use crate::tui::widgets::status;
+use crate::tui::widgets::table::{self, Column, left, right};
+
+/// The screen's state.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    /// Selection and filter.
+    pub list: List,
+    /// The order of the lines while keys are being pressed; new clusters come last.
+    pub frozen: Vec<ClusterName>,
+}
+
+impl Fleet {
+    /// The lines shown.
+    pub fn rows<'a>(&self, m: &'a Model) -> Vec<&'a ClusterCard> {
+        let mut rows: Vec<&ClusterCard> = m.store.fleet().unwrap_or_default().iter().collect();
+        let place = |c: &ClusterCard| self.frozen.iter().position(|n| *n == c.name).unwrap_or(usize::MAX);
+        rows.sort_by_key(|c| place(c));
+        rows.retain(|c| self.list.passes(&format!("{} {} {}", c.name, c.health.word, c.product)));
+        rows
+    }
+
+    /// The selected cluster.
+    pub fn selected<'a>(&self, m: &'a Model) -> Option<&'a ClusterCard> {
+        let id = self.list.selected()?;
+        m.store.fleet()?.iter().find(|c| c.name.as_str() == id)
+    }
+
+    /// Paints it.
+    pub fn view(&self, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect) {
+        let rows = self.rows(m);
+        let plan = Columns::of(area.width, &rows);
+        plan.header(p, area);
+        let detail = if area.height >= 14 { 7 } else { 0 };
+        let list = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1 + detail));
+        if rows.is_empty() {
+            return self.view_empty(m, p, list);
+        }
+        let selected = self.list.index().min(rows.len() - 1);
+        let offset = cache.offset("fleet");
+        let offset = table::rows(p, list, (rows.len(), Some(selected)), offset, |p, i, y| {
+            if let Some(card) = rows.get(i) {
+                plan.row(m, p, Rect { y, height: 1, ..list }, card);
+            }
+        });
+        cache.set_offset("fleet", offset);
+        if let (Some(card), true) = (rows.get(selected), detail > 0) {
+            let below = Rect::new(area.x, area.bottom() - detail, area.width, detail);
+            view_detail(m, p, below, card);
+        }
+    }
+
+    fn view_empty(&self, m: &Model, p: &mut Painter<'_>, area: Rect) {
+        let text = if !self.list.filter.value().is_empty() {
+            "No cluster matches the filter. Esc clears it."
+        } else if m.store.fleet().is_some() {
+            "No clusters yet. Add a [[cluster]] to the config and start brine again."
+        } else {
+            return super::messages::view_loading(m, &Query::Fleet, p, area);
+        };
+        p.put(
+            area.x + 2,
+            area.y + 1,
+            area.width.saturating_sub(2),
+            text,
+            Meaning::Muted,
+        );
+    }
+}
+
+/// Which columns there is room for, and where.
+struct Columns {
+    name: Column,
+    health: Column,
+    rpo: Column,
+    bar: Column,
+    span: Column,
+    log: Column,
+    next: Column,
+    proof: Option<Column>,
+    bases: Option<Column>,
+}
+
+impl Columns {
+    fn of(width: u16, rows: &[&ClusterCard]) -> Columns {
+        let longest = rows.iter().map(|c| c.name.as_str().len()).max().unwrap_or(8);
+        let name = (longest as u16).clamp(8, if width >= 100 { 24 } else { 14 });
+        let (wide, wider) = (width >= 94, width >= 104);
+        let health = left("HEALTH", 2 + name + 2, 13);
+        let rpo = right("RPO", health.x + 13, 6);
+        let fixed_right = 6 + 2 + 11 + 1 + 11 + if wide { 14 } else { 0 } + if wider { 8 } else { 0 };
+        let bar_x = rpo.x + 6 + 2;
+        let bar_width = width.saturating_sub(bar_x + fixed_right).max(4);
+        let span = right("SPAN", bar_x + bar_width, 6);
+        let log = left("LOG", span.x + 8, 11);
+        let next = left("NEXT", log.x + 12, 11);
+        let window = if bar_width >= 18 { "RESTORABLE WINDOW" } else { "WINDOW" };
+        Columns {
+            name: left("CLUSTER", 2, name),
+            health,
+            rpo,
+            bar: left(window, bar_x, bar_width),
+            span,
+            log,
+            next,
+            proof: wide.then(|| left("PROOF", next.x + 12, 14)),
+            bases: wider.then(|| right("BASES", next.x + 26, 6)),
+        }
+    }
+
+    fn header(&self, p: &mut Painter<'_>, area: Rect) {
+        let always = [
+            self.name,
+            self.health,
+            self.rpo,
+            self.bar,
+            self.span,
+            self.log,
+            self.next,
+        ];
+        table::header(p, area, area.y, &always);
+        let extra: Vec<Column> = [self.proof, self.bases].into_iter().flatten().collect();
+        table::header(p, area, area.y, &extra);
+    }
+
+    fn row(&self, m: &Model, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
+        let y = area.y;
+        let (health, health_meaning) = status::health(card, p.glyphs);
+        let rpo = status::rpo(m, &card.log);
+        let rpo_text = rpo.map_or_else(|| "none".to_owned(), |ms| m.age(ms));
+        let (log, log_meaning) = status::log(&card.log, p.glyphs);
+        let (next, next_meaning) = status::next_run(m, &card.next_run);
+        table::cell(p, area, y, self.name, (card.name.as_str(), Meaning::Title));
+        table::cell(p, area, y, self.health, (&health, health_meaning));
+        table::cell(
+            p,
+            area,
+            y,
+            self.rpo,
+            (&rpo_text, if rpo.is_some() { Meaning::Base } else { Meaning::Muted }),
+        );
+        self.window(p, area, card);
+        table::cell(p, area, y, self.log, (&log, log_meaning));
+        table::cell(p, area, y, self.next, (&next, next_meaning));
+        if let Some(column) = self.proof {
+            let text = card.proof.map_or_else(
+                || ("none".to_owned(), Meaning::Muted),
+                |(level, at)| (format!("{} {}", level.word(), m.age(m.now.since(at))), Meaning::Ok),
+            );
+            table::cell(p, area, y, column, (&text.0, text.1));
+        }
+        if let Some(column) = self.bases {
+            table::cell(
+                p,
+                area,
+                y,
+                column,
+                (&card.window.bases.len().to_string(), Meaning::Base),
+            );
+        }
+    }
+
+    fn window(&self, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
+        let y = area.y;
+        let Some(stretch) = Stretch::of(&card.window) else {
+            table::cell(p, area, y, self.bar, ("nothing restorable", Meaning::Muted));
+            return;
+        };
+        let width = self.bar.width.saturating_sub(2);
+        p.put(area.x + self.bar.x, y, 1, p.glyphs.end, Meaning::Border);
+        bar::paint(p, (area.x + self.bar.x + 1, y), width, &card.window, stretch);
+        p.put(area.x + self.bar.x + 1 + width, y, 1, p.glyphs.end, Meaning::Border);
+        let span = time::age(stretch.to.since(stretch.from));
+        table::cell(p, area, y, self.span, (&span, Meaning::Base));
+    }
+}
+
+/// The selected cluster's findings and facts.
+fn view_detail(m: &Model, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
+    p.rule(area, area.y, card.name.as_str());
+    let width = area.width.saturating_sub(2);
+    let mut lines: Vec<(String, Meaning)> = Vec::new();
+    let (glyph, meaning) = status::level(card.health.level, p.glyphs);
+    for reason in &card.health.reasons {
+        let wrapped = wrap(&crate::tui::paint::safe(reason), usize::from(width.saturating_sub(3)));
+        for (i, line) in wrapped.into_iter().enumerate() {
+            let lead = if i == 0 { glyph } else { " " };
+            lines.push((format!("{lead} {line}"), meaning));
+        }
+    }
+    lines.truncate(usize::from(area.height.saturating_sub(4)));
+    let last = card.last_backup.map_or_else(
+        || "No backup yet: press B to take the first.".to_owned(),
+        |at| format!("Last good backup {} ({}).", m.stamp(at), m.ago(at)),
+    );
+    let stored = format!(
+        "{}, {} stored.",
+        status::plural(card.backups, "backup"),
+        size::iec(card.stored_bytes)
+    );
+    lines.push((format!("{last} {stored}"), Meaning::Base));
+    let window = card.window.bounds().map_or_else(
+        || "Nothing can be restored yet.".to_owned(),
+        |(from, to)| {
+            let zone = m.zone_of(Some(&card.name));
+            format!(
+                "Restorable {} to {}.",
+                time::local(from.at, zone),
+                time::local(to.at, zone)
+            )
+        },
+    );
+    lines.push((window, Meaning::Base));
+    let address = card.address.as_deref().map(|a| format!(" at {a}")).unwrap_or_default();
+    let guard = if card.protected {
+        ", protected: dangerous acts want its name typed"
+    } else {
+        ""
+    };
+    lines.push((format!("{}{address}{guard}", card.product), Meaning::Muted));
+    for (i, (text, meaning)) in lines
+        .iter()
+        .enumerate()
+        .take(usize::from(area.height.saturating_sub(1)))
+    {
+        p.put(area.x + 1, area.y + 1 + i as u16, width, text, *meaning);
+    }
+}

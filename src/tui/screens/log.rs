@@ -1,0 +1,287 @@
+//! The Log page: what is wanted and what is really so, the checkpoint, the stretches and gaps, and changes worth a look.
+
+use ratatui::layout::Rect;
+
+use crate::model::ids::ClusterName;
+use crate::model::log::{Change, ChangeKind, LogActual, LogStatus};
+use crate::model::size;
+use crate::model::time;
+use crate::service::desk::{ClusterPage, Question};
+use crate::tui::event::Query;
+use crate::tui::list::List;
+use crate::tui::model::Model;
+use crate::tui::paint::Painter;
+use crate::tui::theme::Meaning;
+use crate::tui::view::ViewCache;
+use crate::tui::widgets::status::{self, count, plural};
+use crate::tui::widgets::table::{self, Column, left, right};
+
+/// The screen's state.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The selected change and the filter.
+    pub list: List,
+    /// Whether all transactions are listed.
+    pub all: bool,
+}
+
+const TIME: Column = left("TIME", 2, 16);
+const TABLE: Column = left("TABLE", 19, 22);
+const CHANGE: Column = left("CHANGE", 42, 25);
+const ROWS: Column = right("ROWS", 67, 12);
+const ID: Column = left("TRANSACTION", 82, 40);
+
+impl Log {
+    /// The page of a cluster.
+    pub fn new(cluster: ClusterName) -> Log {
+        Log {
+            cluster,
+            list: List::default(),
+            all: false,
+        }
+    }
+
+    /// The changes shown.
+    pub fn rows<'a>(&self, m: &'a Model) -> Vec<&'a Change> {
+        changes(m, &self.cluster, self.all, &self.list)
+    }
+
+    /// What the page needs to know.
+    pub fn wants(&self) -> super::Wants {
+        let mut wants = super::page(&self.cluster);
+        wants.push(ask_changes(&self.cluster, self.all));
+        wants
+    }
+
+    /// Paints it.
+    pub fn view(&self, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect) {
+        let Some(page) = m.store.page(&self.cluster) else {
+            return super::messages::view_loading(m, &Query::Cluster(self.cluster.clone()), p, area);
+        };
+        let mut y = area.y;
+        let room = usize::from(area.height.saturating_sub(6));
+        for (label, text, meaning) in facts(m, p, page).iter().take(room) {
+            let label = format!("{label:<13}");
+            p.pieces(
+                area.x + 1,
+                y,
+                area.width.saturating_sub(2),
+                &[(&label, Meaning::Muted), (text, *meaning)],
+            );
+            y += 1;
+        }
+        let title = if self.all {
+            "all transactions, newest first"
+        } else {
+            "changes worth a look (a all transactions)"
+        };
+        p.rule(area, y, title);
+        let body = Rect::new(area.x, y + 1, area.width, area.bottom().saturating_sub(y + 1));
+        let query = Query::Changes(self.cluster.clone(), self.all);
+        let empty = "No change worth a look in the archived log. a lists all transactions.";
+        view_changes(m, cache, p, body, (&self.rows(m), &self.list), (&query, empty));
+    }
+}
+
+/// Changes that pass a list's filter.
+pub fn changes<'a>(m: &'a Model, cluster: &ClusterName, all: bool, list: &List) -> Vec<&'a Change> {
+    let changes = m.store.changes(cluster, all).unwrap_or_default().iter();
+    let text = |c: &Change| {
+        format!(
+            "{} {} {}",
+            m.stamp_seconds(c.at.at),
+            what(c),
+            c.table.as_ref().map(ToString::to_string).unwrap_or_default()
+        )
+    };
+    changes
+        .filter(|c| list.filter.value().is_empty() || list.passes(&text(c)))
+        .collect()
+}
+
+/// The changes of a cluster, as a question.
+pub fn ask_changes(cluster: &ClusterName, all: bool) -> (Query, Question) {
+    let question = Question::Changes {
+        cluster: cluster.clone(),
+        from: None,
+        to: None,
+        table: None,
+        all,
+        limit: 1000,
+    };
+    (Query::Changes(cluster.clone(), all), question)
+}
+
+/// What happened, in a few words: `DROP TABLE`, `DELETE, 1 trx`.
+pub fn what(change: &Change) -> String {
+    match &change.kind {
+        ChangeKind::Ddl { text } => text
+            .split_whitespace()
+            .take(2)
+            .collect::<Vec<_>>()
+            .join(" ")
+            .to_uppercase(),
+        ChangeKind::MassDelete => "DELETE, 1 trx".to_owned(),
+        ChangeKind::MassUpdate => "UPDATE, 1 trx".to_owned(),
+        ChangeKind::BigTransaction => "big transaction".to_owned(),
+        ChangeKind::Transaction => "transaction".to_owned(),
+    }
+}
+
+/// What happened to which table: `DROP TABLE shop.orders`.
+pub fn what_where(change: &Change) -> String {
+    let table = change.table.as_ref().map(|t| format!(" {t}")).unwrap_or_default();
+    format!("{}{table}", what(change))
+}
+
+/// Paints changes as a list with its header.
+pub fn view_changes(
+    m: &Model,
+    cache: &mut ViewCache,
+    p: &mut Painter<'_>,
+    area: Rect,
+    (rows, list): (&[&Change], &List),
+    (query, empty): (&Query, &str),
+) {
+    let mut columns = vec![TIME, TABLE, CHANGE, ROWS];
+    if area.width >= 100 {
+        columns.push(ID);
+    }
+    table::header(p, area, area.y, &columns);
+    let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
+    if rows.is_empty() {
+        let loaded = m.store.slot(query).is_some_and(|s| s.at.is_some());
+        match (loaded, list.filter.value().is_empty()) {
+            (true, true) => p.put(body.x + 2, body.y, body.width.saturating_sub(2), empty, Meaning::Muted),
+            (true, false) => p.put(
+                body.x + 2,
+                body.y,
+                body.width,
+                "No change matches the filter. Esc clears it.",
+                Meaning::Muted,
+            ),
+            (false, _) => {
+                super::messages::view_loading(m, query, p, body);
+                body.x
+            }
+        };
+        return;
+    }
+    let selected = list.index().min(rows.len() - 1);
+    let offset = table::rows(
+        p,
+        body,
+        (rows.len(), Some(selected)),
+        cache.offset("changes"),
+        |p, i, y| {
+            let Some(c) = rows.get(i) else { return };
+            let table_name = c.table.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+            let meaning = if matches!(c.kind, ChangeKind::Transaction) {
+                Meaning::Base
+            } else {
+                Meaning::Warn
+            };
+            table::cell(p, body, y, TIME, (&m.stamp_seconds(c.at.at), Meaning::Base));
+            table::cell(p, body, y, TABLE, (&table_name, Meaning::Title));
+            table::cell(p, body, y, CHANGE, (&what(c), meaning));
+            table::cell(p, body, y, ROWS, (&count(c.rows), Meaning::Base));
+            if body.width >= 100 {
+                table::cell(p, body, y, ID, (&c.transaction, Meaning::Muted));
+            }
+        },
+    );
+    cache.set_offset("changes", offset);
+}
+
+type Fact = (&'static str, String, Meaning);
+
+fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
+    let log = &page.card.log;
+    let (state, meaning) = status::log(log, p.glyphs);
+    let wanted = log.desired.map_or("never started", |d| d.word());
+    let mut out: Vec<Fact> = vec![(
+        "Log backup",
+        format!("{state}   wanted: {wanted}, really: {}", actual(m, log)),
+        meaning,
+    )];
+    out.push(match log.checkpoint {
+        Some(at) => ("Checkpoint", status::echo(m, at), Meaning::Base),
+        None => (
+            "Checkpoint",
+            "none: nothing archived yet (L starts it)".to_owned(),
+            Meaning::Muted,
+        ),
+    });
+    if let Some(gap) = status::rpo(m, log) {
+        let rate = format!(
+            "{}/s, {:.1} trx/s",
+            size::iec(log.bytes_per_second as u64),
+            log.transactions_per_second
+        );
+        let text = format!("{} would be lost now    rate {rate}", m.age(gap));
+        out.push((
+            "RPO gap",
+            text,
+            if gap > 600_000 { Meaning::Error } else { Meaning::Base },
+        ));
+    }
+    let from = log
+        .safepoint
+        .map(|s| format!(", kept from {}", m.stamp(s.at)))
+        .unwrap_or_default();
+    let stored = format!(
+        "{}, {}{from}",
+        plural(log.segments, "segment"),
+        size::iec(log.stored_bytes)
+    );
+    out.push(("Stored", stored, Meaning::Base));
+    if let Some(why) = &log.needs_base {
+        out.push(("Take a backup", why.clone(), Meaning::Warn));
+    }
+    if let Some(error) = &log.last_error {
+        out.push((
+            "Last error",
+            format!("{}: {}", m.ago(error.at), error.text),
+            Meaning::Error,
+        ));
+    }
+    out.extend(runs(m, log));
+    for (a, b) in page.card.window.gaps() {
+        let text = format!(
+            "{} -> {}, {}, not restorable",
+            m.stamp_seconds(a.at),
+            m.stamp_seconds(b.at),
+            time::age(b.at.since(a.at))
+        );
+        out.push(("Gap", text, Meaning::Gap));
+    }
+    out
+}
+
+/// What is really so.
+fn actual(m: &Model, log: &LogStatus) -> String {
+    match &log.actual {
+        LogActual::None => "nothing".to_owned(),
+        LogActual::Streaming => "streaming".to_owned(),
+        LogActual::NoRunner => "no process runs it: start `brine agent`".to_owned(),
+        LogActual::Failed { error, since } => format!("failing since {}: {error}", m.stamp(*since)),
+        LogActual::Idle => "idle".to_owned(),
+    }
+}
+
+/// The last gapless stretches.
+fn runs(m: &Model, log: &LogStatus) -> Vec<Fact> {
+    let last = log.runs.iter().rev().take(3);
+    last.map(|r| {
+        let ended = r.ended.as_ref().map_or("grows", |e| e.words());
+        let text = format!(
+            "{} -> {}: {ended}",
+            m.stamp_seconds(r.from.at),
+            m.stamp_seconds(r.to.at)
+        );
+        ("Stretch", text, Meaning::Muted)
+    })
+    .collect()
+}

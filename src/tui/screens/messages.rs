@@ -1,0 +1,91 @@
+//! Messages: everything that was said, by the desk and by the console, newest first; errors in full below.
+
+use ratatui::layout::Rect;
+
+use crate::model::job::LineLevel;
+use crate::service::desk::Message;
+use crate::tui::event::Query;
+use crate::tui::list::List;
+use crate::tui::model::{Model, refusal_text};
+use crate::tui::paint::{Painter, safe, wrap};
+use crate::tui::theme::Meaning;
+use crate::tui::view::ViewCache;
+use crate::tui::widgets::table;
+
+/// The lines shown, each with an id that stays with it.
+pub fn rows<'a>(m: &'a Model, list: &List) -> Vec<(String, &'a Message)> {
+    let desk = m.store.messages().unwrap_or_default().iter();
+    let mut all: Vec<&Message> = desk.chain(m.notes.iter()).collect();
+    all.sort_by_key(|b| std::cmp::Reverse(b.at));
+    all.retain(|x| list.passes(&x.text));
+    all.into_iter().map(|x| (format!("{} {}", x.at.0, x.text), x)).collect()
+}
+
+/// The sign and colour of a level.
+pub fn level(p: &Painter<'_>, level: LineLevel) -> (&'static str, Meaning) {
+    match level {
+        LineLevel::Info => (p.glyphs.off, Meaning::Base),
+        LineLevel::Warning => (p.glyphs.warn, Meaning::Warn),
+        LineLevel::Error => (p.glyphs.bad, Meaning::Error),
+    }
+}
+
+/// Paints it.
+pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect) {
+    let rows = rows(m, list);
+    if rows.is_empty() {
+        if m.store.messages().is_none() {
+            return view_loading(m, &Query::Messages, p, area);
+        }
+        p.put(area.x + 2, area.y + 1, area.width, "No messages.", Meaning::Muted);
+        return;
+    }
+    let selected = list.index().min(rows.len() - 1);
+    let full: Vec<String> = rows.get(selected).map_or_else(Vec::new, |(_, x)| {
+        wrap(&safe(&x.text), usize::from(area.width.saturating_sub(2)))
+    });
+    let detail = (full.len() as u16 + 1).clamp(3, (area.height / 2).max(3));
+    let body = Rect::new(area.x, area.y, area.width, area.height.saturating_sub(detail));
+    let offset = cache.offset("messages");
+    let offset = table::rows(p, body, (rows.len(), Some(selected)), offset, |p, i, y| {
+        let Some((_, x)) = rows.get(i) else { return };
+        let (glyph, meaning) = level(p, x.level);
+        let cluster = x.cluster.as_ref().map(|c| format!("{c}: ")).unwrap_or_default();
+        let stamp = format!("{:<15} ", m.stamp_seconds(x.at));
+        let sign = format!("{glyph} ");
+        let pieces = [
+            (stamp.as_str(), Meaning::Muted),
+            (&sign, meaning),
+            (&cluster, Meaning::Title),
+            (&x.text, meaning),
+        ];
+        p.pieces(body.x + 2, y, body.width.saturating_sub(2), &pieces);
+    });
+    cache.set_offset("messages", offset);
+    p.rule(area, body.bottom(), "in full");
+    for (i, line) in full.iter().enumerate().take(usize::from(detail - 1)) {
+        p.put(
+            area.x + 1,
+            body.bottom() + 1 + i as u16,
+            area.width.saturating_sub(2),
+            line,
+            Meaning::Base,
+        );
+    }
+}
+
+/// What a screen shows that has no data yet: that it is being asked for, or why it did not come.
+pub fn view_loading(m: &Model, query: &Query, p: &mut Painter<'_>, area: Rect) {
+    let width = area.width.saturating_sub(4);
+    let Some(error) = m.store.error(query) else {
+        p.put(area.x + 2, area.y + 1, width, "Loading...", Meaning::Muted);
+        return;
+    };
+    let lines = wrap(&safe(&refusal_text(error)), usize::from(width));
+    p.put(area.x + 2, area.y + 1, width, "This could not be read:", Meaning::Error);
+    for (i, line) in lines.iter().enumerate() {
+        p.put(area.x + 2, area.y + 2 + i as u16, width, line, Meaning::Base);
+    }
+    let y = area.y + 3 + lines.len() as u16;
+    p.put(area.x + 2, y, width, "r asks again, Esc goes back.", Meaning::Muted);
+}

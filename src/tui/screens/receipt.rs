@@ -1,0 +1,98 @@
+//! A job's receipt in plain lines: for restores in words, for other verbs as the fields they have.
+
+use serde_json::Value;
+
+use crate::engine::restore::plan::RestoreReceipt;
+use crate::model::job::Job;
+use crate::model::size;
+use crate::model::time;
+use crate::tui::model::Model;
+use crate::tui::theme::Meaning;
+use crate::tui::widgets::status::{self, count, plural};
+
+type Line = (String, Meaning);
+
+/// The receipt's lines; none while there is no receipt.
+pub fn lines(m: &Model, job: &Job) -> Vec<Line> {
+    let Some(value) = &job.receipt else {
+        return Vec::new();
+    };
+    match serde_json::from_value::<RestoreReceipt>(value.clone()) {
+        Ok(receipt) => restored(m, &receipt),
+        Err(_) => fields(value),
+    }
+}
+
+fn restored(m: &Model, r: &RestoreReceipt) -> Vec<Line> {
+    let base = |text: String| (text, Meaning::Base);
+    let mut out = vec![
+        (format!("Restored {} to {}", r.target, r.point), Meaning::Ok),
+        base(format!("moment      {}", status::echo(m, r.until))),
+        base(format!(
+            "base        {}, {} of log merged in",
+            r.base,
+            plural(r.replayed, "transaction")
+        )),
+    ];
+    let transaction = |t: &crate::engine::restore::plan::TxnRef| {
+        format!("{} at {}", t.id, time::exact(t.at.at, m.zone_of(Some(&r.target))))
+    };
+    if let Some(t) = &r.last_in {
+        out.push(base(format!("last in     {}", transaction(t))));
+    }
+    if let Some(t) = &r.first_out {
+        out.push(base(format!("first out   {}", transaction(t))));
+    }
+    let (tables, rows) = (plural(r.tables, "table"), plural(r.rows, "row"));
+    out.push(base(format!(
+        "content     {tables}, {rows}, {}, in {}",
+        size::iec(r.bytes),
+        time::took(r.took_ms)
+    )));
+    out.push((format!("compared    {}", r.compared), Meaning::Ok));
+    if let Some(until) = r.undo_until {
+        let until = time::local(until, m.zone_of(Some(&r.target)));
+        out.push((
+            format!("way back    u undoes this restore until {until}"),
+            Meaning::Warn,
+        ));
+    }
+    out.extend(r.warnings.iter().map(|w| (format!("warning     {w}"), Meaning::Warn)));
+    if !r.next_steps.is_empty() {
+        out.push(("What to do next".to_owned(), Meaning::Title));
+        out.extend(
+            r.next_steps
+                .iter()
+                .enumerate()
+                .map(|(i, s)| base(format!("  {}. {s}", i + 1))),
+        );
+    }
+    out
+}
+
+/// Any receipt: its fields with their names as words.
+fn fields(value: &Value) -> Vec<Line> {
+    let Value::Object(map) = value else {
+        return vec![(plain(value), Meaning::Base)];
+    };
+    let shown = map.iter().filter(|(_, v)| !v.is_null());
+    shown
+        .map(|(name, v)| {
+            let text = match (name.ends_with("bytes"), v.as_u64()) {
+                (true, Some(bytes)) => size::iec(bytes),
+                _ => plain(v),
+            };
+            (format!("{:<16} {text}", name.replace('_', " ")), Meaning::Base)
+        })
+        .collect()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(s) => s.clone(),
+        Value::Number(n) => n.as_u64().map_or_else(|| n.to_string(), count),
+        Value::Bool(b) => if *b { "yes" } else { "no" }.to_owned(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}

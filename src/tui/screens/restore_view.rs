@@ -1,0 +1,484 @@
+//! How Restore 1/2 looks: the choices, the timeline, the list to choose from, and the live answer below.
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::log::{view_changes, what_where};
+use super::restore::{Focus, Mode, Place, Point, Restore, Which};
+use crate::model::position::Moment;
+use crate::model::size;
+use crate::model::time;
+use crate::tui::event::Query;
+use crate::tui::model::Model;
+use crate::tui::paint::{Painter, safe, wrap};
+use crate::tui::popups::form::view_input;
+use crate::tui::theme::Meaning;
+use crate::tui::view::ViewCache;
+use crate::tui::widgets::table::{self, left, right};
+use crate::tui::widgets::{bar, status};
+
+const LABEL: u16 = 14;
+
+/// Paints it.
+pub fn view(s: &Restore, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect) {
+    if m.store.card(&s.cluster).is_none() {
+        return super::messages::view_loading(m, &Query::Cluster(s.cluster.clone()), p, area);
+    }
+    let x = area.x + 1;
+    let mut y = area.y;
+    choices(p, area, y, "Restore Mode", s.focus == Focus::Mode, &modes(s));
+    y += 1;
+    if s.mode == Mode::PointInTime {
+        choices(p, area, y, "Point", s.focus == Focus::Point, &points(s));
+        y += 1;
+    }
+    p.put(x, y, LABEL, "Restorable", Meaning::Muted);
+    p.put(
+        x + LABEL,
+        y,
+        area.width.saturating_sub(LABEL + 2),
+        &bounds(s, m),
+        Meaning::Base,
+    );
+    y += 1;
+    if s.mode == Mode::PointInTime {
+        timeline(s, m, p, area, y);
+        y += 2;
+    }
+    let below = 7 + u16::from(s.which == Which::Chosen);
+    let middle = Rect::new(area.x, y, area.width, area.bottom().saturating_sub(y + below));
+    middle_part(s, m, cache, p, middle);
+    answer(
+        s,
+        m,
+        p,
+        Rect::new(area.x, area.bottom().saturating_sub(below), area.width, below),
+    );
+}
+
+fn modes(s: &Restore) -> Vec<(String, bool)> {
+    let option = |text: &str, mode| (text.to_owned(), s.mode == mode);
+    vec![
+        option("Basic Snapshot Restore", Mode::Snapshot),
+        option("Point-in-Time Restore", Mode::PointInTime),
+    ]
+}
+
+fn points(s: &Restore) -> Vec<(String, bool)> {
+    let option = |text: &str, point| (text.to_owned(), s.point == point);
+    vec![
+        option("Latest", Point::Latest),
+        option("Exact time", Point::Exact),
+        option("Just before a change", Point::BeforeChange),
+        option("Fastest", Point::Fastest),
+    ]
+}
+
+/// A label and its choices on one line.
+fn choices(p: &mut Painter<'_>, area: Rect, y: u16, label: &str, focus: bool, options: &[(String, bool)]) {
+    let x = area.x + 1;
+    p.put(x, y, LABEL, label, if focus { Meaning::Key } else { Meaning::Muted });
+    let mut at = x + LABEL;
+    let whole: usize = options.iter().map(|(text, _)| text.width() + 6).sum();
+    let space = if whole + usize::from(LABEL) > usize::from(area.width) {
+        1
+    } else {
+        2
+    };
+    for (text, chosen) in options {
+        let sign = if *chosen { p.glyphs.chosen } else { p.glyphs.open };
+        let meaning = match (chosen, focus) {
+            (true, true) => Meaning::Selection,
+            (true, false) => Meaning::Title,
+            (false, _) => Meaning::Base,
+        };
+        if *chosen && focus {
+            p.cursor_at(at + 1, y);
+        }
+        at = p.put(
+            at,
+            y,
+            area.right().saturating_sub(at + 1),
+            &format!("{sign} {text}"),
+            meaning,
+        );
+        at += space;
+    }
+}
+
+/// Both ends of the window with the age of the later one, and its gaps.
+fn bounds(s: &Restore, m: &Model) -> String {
+    let Some((window, (from, to))) = s.window(m).and_then(|w| Some((w, w.bounds()?))) else {
+        return "nothing yet: go back and press B to take the first backup".to_owned();
+    };
+    let zone = m.zone_shown();
+    let gaps = match window.gaps().len() {
+        0 => "no gap".to_owned(),
+        1 => "one gap".to_owned(),
+        n => format!("{n} gaps"),
+    };
+    let (a, b) = (time::short_seconds(from.at, zone), time::short_seconds(to.at, zone));
+    format!("{a} -> {b} {} ({}), {gaps}", time::offset(to.at, zone), m.ago(to.at))
+}
+
+/// Two lines: the bar, and a mark under the chosen moment between the ends' times.
+fn timeline(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect, y: u16) {
+    let (Some(window), Some(stretch)) = (s.window(m), s.stretch(m)) else {
+        return;
+    };
+    let focus = s.focus == Focus::Timeline;
+    let x = area.x + 1;
+    let width = cells(area.width);
+    p.put(x, y, 7, "Window", if focus { Meaning::Key } else { Meaning::Muted });
+    p.put(x + 8, y, 1, p.glyphs.end, Meaning::Border);
+    bar::paint(p, (x + 9, y), width, window, stretch);
+    p.put(x + 9 + width, y, 1, p.glyphs.end, Meaning::Border);
+    let zone = m.zone_shown();
+    let (a, b) = (time::short(stretch.from, zone), time::short(stretch.to, zone));
+    let here = s.moment(m).and_then(|at| stretch.cell(at.at, width));
+    // The mark goes before the time of the end that it would cover.
+    if here.is_none_or(|cell| cell > 12) {
+        p.put(x + 9, y + 1, 12, &a, Meaning::Muted);
+    }
+    if here.is_none_or(|cell| cell + 13 < width) {
+        p.put_right(x + 9, y + 1, width, &b, Meaning::Muted);
+    }
+    if let Some(cell) = here {
+        p.put(x + 9 + cell, y + 1, 1, p.glyphs.here, Meaning::Mark);
+        if focus {
+            p.cursor_at(x + 9 + cell, y + 1);
+        }
+    }
+}
+
+/// How many cells the timeline has on a screen this wide.
+pub fn cells(width: u16) -> u16 {
+    width.saturating_sub(12).max(10)
+}
+
+fn middle_part(s: &Restore, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect) {
+    if area.height == 0 {
+        return;
+    }
+    let body = Rect::new(area.x, area.y + 1, area.width, area.height - 1);
+    match (s.mode, s.point) {
+        (Mode::Snapshot, _) => {
+            p.rule(area, area.y, "snapshots that can be restored");
+            snapshots(s, m, cache, p, body);
+        }
+        (_, Point::BeforeChange) => {
+            let what = if s.all {
+                "all transactions"
+            } else {
+                "changes worth a look"
+            };
+            p.rule(
+                area,
+                area.y,
+                &format!(
+                    "{what} (a {}, / filter)",
+                    if s.all { "fewer" } else { "all transactions" }
+                ),
+            );
+            let query = Query::Changes(s.cluster.clone(), s.all);
+            let empty = "No change worth a look in the archived log: choose Exact time, or a for all transactions.";
+            let rows = s.change_rows(m);
+            view_changes(m, cache, p, body, (&rows, &s.changes), (&query, empty));
+        }
+        (_, Point::Exact | Point::Fastest) => {
+            p.rule(
+                area,
+                area.y,
+                if s.point == Point::Exact {
+                    "exact time"
+                } else {
+                    "newest snapshot before, no log"
+                },
+            );
+            let focus = s.focus == Focus::Time;
+            p.put(
+                area.x + 1,
+                body.y,
+                LABEL,
+                "Time",
+                if focus { Meaning::Key } else { Meaning::Muted },
+            );
+            view_input(
+                p,
+                (area.x + 1 + LABEL, body.y),
+                40.min(area.width.saturating_sub(LABEL + 2)),
+                &s.time,
+                focus,
+            );
+            let hint = "2026-11-20 02:47:12 +01:00, yesterday 02:00, 10m ago, or a TSO";
+            p.put(
+                area.x + 1 + LABEL,
+                body.y + 1,
+                area.width.saturating_sub(LABEL + 2),
+                hint,
+                Meaning::Muted,
+            );
+            let zone = format!("without a zone: {}", m.zone_of(Some(&s.cluster)).name());
+            p.put(
+                area.x + 1 + LABEL,
+                body.y + 2,
+                area.width.saturating_sub(LABEL + 2),
+                &zone,
+                Meaning::Muted,
+            );
+        }
+        (_, Point::Latest) => {
+            p.rule(area, area.y, "latest");
+            let text = "The log is flushed first; everything that has been committed until then is restored.";
+            p.put(area.x + 1, body.y, area.width.saturating_sub(2), text, Meaning::Base);
+        }
+    }
+}
+
+fn snapshots(s: &Restore, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect) {
+    let columns = [
+        left("SNAPSHOT", 2, 13),
+        right("AGE", 16, 6),
+        left("TYPE", 24, 8),
+        right("SIZE", 33, 9),
+        left("PROOF", 44, 12),
+        left("ID", 57, 24),
+    ];
+    table::header(p, area, area.y, &columns);
+    let rows = s.snapshot_rows(m);
+    let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
+    if rows.is_empty() {
+        p.put(
+            body.x + 2,
+            body.y,
+            body.width.saturating_sub(2),
+            "No snapshot can be restored. Esc, then B takes one.",
+            Meaning::Muted,
+        );
+        return;
+    }
+    let selected = s.snapshots.index().min(rows.len() - 1);
+    let offset = table::rows(
+        p,
+        body,
+        (rows.len(), Some(selected)),
+        cache.offset("restore"),
+        |p, i, y| {
+            let Some(b) = rows.get(i) else { return };
+            let (proof, meaning) = status::proof(m, b.proof.as_ref());
+            let texts = [
+                (m.stamp(b.summary.commit.at), Meaning::Title),
+                (m.age(m.now.since(b.summary.commit.at)), Meaning::Base),
+                (b.summary.kind.word().to_owned(), Meaning::Base),
+                (size::iec(b.summary.stored_bytes), Meaning::Base),
+                (proof, meaning),
+                (b.summary.id.to_string(), Meaning::Muted),
+            ];
+            for (column, (text, meaning)) in columns.iter().zip(&texts) {
+                table::cell(p, body, y, *column, (text, *meaning));
+            }
+        },
+    );
+    cache.set_offset("restore", offset);
+}
+
+/// The live answer: the moment in all forms, whether it can be restored, what, and where.
+fn answer(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect) {
+    p.rule(area, area.y, &heading(s, m));
+    let (x, width) = (area.x + 1, area.width.saturating_sub(2));
+    let mut y = area.y + 1;
+    let moment = match (s.mode, s.point) {
+        (_, Point::Exact | Point::Fastest) if s.mode == Mode::PointInTime => s.typed(m),
+        _ => s.moment(m).ok_or_else(|| "none chosen".to_owned()),
+    };
+    let exact = moment.as_ref().ok().copied();
+    let moment = moment.map_or_else(
+        |_| ("none yet".to_owned(), Meaning::Error),
+        |at| (status::echo_time(m, at), Meaning::Base),
+    );
+    p.pieces(
+        x,
+        y,
+        width,
+        &[(&format!("{:<14}", "moment"), Meaning::Muted), (&moment.0, moment.1)],
+    );
+    y += 1;
+    let (text, meaning) = verdict(s, m);
+    let lines = wrap(&safe(&text), usize::from(width.saturating_sub(LABEL)));
+    p.put(x, y, LABEL, "restorable", Meaning::Muted);
+    for line in lines.iter().take(2) {
+        p.put(x + LABEL, y, width.saturating_sub(LABEL), line, meaning);
+        y += 1;
+    }
+    if lines.len() < 2 {
+        p.put(
+            x + LABEL,
+            y,
+            width.saturating_sub(LABEL),
+            &boundary(s, m, exact),
+            Meaning::Muted,
+        );
+    }
+    y = area.y + 4;
+    choices(p, area, y, "What", s.focus == Focus::Which, &whiches(s, m));
+    if s.which == Which::Chosen {
+        y += 1;
+        tables(s, m, p, area, y);
+    }
+    choices(p, area, y + 1, "Where", s.focus == Focus::Place, &places(s));
+    detail(s, m, p, area, y + 2);
+}
+
+/// Where exactly the line is drawn: the first transaction left out, or the timestamp.
+fn boundary(s: &Restore, m: &Model, moment: Option<Moment>) -> String {
+    let change = s
+        .change(m)
+        .filter(|_| s.mode == Mode::PointInTime && s.point == Point::BeforeChange);
+    if let Some(change) = change {
+        return format!("first out   {}", change.transaction);
+    }
+    moment
+        .and_then(|x| x.tso)
+        .map(|t| format!("TSO {t}"))
+        .unwrap_or_default()
+}
+
+fn heading(s: &Restore, m: &Model) -> String {
+    match (s.mode, s.point) {
+        (Mode::Snapshot, _) => "to this snapshot".to_owned(),
+        (_, Point::Latest) => "to the latest moment".to_owned(),
+        (_, Point::Exact) => "to this moment".to_owned(),
+        (_, Point::Fastest) => "to the newest snapshot before this moment".to_owned(),
+        (_, Point::BeforeChange) => s.change(m).map_or_else(
+            || "to just before a change".to_owned(),
+            |c| format!("to just before {}", what_where(c)),
+        ),
+    }
+}
+
+fn verdict(s: &Restore, m: &Model) -> (String, Meaning) {
+    if let Some(error) = &s.error {
+        return (error.clone(), Meaning::Error);
+    }
+    match s.restorable(m) {
+        Ok(None) => ("YES".to_owned(), Meaning::Ok),
+        Ok(Some(span)) => {
+            let base = s.moment(m).and_then(|at| {
+                let bases = s.window(m)?.bases.iter().rev();
+                bases
+                    .filter(|b| b.incarnation == span.incarnation)
+                    .find(|b| b.commit <= at)
+                    .map(|b| (b, at))
+            });
+            let text = base.map_or_else(
+                || "YES".to_owned(),
+                |(b, at)| {
+                    let log = time::age(at.at.since(b.commit.at));
+                    format!("YES: base {} + {log} of log, gapless", m.stamp(b.commit.at))
+                },
+            );
+            (text, Meaning::Ok)
+        }
+        Err(why) => (format!("NO: {why}"), Meaning::Error),
+    }
+}
+
+fn whiches(s: &Restore, m: &Model) -> Vec<(String, bool)> {
+    let table = s
+        .change(m)
+        .and_then(|c| c.table.clone())
+        .map(|t| t.to_string())
+        .unwrap_or_default();
+    let text = |w: Which| match w {
+        Which::Whole => "whole cluster".to_owned(),
+        Which::TableOfChange => table.clone(),
+        Which::Chosen => "choose tables".to_owned(),
+    };
+    s.whiches(m).into_iter().map(|w| (text(w), s.which == w)).collect()
+}
+
+fn places(s: &Restore) -> Vec<(String, bool)> {
+    let option = |text: &str, place| (text.to_owned(), s.place == place);
+    vec![
+        option("beside it, under new names", Place::Beside),
+        option("other cluster", Place::Other),
+        option("IN PLACE", Place::InPlace),
+    ]
+}
+
+fn tables(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect, y: u16) {
+    let focus = s.focus == Focus::Tables;
+    let x = area.x + 1;
+    p.put(
+        x,
+        y,
+        LABEL,
+        "  Tables",
+        if focus { Meaning::Key } else { Meaning::Muted },
+    );
+    let cells = area.width.saturating_sub(LABEL + 30).max(12);
+    view_input(p, (x + LABEL, y), cells, &s.tables, focus);
+    let all = s.tables(m);
+    let (text, meaning) = match s.filter(m) {
+        Ok(f) => (
+            format!(
+                "{} of {} in the base",
+                all.iter().filter(|t| f.matches(t)).count(),
+                all.len()
+            ),
+            Meaning::Ok,
+        ),
+        Err(_) if s.tables.value().trim().is_empty() => ("shop.* !shop.tmp_*".to_owned(), Meaning::Muted),
+        Err(e) => (e, Meaning::Error),
+    };
+    p.put(
+        x + LABEL + cells + 1,
+        y,
+        area.right().saturating_sub(x + LABEL + cells + 2),
+        &text,
+        meaning,
+    );
+}
+
+/// The line that belongs to the place.
+fn detail(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect, y: u16) {
+    let x = area.x + 1;
+    let rest = area.width.saturating_sub(LABEL + 2);
+    let label = |focus: bool| if focus { Meaning::Key } else { Meaning::Muted };
+    match s.place {
+        Place::Beside => {
+            let focus = s.focus == Focus::Suffix;
+            p.put(x, y, LABEL, "  New names", label(focus));
+            view_input(p, (x + LABEL, y), 18, &s.suffix, focus);
+            let text = format!("put behind each database: shop{}", s.suffix.value().trim());
+            p.put(x + LABEL + 19, y, rest.saturating_sub(19), &text, Meaning::Muted);
+        }
+        Place::Other => {
+            p.put(x, y, LABEL, "  Cluster", label(s.focus == Focus::Other));
+            let others = s.others(m);
+            let options: Vec<(String, bool)> = others
+                .iter()
+                .map(|o| (o.to_string(), Some(o) == s.other.as_ref()))
+                .collect();
+            if options.is_empty() {
+                p.put(
+                    x + LABEL,
+                    y,
+                    rest,
+                    "there is no other cluster in the config",
+                    Meaning::Error,
+                );
+            } else {
+                choices(p, area, y, "  Cluster", s.focus == Focus::Other, &options);
+            }
+        }
+        Place::InPlace => {
+            let focus = s.focus == Focus::StayClosed;
+            let options = [
+                ("open it".to_owned(), !s.stay_closed),
+                ("stay closed until I open it".to_owned(), s.stay_closed),
+            ];
+            choices(p, area, y, "  Afterwards", focus, &options);
+        }
+    }
+}

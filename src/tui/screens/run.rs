@@ -1,0 +1,183 @@
+//! One job: its phases with their own units, rate and end, its log, and at the end its receipt.
+
+use ratatui::layout::Rect;
+
+use crate::model::ids::JobId;
+use crate::model::job::{Job, JobState, JobStep, Verb};
+use crate::model::time;
+use crate::service::desk::Question;
+use crate::tui::event::Query;
+use crate::tui::model::Model;
+use crate::tui::paint::{Painter, safe, wrap};
+use crate::tui::theme::Meaning;
+use crate::tui::widgets::{progress, status};
+
+/// The screen's state.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The job.
+    pub job: JobId,
+    /// Lines scrolled down.
+    pub scroll: usize,
+}
+
+impl Run {
+    /// The page of a job.
+    pub fn new(job: JobId) -> Run {
+        Run { job, scroll: 0 }
+    }
+
+    /// What the page needs to know.
+    pub fn wants(&self, m: &Model) -> super::Wants {
+        let id = self.job;
+        let mut wants = vec![
+            (Query::Job(id), Question::Job { id }),
+            (Query::Lines(id), Question::JobLines { id, after: 0 }),
+        ];
+        if let Some(job) = m.store.job(id) {
+            wants.extend(super::page(&job.cluster));
+        }
+        wants
+    }
+
+    /// Paints it.
+    pub fn view(&self, m: &Model, p: &mut Painter<'_>, area: Rect) {
+        let Some(job) = m.store.job(self.job) else {
+            return super::messages::view_loading(m, &Query::Job(self.job), p, area);
+        };
+        let lines = self.lines(m, p, job, area.width);
+        let most = lines.len().saturating_sub(usize::from(area.height));
+        let from = self.scroll.min(most);
+        for (i, (text, meaning)) in lines.iter().skip(from).take(usize::from(area.height)).enumerate() {
+            let y = area.y + i as u16;
+            match text.strip_prefix('\u{1}') {
+                Some(title) => p.rule(area, y, title),
+                None => {
+                    p.put(area.x + 1, y, area.width.saturating_sub(2), text, *meaning);
+                }
+            }
+        }
+        p.cursor_at(area.x, area.y);
+    }
+
+    /// Everything there is to say, line by line; a title starts with a control character that no text can hold.
+    fn lines(&self, m: &Model, p: &Painter<'_>, job: &Job, width: u16) -> Vec<(String, Meaning)> {
+        let width = usize::from(width.saturating_sub(2));
+        let mut out = head(m, p, job);
+        let wrapped = |text: &str| wrap(&safe(text), width);
+        if !job.error.is_empty() {
+            out.push(rule("error"));
+            for (i, cause) in job.error.iter().enumerate() {
+                let lead = if i == 0 { "" } else { "because " };
+                out.extend(
+                    wrapped(&format!("{lead}{cause}"))
+                        .into_iter()
+                        .map(|l| (l, Meaning::Error)),
+                );
+            }
+        }
+        out.push(rule("steps"));
+        out.extend(job.steps.iter().map(|s| step_line(m, p, s, job)));
+        if job.steps.is_empty() {
+            out.push(("No step has begun.".to_owned(), Meaning::Muted));
+        }
+        let receipt = super::receipt::lines(m, job);
+        if !receipt.is_empty() {
+            out.push(rule("receipt"));
+            for (text, meaning) in receipt {
+                out.extend(wrapped(&text).into_iter().map(|l| (l, meaning)));
+            }
+        }
+        out.push(rule("log"));
+        for line in m.store.lines(self.job).unwrap_or_default() {
+            let (_, meaning) = super::messages::level(p, line.level);
+            out.push((format!("{}  {}", m.stamp_seconds(line.at), line.text), meaning));
+        }
+        if let Some(command) = &job.command {
+            out.push(rule("the same on the command line (y copies)"));
+            out.extend(wrapped(command).into_iter().map(|l| (l, Meaning::Muted)));
+        }
+        out
+    }
+}
+
+fn rule(title: &str) -> (String, Meaning) {
+    (format!("\u{1}{title}"), Meaning::Title)
+}
+
+/// The words behind `brine`: what runs, and the state that operators know.
+pub fn crumbs(m: &Model, run: &Run) -> Vec<String> {
+    let Some(job) = m.store.job(run.job) else {
+        return vec![format!("job {}", run.job)];
+    };
+    let restores = matches!(job.verb, Verb::Restore | Verb::Undo);
+    let word = if restores && job.state == JobState::Running {
+        "Restoring"
+    } else {
+        job.state.word()
+    };
+    vec![
+        job.cluster.to_string(),
+        format!("job {} {}", job.id, job.verb.word()),
+        word.to_owned(),
+    ]
+}
+
+fn head(m: &Model, p: &Painter<'_>, job: &Job) -> Vec<(String, Meaning)> {
+    let (state, meaning) = status::job(job.state, p.glyphs);
+    let mut out = vec![(format!("{state}  {}", job.title), meaning)];
+    let bar = progress::bar(p.glyphs, job.progress.basis_points, 30);
+    let percent = progress::percent(job.progress.basis_points);
+    match job.state {
+        JobState::Queued => out.push(("Waits for its turn.".to_owned(), Meaning::Muted)),
+        JobState::Running => {
+            let tail = [progress::rate(job), progress::ends(m, job)];
+            let tail: Vec<String> = tail.into_iter().flatten().collect();
+            out.push((format!("{bar} {percent}  {}", tail.join("  ")), Meaning::Busy));
+            if let Some(still) = progress::stillness(m, job) {
+                out.push((format!("{} {still}", p.glyphs.warn), Meaning::Warn));
+            }
+        }
+        JobState::Cancelling => out.push((
+            format!("{bar} {percent}  stopping; it says what it leaves behind when it has"),
+            Meaning::Warn,
+        )),
+        JobState::Succeeded | JobState::Failed | JobState::Cancelled | JobState::Interrupted => {
+            let took = job
+                .started
+                .zip(job.ended)
+                .map(|(a, b)| format!(" after {}", time::took(b.since(a))));
+            let ended = job
+                .ended
+                .map(|at| time::local(at, m.zone_of(Some(&job.cluster))))
+                .unwrap_or_default();
+            out.push((format!("ended {ended}{}", took.unwrap_or_default()), Meaning::Muted));
+            if job.resumable && job.state != JobState::Succeeded {
+                out.push(("C continues it where it stopped.".to_owned(), Meaning::Warn));
+            }
+        }
+    }
+    let last = m.store.lines(job.id).and_then(|l| l.last()).map(|l| l.text.clone());
+    if let Some(text) = last.filter(|_| !job.state.is_over()) {
+        out.push((format!("last: {text}"), Meaning::Muted));
+    }
+    out
+}
+
+/// `* load tables     3.1 GiB of 4.0 GiB   212 MiB/s   41 s`.
+fn step_line(m: &Model, p: &Painter<'_>, step: &JobStep, job: &Job) -> (String, Meaning) {
+    let over = job.state.is_over();
+    let (glyph, meaning) = match (step.ended, over) {
+        (Some(_), _) => (p.glyphs.ok, Meaning::Ok),
+        (None, false) => (p.glyphs.busy, Meaning::Busy),
+        (None, true) if job.state == JobState::Succeeded => (p.glyphs.ok, Meaning::Ok),
+        (None, true) => (p.glyphs.bad, Meaning::Error),
+    };
+    let end = step.ended.or(job.ended).unwrap_or(m.now);
+    let took = time::took(end.since(step.started).max(0));
+    let name = crate::tui::paint::pad(&safe(&step.name), 28, p.glyphs.cut);
+    (
+        format!("{glyph} {name}  {:<26} {took:>7}", progress::steps(&step.progress)),
+        meaning,
+    )
+}

@@ -1,0 +1,90 @@
+//! Storages: where backup data is kept, and what lies there.
+
+use ratatui::layout::Rect;
+
+use crate::model::size;
+use crate::service::desk::StorageCard;
+use crate::tui::event::Query;
+use crate::tui::list::List;
+use crate::tui::model::Model;
+use crate::tui::paint::{Painter, fit_middle, safe};
+use crate::tui::theme::Meaning;
+use crate::tui::view::ViewCache;
+use crate::tui::widgets::status::plural;
+use crate::tui::widgets::table::{self, left, right};
+
+/// The lines shown.
+pub fn rows<'a>(m: &'a Model, list: &List) -> Vec<&'a StorageCard> {
+    let all = m.store.storages().unwrap_or_default().iter();
+    all.filter(|s| list.passes(&format!("{} {}", s.name, s.url))).collect()
+}
+
+/// Paints it.
+pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect) {
+    let rows = rows(m, list);
+    if rows.is_empty() {
+        if m.store.storages().is_none() {
+            return super::messages::view_loading(m, &Query::Storages, p, area);
+        }
+        p.put(
+            area.x + 2,
+            area.y + 1,
+            area.width,
+            "No storage matches the filter.",
+            Meaning::Muted,
+        );
+        return;
+    }
+    let url = area.width.saturating_sub(50);
+    let columns = [
+        left("STORAGE", 2, 16),
+        left("STATE", 19, 14),
+        right("STORED", 33, 9),
+        left("ADDRESS", 44, url),
+    ];
+    let [name, state, stored, address] = columns;
+    table::header(p, area, area.y, &columns);
+    let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(6));
+    let selected = list.index().min(rows.len() - 1);
+    let offset = table::rows(
+        p,
+        body,
+        (rows.len(), Some(selected)),
+        cache.offset("storages"),
+        |p, i, y| {
+            let Some(s) = rows.get(i) else { return };
+            let (word, meaning) = match &s.error {
+                None => (format!("{} reachable", p.glyphs.ok), Meaning::Ok),
+                Some(_) => (format!("{} unreachable", p.glyphs.bad), Meaning::Error),
+            };
+            let total: u64 = s.archives.iter().map(|(_, bytes)| bytes).sum();
+            table::cell(p, body, y, name, (s.name.as_str(), Meaning::Title));
+            table::cell(p, body, y, state, (&word, meaning));
+            table::cell(p, body, y, stored, (&size::iec(total), Meaning::Base));
+            let text = fit_middle(&safe(&s.url), usize::from(address.width), p.glyphs.cut);
+            table::cell(p, body, y, address, (&text, Meaning::Base));
+        },
+    );
+    cache.set_offset("storages", offset);
+    let Some(s) = rows.get(selected) else { return };
+    p.rule(area, body.bottom(), s.name.as_str());
+    let archives: Vec<String> = s
+        .archives
+        .iter()
+        .map(|(c, bytes)| format!("{c} {}", size::iec(*bytes)))
+        .collect();
+    let text = match &s.error {
+        Some(error) => (error.clone(), Meaning::Error),
+        None => (
+            format!("{}: {}", plural(archives.len() as u64, "archive"), archives.join(", ")),
+            Meaning::Base,
+        ),
+    };
+    p.put(
+        area.x + 1,
+        body.bottom() + 1,
+        area.width.saturating_sub(2),
+        &text.0,
+        text.1,
+    );
+}

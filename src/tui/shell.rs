@@ -1,0 +1,409 @@
+//! The only part that touches terminal, threads and signals: feeds events to `update`, runs its effects, paints.
+//!
+//! The picture is painted into a buffer first and goes to the terminal only when it differs from the last one, so
+//! that ticking without change costs no bytes. Input is never made to wait for the frame limit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use crossbeam_channel::Sender;
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{Event as TermEvent, EventStream};
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+use crossterm::{execute, queue};
+use futures_util::StreamExt;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+use super::event::{Effect, Event, Ticket, What};
+use super::glyphs::{ASCII, UNICODE, wants_ascii};
+use super::keys::Keymap;
+use super::model::Model;
+use super::terminal::{self, PanicGuard, Screen};
+use super::theme::{Depth, Theme};
+use super::update::{next_deadline, update};
+use super::view::{Look, ViewCache, view};
+use super::{Exit, Options};
+use crate::service::desk::{Answer, Desk, Question, Refusal, RefusalKind};
+
+/// Pictures that no key asked for are at least this far apart.
+const FRAME: Duration = Duration::from_millis(33);
+/// Threads that ask the desk; slow plans must not hold up the rest.
+const ASKERS: usize = 4;
+/// How long one wait for a change lasts.
+const PULSE_MS: u64 = 60_000;
+/// The terminal's clipboard takes no more than this.
+const CLIPBOARD: usize = 74_000;
+
+/// Runs the console.
+pub fn run(desk: Arc<dyn Desk>, options: Options) -> anyhow::Result<Exit> {
+    terminal::check(options.env)?;
+    let look = look(&options)?;
+    let keymap = Keymap::new(&options.keys)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the console's event loop cannot be started")?;
+    runtime.block_on(async {
+        let (events, inbox) = unbounded_channel();
+        let mut shell = Shell::start(desk, &options, keymap, look, events, inbox)?;
+        let exit = shell.main_loop().await;
+        shell.finish(exit)
+    })
+}
+
+/// Theme and signs, from the options and the environment.
+fn look(options: &Options) -> anyhow::Result<Look> {
+    let env = options.env;
+    let depth = if options.no_color {
+        Depth::Mono
+    } else {
+        Depth::detect(&env)
+    };
+    let by_itself = if depth == Depth::Ansi16 { "ansi" } else { "brine-dark" };
+    let theme = Theme::load(options.theme.as_deref().unwrap_or(by_itself), depth)?;
+    let ascii = options.ascii || wants_ascii(&env);
+    let glyphs = if ascii { &ASCII } else { &UNICODE };
+    Ok(Look { theme, glyphs })
+}
+
+/// The signals that concern the console.
+struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+    resume: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            resume: signal(SignalKind::from_raw(SIGCONT))?,
+        })
+    }
+
+    async fn next(&mut self) -> What {
+        tokio::select! {
+            _ = self.terminate.recv() => What::Terminate,
+            _ = self.hangup.recv() => What::Hangup,
+            _ = self.resume.recv() => What::Continued,
+        }
+    }
+}
+
+/// tokio has no name for it.
+const SIGCONT: i32 = rustix::process::Signal::CONT.as_raw();
+
+struct Shell {
+    model: Model,
+    look: Look,
+    cache: ViewCache,
+    screen: Screen,
+    last: Option<(Buffer, Option<Position>)>,
+    clock: Arc<dyn crate::model::clock::Clock>,
+    inbox: UnboundedReceiver<What>,
+    asking: Sender<(Ticket, Question)>,
+    input: Option<EventStream>,
+    signals: Signals,
+    /// Whether the process shall be stopped.
+    suspended: bool,
+    guard: PanicGuard,
+}
+
+impl Shell {
+    fn start(
+        desk: Arc<dyn Desk>,
+        options: &Options,
+        keymap: Keymap,
+        look: Look,
+        events: UnboundedSender<What>,
+        inbox: UnboundedReceiver<What>,
+    ) -> anyhow::Result<Shell> {
+        let signals = Signals::new().context("signals cannot be listened to")?;
+        let to_panic = events.clone();
+        let guard = PanicGuard::new(move |text| drop(to_panic.send(What::Panicked(text))));
+        let screen = terminal::take().inspect_err(|_| terminal::give_back())?;
+        let to_watch = events.clone();
+        terminal::watch(move || drop(to_watch.send(What::Hangup)))?;
+        let asking = askers(&desk, &events)?;
+        pulse(desk, events)?;
+        let size = screen.size().context("the terminal's size cannot be read")?;
+        let mut model = Model::new(options, keymap, options.clock.now(), (size.width, size.height));
+        model.pid = std::process::id();
+        Ok(Shell {
+            model,
+            look,
+            cache: ViewCache::default(),
+            screen,
+            last: None,
+            clock: Arc::clone(&options.clock),
+            inbox,
+            asking,
+            input: Some(EventStream::new()),
+            signals,
+            suspended: false,
+            guard,
+        })
+    }
+
+    /// Runs until something ends the console.
+    async fn main_loop(&mut self) -> anyhow::Result<Exit> {
+        if let Some(exit) = self.take(What::Deadline)? {
+            return Ok(exit);
+        }
+        let mut dirty = true;
+        let mut next_paint = Instant::now();
+        loop {
+            if dirty && Instant::now() >= next_paint {
+                self.paint()?;
+                dirty = false;
+                next_paint = Instant::now() + FRAME;
+            }
+            let wake = self.wake(dirty.then_some(next_paint));
+            let what = self.wait(wake).await;
+            if matches!(what, What::Key(_) | What::Paste(_) | What::Resize(..)) {
+                next_paint = Instant::now();
+            }
+            if let Some(exit) = self.take(what)? {
+                return Ok(exit);
+            }
+            if std::mem::take(&mut self.suspended) {
+                self.suspend().await?;
+            }
+            // What has come in meanwhile belongs into the same picture.
+            for _ in 0..256 {
+                let Ok(what) = self.inbox.try_recv() else { break };
+                if let Some(exit) = self.take(what)? {
+                    return Ok(exit);
+                }
+            }
+            dirty = true;
+        }
+    }
+
+    /// When to wake up without an event.
+    fn wake(&self, paint: Option<Instant>) -> Option<Instant> {
+        let deadline = next_deadline(&self.model).map(|at| {
+            let ms = at.since(self.clock.now()).clamp(10, 120_000);
+            Instant::now() + Duration::from_millis(ms.unsigned_abs())
+        });
+        [paint, deadline].into_iter().flatten().min()
+    }
+
+    /// The next event; input goes first.
+    async fn wait(&mut self, wake: Option<Instant>) -> What {
+        let sleep = async move {
+            match wake {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            what = next_input(&mut self.input) => what,
+            what = self.signals.next() => what,
+            what = self.inbox.recv() => what.unwrap_or(What::Deadline),
+            () = sleep => What::Deadline,
+        }
+    }
+
+    /// Feeds one event and runs what it wants done.
+    fn take(&mut self, what: What) -> anyhow::Result<Option<Exit>> {
+        let event = Event {
+            at: self.clock.now(),
+            what,
+        };
+        for effect in update(&mut self.model, event) {
+            match effect {
+                Effect::Ask(ticket, question) => drop(self.asking.send((ticket, *question))),
+                Effect::Copy(text) => self.copy(&text)?,
+                Effect::Bell => {
+                    execute!(std::io::stdout(), crossterm::style::Print('\u{7}'))
+                        .context("the terminal cannot be written")?;
+                }
+                Effect::Repaint => {
+                    self.last = None;
+                    terminal::clear(&mut self.screen)?;
+                }
+                Effect::Retake => self.retake()?,
+                Effect::Suspend => self.suspended = true,
+                Effect::Quit(exit) => return Ok(Some(exit)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn copy(&self, text: &str) -> anyhow::Result<()> {
+        let end = (0..=CLIPBOARD.min(text.len()))
+            .rev()
+            .find(|i| text.is_char_boundary(*i))
+            .unwrap_or(0);
+        let text = text.get(..end).unwrap_or_default();
+        execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(text)).context("the terminal cannot be written")
+    }
+
+    /// Gives the terminal back and stops; goes on from here when the shell continues the process.
+    async fn suspend(&mut self) -> anyhow::Result<()> {
+        // The reader must be gone while the shell has the terminal: two readers would share the keys.
+        self.input = None;
+        terminal::give_back();
+        terminal::stop()?;
+        // This thread may run on for a moment before the stop reaches it: it must not take the terminal again then.
+        self.signals.resume.recv().await;
+        self.retake()
+    }
+
+    /// Takes the terminal again.
+    fn retake(&mut self) -> anyhow::Result<()> {
+        self.input = None;
+        self.screen = terminal::retake()?;
+        self.input = Some(EventStream::new());
+        let size = self.screen.size().context("the terminal's size cannot be read")?;
+        self.model.size = (size.width, size.height);
+        self.last = None;
+        Ok(())
+    }
+
+    /// Paints, if the picture has changed.
+    fn paint(&mut self) -> anyhow::Result<()> {
+        let (width, height) = self.model.size;
+        let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
+        let cursor = view(&self.model, &mut self.cache, &self.look, &mut buf);
+        let picture = (buf, cursor);
+        if self.last.as_ref() == Some(&picture) {
+            return Ok(());
+        }
+        queue!(self.screen.backend_mut(), BeginSynchronizedUpdate).context("the terminal cannot be written")?;
+        let drawn = self.screen.draw(|frame| {
+            let area = frame.area().intersection(picture.0.area);
+            for position in area.positions() {
+                let from = picture.0.cell(position);
+                let to = frame.buffer_mut().cell_mut(position);
+                if let (Some(from), Some(to)) = (from, to) {
+                    to.clone_from(from);
+                }
+            }
+            if let Some(at) = picture.1 {
+                frame.set_cursor_position(at);
+            }
+        });
+        drawn.map(|_| ()).context("the terminal cannot be written")?;
+        execute!(self.screen.backend_mut(), EndSynchronizedUpdate).context("the terminal cannot be written")?;
+        self.last = Some(picture);
+        Ok(())
+    }
+
+    /// Gives everything back. A terminal that is gone gets nothing more.
+    fn finish(mut self, exit: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+        let exit = match exit {
+            // An error of a terminal that has hung up is the hang-up.
+            Err(_) if hung_up() => Ok(Exit::TerminalLost),
+            other => other,
+        };
+        if matches!(exit, Ok(Exit::TerminalLost)) {
+            let silent = terminal::abandon().context("the lost terminal cannot be given up")?;
+            // Kept for the life of the process, as it goes on without a terminal.
+            std::mem::forget(silent);
+        }
+        self.input = None;
+        terminal::give_back();
+        drop(self.guard);
+        // The desk's threads end with the process; one may be in a long question.
+        exit
+    }
+}
+
+/// Whether standard input has hung up.
+fn hung_up() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = rustix::stdio::stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    poll(&mut fds, Some(&now)).is_ok() && fds.iter().any(|fd| fd.revents().intersects(gone))
+}
+
+/// The next thing the terminal says; for ever nothing while there is no reader.
+async fn next_input(input: &mut Option<EventStream>) -> What {
+    let Some(stream) = input else {
+        return std::future::pending().await;
+    };
+    loop {
+        match stream.next().await {
+            Some(Ok(TermEvent::Key(key))) => return What::Key(key),
+            Some(Ok(TermEvent::Paste(text))) => return What::Paste(text),
+            Some(Ok(TermEvent::Resize(width, height))) => return What::Resize(width, height),
+            Some(Ok(TermEvent::Mouse(_) | TermEvent::FocusGained | TermEvent::FocusLost)) => {}
+            Some(Err(_)) | None => return What::Hangup,
+        }
+    }
+}
+
+/// Threads that ask the desk; a panic in the desk becomes a refusal, so that no question stays open.
+fn askers(desk: &Arc<dyn Desk>, events: &UnboundedSender<What>) -> anyhow::Result<Sender<(Ticket, Question)>> {
+    let (asking, questions) = crossbeam_channel::unbounded::<(Ticket, Question)>();
+    for n in 0..ASKERS {
+        let (desk, events, questions) = (Arc::clone(desk), events.clone(), questions.clone());
+        let work = move || {
+            for (ticket, question) in questions {
+                let result = ask(&*desk, question);
+                if events.send(What::Answered(ticket, Box::new(result))).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name(format!("brine-desk-{n}"));
+        thread.spawn(work).context("a thread that asks cannot be started")?;
+    }
+    Ok(asking)
+}
+
+fn ask(desk: &dyn Desk, question: Question) -> Result<Answer, Refusal> {
+    let asked = std::panic::AssertUnwindSafe(|| desk.ask(question));
+    std::panic::catch_unwind(asked).unwrap_or_else(|_| {
+        Err(Refusal {
+            kind: RefusalKind::Failed,
+            chain: vec!["a part of brine failed while answering".to_owned()],
+            hint: Some("See Messages (M); this is a bug worth reporting".to_owned()),
+        })
+    })
+}
+
+/// A thread that waits for changes at the desk and says so.
+fn pulse(desk: Arc<dyn Desk>, events: UnboundedSender<What>) -> anyhow::Result<()> {
+    let work = move || {
+        let mut since = 0;
+        loop {
+            let question = Question::Pulse {
+                since,
+                timeout_ms: PULSE_MS,
+            };
+            let result = match ask(&*desk, question) {
+                Ok(Answer::Pulse(version)) if version == since => continue,
+                Ok(Answer::Pulse(version)) => {
+                    since = version;
+                    Ok(version)
+                }
+                Ok(_) => return,
+                Err(refusal) => Err(refusal),
+            };
+            let failed = result.is_err();
+            if events.send(What::Pulse(result)).is_err() {
+                return;
+            }
+            if failed {
+                std::thread::sleep(Duration::from_secs(2));
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("brine-pulse".to_owned());
+    thread
+        .spawn(work)
+        .context("the thread that waits for changes cannot be started")?;
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The terminal itself: taking it, giving it back, stopping and continuing, and noticing that it is gone.
+//!
+//! Only the console's own thread may give the terminal back when it panics; a panic elsewhere becomes a message.
+
+use std::io::{IsTerminal, Write, stdout};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{cursor, execute};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use rustix::event::{PollFd, PollFlags, poll};
+
+/// The terminal that is painted on.
+pub type Screen = Terminal<CrosstermBackend<std::io::BufWriter<std::io::Stdout>>>;
+
+/// Refuses where a full-screen program cannot work, and says what can.
+pub fn check(env: fn(&str) -> Option<String>) -> anyhow::Result<()> {
+    const INSTEAD: &str =
+        "the commands work anywhere: see `brine --help`, for example `brine cluster list` or `brine check`";
+    if !std::io::stdin().is_terminal() || !stdout().is_terminal() {
+        bail!("the console needs a terminal, and standard input or output is none; {INSTEAD}");
+    }
+    match env("TERM").as_deref() {
+        None | Some("" | "dumb") => bail!("the console cannot work with TERM=dumb; {INSTEAD}"),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Takes the terminal.
+pub fn take() -> anyhow::Result<Screen> {
+    // crossterm 0.29 answers NO_COLOR with a bare reset for each colour, which wipes reverse and bold too. brine
+    // decides about colours itself (theme `mono`). Remove when a crossterm release no longer does that.
+    crossterm::style::force_color_output(true);
+    enable_raw_mode().context("the terminal cannot be put into raw mode")?;
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste).context("the terminal cannot be taken over")?;
+    let backend = CrosstermBackend::new(std::io::BufWriter::with_capacity(16 << 10, stdout()));
+    let mut screen = Terminal::new(backend).context("the terminal's size cannot be read")?;
+    clear(&mut screen)?;
+    Ok(screen)
+}
+
+/// Takes the terminal again after somebody else may have changed its modes.
+pub fn retake() -> anyhow::Result<Screen> {
+    // Without this crossterm believes that raw mode is still on, and does nothing.
+    disable_raw_mode().context("the terminal's mode cannot be changed")?;
+    take()
+}
+
+/// Clears the terminal, so that the next picture is painted whole.
+///
+/// Not `Terminal::clear`: that asks the terminal where the cursor is, and waits two seconds for an answer which the
+/// reader of events may take away.
+pub fn clear(screen: &mut Screen) -> anyhow::Result<()> {
+    let size = screen.size().context("the terminal's size cannot be read")?;
+    screen.resize(size.into()).context("the terminal cannot be cleared")
+}
+
+/// Gives the terminal back; goes on after errors, because there is nothing better to do.
+pub fn give_back() {
+    let _ = execute!(
+        stdout(),
+        DisableFocusChange,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show
+    );
+    let _ = disable_raw_mode();
+    let _ = stdout().flush();
+}
+
+/// Until dropped, panics of this thread give the terminal back first, and panics of others are only reported.
+pub struct PanicGuard {
+    before: Arc<dyn Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync>,
+}
+
+impl PanicGuard {
+    /// Puts the hook in place.
+    pub fn new(report: impl Fn(String) + Send + Sync + 'static) -> PanicGuard {
+        let before: Arc<dyn Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync> = std::panic::take_hook().into();
+        let (console, then) = (std::thread::current().id(), Arc::clone(&before));
+        std::panic::set_hook(Box::new(move |info| {
+            if std::thread::current().id() == console {
+                give_back();
+                then(info);
+            } else {
+                report(info.to_string());
+            }
+        }));
+        PanicGuard { before }
+    }
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let before = Arc::clone(&self.before);
+            std::panic::set_hook(Box::new(move |info| before(info)));
+        }
+    }
+}
+
+/// Stops the process group until the shell continues it, as Ctrl-Z does without raw mode.
+pub fn stop() -> anyhow::Result<()> {
+    let signal = rustix::process::Signal::STOP;
+    rustix::process::kill_current_process_group(signal).context("the process cannot be stopped")
+}
+
+/// Waits in a thread of its own, without waking up, until the terminal hangs up.
+pub fn watch(gone: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
+    let watcher = std::thread::Builder::new().name("brine-tty".to_owned());
+    let wait = move || {
+        loop {
+            let stdin = rustix::stdio::stdin();
+            // No events are asked for: a hang-up is always reported, and nothing else wakes us.
+            let mut fds = [PollFd::new(&stdin, PollFlags::empty())];
+            match poll(&mut fds, None) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+                Ok(_) => break,
+            }
+        }
+        gone();
+    };
+    watcher
+        .spawn(wait)
+        .context("the thread that watches the terminal cannot be started")?;
+    Ok(())
+}
+
+/// Puts a pipe that never says anything in the place of a terminal that is gone, and throws output away.
+///
+/// crossterm 0.29's reader spins for ever on a hung-up terminal (crossterm issue 793). Remove when a release has the fix.
+pub fn abandon() -> std::io::Result<OwnedFd> {
+    let (read, write) = rustix::pipe::pipe()?;
+    rustix::stdio::dup2_stdin(&read)?;
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    // Whoever keeps this end keeps the pipe silent: without it the reader would see its end, and spin again.
+    Ok(write)
+}

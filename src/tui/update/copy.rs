@@ -1,0 +1,89 @@
+//! What can be copied from a screen: an id, a path, the command line that does the same, JSON.
+
+use serde::Serialize;
+
+use crate::tui::model::Model;
+use crate::tui::screens::Screen;
+
+/// A letter, what it is, and the text.
+pub type Thing = (char, &'static str, String);
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// What can be copied now.
+pub fn things(m: &Model) -> Vec<Thing> {
+    match m.screen() {
+        Screen::Fleet(s) => s.selected(m).map_or_else(Vec::new, |c| {
+            let command = format!("brine cluster show {}", c.name);
+            vec![
+                ('i', "name", c.name.to_string()),
+                ('c', "command", command),
+                ('j', "JSON", json(c)),
+            ]
+        }),
+        Screen::Backup(s) => s.selected(m).map_or_else(Vec::new, |b| {
+            let id = &b.summary.id;
+            let location = m.store.page(&s.cluster).map(|p| p.location.clone()).unwrap_or_default();
+            vec![
+                ('i', "id", id.to_string()),
+                ('p', "path", format!("{}/snapshot-{id}", location.trim_end_matches('/'))),
+                ('c', "command", format!("brine backup show {} {id}", s.cluster)),
+                ('j', "JSON", json(b)),
+            ]
+        }),
+        Screen::Log(s) => {
+            let change = s.rows(m).into_iter().find(|c| Some(c.id.as_str()) == s.list.selected());
+            change.map_or_else(Vec::new, |c| {
+                let command = format!("brine restore {} --before {} --plan", s.cluster, c.id);
+                vec![
+                    ('i', "id", c.id.clone()),
+                    ('c', "command", command),
+                    ('j', "JSON", json(c)),
+                ]
+            })
+        }
+        Screen::Plan(_) => m.store.plan().map_or_else(Vec::new, |p| {
+            vec![
+                ('i', "plan hash", p.hash()),
+                ('c', "command", p.command.clone()),
+                ('j', "JSON", json(p)),
+            ]
+        }),
+        Screen::Jobs(_) | Screen::Run(_) => super::enabled::job(m).map_or_else(
+            |_| Vec::new(),
+            |j| {
+                let command = j.command.clone().unwrap_or_else(|| format!("brine job show {}", j.id));
+                vec![
+                    ('i', "id", j.id.to_string()),
+                    ('c', "command", command),
+                    ('j', "JSON", json(j)),
+                ]
+            },
+        ),
+        Screen::Storages(list) => {
+            let found = m
+                .store
+                .storages()
+                .unwrap_or_default()
+                .iter()
+                .find(|s| Some(s.name.as_str()) == list.selected());
+            found.map_or_else(Vec::new, |s| {
+                vec![
+                    ('i', "name", s.name.to_string()),
+                    ('p', "address", s.url.clone()),
+                    ('j', "JSON", json(s)),
+                ]
+            })
+        }
+        Screen::Messages(list) => {
+            let rows = crate::tui::screens::messages::rows(m, list);
+            let found = rows.into_iter().find(|(id, _)| Some(id.as_str()) == list.selected());
+            found.map_or_else(Vec::new, |(_, x)| {
+                vec![('i', "text", x.text.clone()), ('j', "JSON", json(x))]
+            })
+        }
+        Screen::Restore(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,222 @@
+//! Whether a command can be done now; if not, why not. Nothing is ever hidden or a dead key.
+
+use crate::cluster::ClusterState;
+use crate::model::backup::{BackupEntry, BackupStatus};
+use crate::model::ids::ClusterName;
+use crate::model::job::{Job, Verb};
+use crate::service::desk::ClusterCard;
+use crate::tui::commands::Cmd;
+use crate::tui::model::Model;
+use crate::tui::screens::Screen;
+use crate::tui::screens::jobs;
+use crate::tui::screens::restore::{Mode, Point};
+
+type Verdict = Result<(), String>;
+
+fn require(ok: bool, why: &str) -> Verdict {
+    if ok { Ok(()) } else { Err(why.to_owned()) }
+}
+
+/// Whether a command can be done now; else why not.
+pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
+    if changes(cmd) {
+        writable(m)?;
+    }
+    match cmd {
+        Cmd::BackupNow => backup_now(m),
+        Cmd::Restore => restore(m),
+        Cmd::Settings => settings(m),
+        Cmd::LogMenu | Cmd::GoBackup | Cmd::GoLog => cluster(m).map(|_| ()),
+        Cmd::Verify => complete(m).map(|_| ()),
+        Cmd::Protect => complete(m).map(|_| ()),
+        Cmd::Delete => delete(m),
+        Cmd::Undelete => match backup(m)?.status {
+            BackupStatus::Deleted { .. } => Ok(()),
+            _ => Err("this backup is not in the trash; a shows the trash".to_owned()),
+        },
+        Cmd::Undo => undo(m),
+        Cmd::OpenCluster => match card(m)?.state {
+            ClusterState::Closed { .. } => Ok(()),
+            _ => Err("the cluster is not closed".to_owned()),
+        },
+        Cmd::RunPlan => match m.screen() {
+            Screen::Plan(plan) => plan.ready(m).map(|_| ()),
+            _ => Err("there is no plan".to_owned()),
+        },
+        Cmd::CancelJob => require(!job(m)?.state.is_over(), "the job has ended"),
+        Cmd::ResumeJob => require(
+            job(m)?.resumable && job(m)?.state.is_over(),
+            "this job cannot be continued",
+        ),
+        Cmd::Accident => {
+            require(m.is_demo(), "only in the demo; here ! shows Messages")?;
+            cluster(m).map(|_| ())
+        }
+        Cmd::Traffic => require(card(m)?.product.starts_with("embedded"), "only on an embedded cluster"),
+        Cmd::Filter => require(m.screen().list().is_some(), "there is no list here"),
+        Cmd::CopyMenu => require(!super::copy::things(m).is_empty(), "there is nothing to copy here yet"),
+        Cmd::AllChanges => match m.screen() {
+            Screen::Restore(s) => require(
+                s.mode == Mode::PointInTime && s.point == Point::BeforeChange,
+                "only for Just before a change",
+            ),
+            _ => Ok(()),
+        },
+        Cmd::TypeTime | Cmd::ZoomIn | Cmd::ZoomOut => match m.screen() {
+            Screen::Restore(s) => require(s.mode == Mode::PointInTime, "only for Point-in-Time Restore"),
+            _ => Err("only on Restore 1/2".to_owned()),
+        },
+        Cmd::Enter => enter(m),
+        Cmd::Back => {
+            let filtered = m.screen().list().is_some_and(|l| !l.filter.value().is_empty());
+            require(filtered || m.screens.len() > 1, "this is the first screen; q quits")
+        }
+        Cmd::Trash
+        | Cmd::Down
+        | Cmd::Up
+        | Cmd::PageDown
+        | Cmd::PageUp
+        | Cmd::Top
+        | Cmd::Bottom
+        | Cmd::NextField
+        | Cmd::PrevField
+        | Cmd::Left
+        | Cmd::Right
+        | Cmd::QuitOrBack
+        | Cmd::Interrupt
+        | Cmd::Suspend
+        | Cmd::Repaint
+        | Cmd::Palette
+        | Cmd::Help
+        | Cmd::TimeMode
+        | Cmd::Refresh
+        | Cmd::GoClusters
+        | Cmd::GoJobs
+        | Cmd::GoStorages
+        | Cmd::GoMessages => Ok(()),
+    }
+}
+
+/// Whether a command changes something. (Opening Restore 1/2 and menus changes nothing.)
+fn changes(cmd: Cmd) -> bool {
+    matches!(
+        cmd,
+        Cmd::BackupNow
+            | Cmd::Settings
+            | Cmd::Verify
+            | Cmd::Protect
+            | Cmd::Delete
+            | Cmd::Undelete
+            | Cmd::Undo
+            | Cmd::LogMenu
+            | Cmd::OpenCluster
+            | Cmd::RunPlan
+            | Cmd::CancelJob
+            | Cmd::ResumeJob
+            | Cmd::Accident
+            | Cmd::Traffic
+    )
+}
+
+fn writable(m: &Model) -> Verdict {
+    let read_only = m.read_only || m.store.hello().is_some_and(|h| h.read_only);
+    require(!read_only, "brine was started read-only")
+}
+
+fn cluster(m: &Model) -> Result<ClusterName, String> {
+    m.cluster().ok_or_else(|| "no cluster is selected".to_owned())
+}
+
+fn card(m: &Model) -> Result<&ClusterCard, String> {
+    let name = cluster(m)?;
+    m.store
+        .card(&name)
+        .ok_or_else(|| "the cluster is not loaded yet".to_owned())
+}
+
+fn backup_now(m: &Model) -> Verdict {
+    let card = card(m)?;
+    match &card.state {
+        ClusterState::Unreachable { .. } => return Err("the cluster cannot be reached".to_owned()),
+        ClusterState::Restoring { .. } => return Err("the cluster is being restored".to_owned()),
+        ClusterState::Available | ClusterState::Closed { .. } => {}
+    }
+    let running = m
+        .store
+        .running()
+        .into_iter()
+        .find(|j| j.cluster == card.name && j.verb == Verb::Backup);
+    running.map_or(Ok(()), |j| Err(format!("job {} takes a backup of it now", j.id)))
+}
+
+fn restore(m: &Model) -> Verdict {
+    let card = card(m)?;
+    require(
+        !card.window.bases.is_empty(),
+        "nothing can be restored yet: B takes the first backup",
+    )
+}
+
+fn settings(m: &Model) -> Verdict {
+    let name = cluster(m)?;
+    require(m.store.page(&name).is_some(), "its settings are not loaded yet")
+}
+
+fn undo(m: &Model) -> Verdict {
+    let name = cluster(m)?;
+    let page = m.store.page(&name).ok_or("the cluster is not loaded yet")?;
+    require(page.undo.is_some(), "no restore into this cluster can be undone")
+}
+
+fn backup(m: &Model) -> Result<&BackupEntry, String> {
+    match m.screen() {
+        Screen::Backup(s) => s.selected(m).ok_or_else(|| "no backup is selected".to_owned()),
+        _ => Err("only on the Backup page (2)".to_owned()),
+    }
+}
+
+fn complete(m: &Model) -> Result<&BackupEntry, String> {
+    let entry = backup(m)?;
+    match &entry.status {
+        BackupStatus::Complete => Ok(entry),
+        BackupStatus::Running { job } => Err(format!("job {job} is still taking this backup")),
+        BackupStatus::Incomplete => Err("this backup was interrupted: continue its job (4, then C)".to_owned()),
+        BackupStatus::Failed { .. } => Err("this run failed and left nothing behind".to_owned()),
+        BackupStatus::Deleted { .. } => Err("this backup is in the trash: U takes it out".to_owned()),
+        BackupStatus::Broken { .. } => Err("this backup is broken and cannot be used".to_owned()),
+    }
+}
+
+fn delete(m: &Model) -> Verdict {
+    let entry = backup(m)?;
+    if matches!(entry.status, BackupStatus::Broken { .. }) {
+        return Ok(());
+    }
+    complete(m)?;
+    require(entry.protection.is_none(), "this backup is protected: P unprotects it")
+}
+
+/// The job that is shown or selected.
+pub fn job(m: &Model) -> Result<&Job, String> {
+    let found = match m.screen() {
+        Screen::Run(run) => m.store.job(run.job),
+        Screen::Jobs(list) => jobs::selected(m, list).and_then(|j| m.store.job(j.id)),
+        _ => m.store.running().first().copied(),
+    };
+    found.ok_or_else(|| "no job is selected".to_owned())
+}
+
+fn enter(m: &Model) -> Verdict {
+    match m.screen() {
+        Screen::Fleet(s) => require(s.selected(m).is_some(), "no cluster is selected"),
+        Screen::Backup(_) => backup(m).map(|_| ()),
+        Screen::Log(s) => {
+            let some = s.list.selected().is_some_and(|id| s.rows(m).iter().any(|c| c.id == id));
+            require(some, "no change is selected")
+        }
+        Screen::Jobs(list) => require(jobs::selected(m, list).is_some(), "no job is selected"),
+        Screen::Restore(_) | Screen::Plan(_) => Ok(()),
+        Screen::Run(_) => Err("there is nothing to open here; Esc goes back".to_owned()),
+        Screen::Storages(_) | Screen::Messages(_) => Err("all there is to see is shown below the list".to_owned()),
+    }
+}

@@ -1,0 +1,192 @@
+//! Commands: first whether they can be done, then what they do. Moving around is here; the rest in [`super::run`].
+
+use super::{list_of, open, refresh, run, visit};
+use crate::model::job::LineLevel;
+use crate::tui::Exit;
+use crate::tui::commands::{Cmd, find};
+use crate::tui::event::Effect;
+use crate::tui::model::{Model, TimeMode};
+use crate::tui::popups::forms::Subject;
+use crate::tui::popups::{Popup, acts};
+use crate::tui::screens::Screen;
+use crate::tui::screens::log::Log;
+use crate::tui::screens::restore::Focus;
+use crate::tui::screens::restore_view::cells;
+use crate::tui::update::enabled::enabled;
+
+/// A second Ctrl-C within this time leaves everything running.
+const TWICE: i64 = 2_000;
+
+/// Does a command, or says why it cannot be done now.
+pub fn attempt(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
+    if cmd == Cmd::Accident && !m.is_demo() {
+        return go(m, Cmd::GoMessages);
+    }
+    match enabled(cmd, m) {
+        Ok(()) => go(m, cmd),
+        Err(why) => {
+            let label = find(cmd).map_or("", |c| c.label);
+            if let (Cmd::RunPlan, Screen::Plan(plan)) = (cmd, m.screen_mut()) {
+                plan.error = Some(format!("Not started: {why}."));
+            } else {
+                m.toast(LineLevel::Info, format!("{label}: {why}"));
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// Does a command that can be done.
+fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
+    match cmd {
+        Cmd::Down => step(m, 1),
+        Cmd::Up => step(m, -1),
+        Cmd::PageDown => step(m, page(m)),
+        Cmd::PageUp => step(m, -page(m)),
+        Cmd::Top => step(m, isize::MIN / 2),
+        Cmd::Bottom => step(m, isize::MAX / 2),
+        Cmd::Left => sideways(m, -1),
+        Cmd::Right => sideways(m, 1),
+        Cmd::NextField => field(m, 1),
+        Cmd::PrevField => field(m, -1),
+        Cmd::Back => back(m),
+        Cmd::QuitOrBack if m.screens.len() > 1 => {
+            m.filtering = false;
+            m.screens.pop();
+            Vec::new()
+        }
+        Cmd::QuitOrBack => quit(m),
+        Cmd::Interrupt => interrupt(m),
+        Cmd::Suspend if m.is_busy() => acts::open(m, Subject::Suspend),
+        Cmd::Suspend => vec![Effect::Suspend],
+        Cmd::Repaint => vec![Effect::Repaint],
+        Cmd::Palette => {
+            open(m, Popup::Palette(Default::default()));
+            Vec::new()
+        }
+        Cmd::Help => {
+            open(m, Popup::Help(Default::default()));
+            Vec::new()
+        }
+        Cmd::Filter => {
+            m.filtering = true;
+            Vec::new()
+        }
+        Cmd::TimeMode => time_mode(m),
+        Cmd::Refresh => refresh(m),
+        Cmd::GoClusters => {
+            m.screens.truncate(1);
+            Vec::new()
+        }
+        Cmd::GoBackup => m.cluster().map_or_else(Vec::new, |c| run::open_backup(m, c)),
+        Cmd::GoLog => go_to(m, |m| m.cluster().map(|c| Screen::Log(Log::new(c)))),
+        Cmd::GoJobs => go_to(m, |_| Some(list_of(Screen::Jobs))),
+        Cmd::GoStorages => go_to(m, |_| Some(list_of(Screen::Storages))),
+        Cmd::GoMessages => go_to(m, |_| Some(list_of(Screen::Messages))),
+        other => run::run(m, other),
+    }
+}
+
+fn go_to(m: &mut Model, screen: impl Fn(&Model) -> Option<Screen>) -> Vec<Effect> {
+    if let Some(screen) = screen(m) {
+        visit(m, screen);
+    }
+    // What a screen shows may have changed since it was last open.
+    refresh(m)
+}
+
+/// Half a screen.
+fn page(m: &Model) -> isize {
+    (m.size.1 / 2).max(1) as isize
+}
+
+/// Moves in the list, from field to field, or in the text.
+fn step(m: &mut Model, by: isize) -> Vec<Effect> {
+    let ids = m.screen().ids(m);
+    match m.screen_mut() {
+        Screen::Plan(s) => s.scroll = s.scroll.saturating_add_signed(by).min(1000),
+        Screen::Run(s) => s.scroll = s.scroll.saturating_add_signed(by).min(100_000),
+        Screen::Restore(s) if !s.in_list() => s.move_focus(by.signum()),
+        Screen::Restore(s) => {
+            let last = ids.len().saturating_sub(1);
+            let at = s.list().map_or(0, |l| l.index());
+            let leaves = ids.is_empty() || (at == 0 && by == -1) || (at >= last && by == 1);
+            if leaves {
+                s.move_focus(by.signum());
+            } else if let Some(list) = s.list_mut() {
+                list.step(&ids, by);
+            }
+        }
+        other => {
+            if let Some(list) = other.list_mut() {
+                list.step(&ids, by);
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// Left and right: choices, the timeline.
+fn sideways(m: &mut Model, by: isize) -> Vec<Effect> {
+    let width = m.size.0;
+    run::with_restore(m, |s, m| match s.focus {
+        Focus::Timeline => s.move_moment(m, by as i64, i64::from(cells(width))),
+        _ => s.choose(m, by),
+    });
+    Vec::new()
+}
+
+fn field(m: &mut Model, by: isize) -> Vec<Effect> {
+    let needs_name = match (m.screen(), m.store.plan()) {
+        (Screen::Plan(s), Some(plan)) => s.needs_name(m, plan),
+        _ => false,
+    };
+    match m.screen_mut() {
+        Screen::Restore(s) => s.move_focus(by),
+        Screen::Plan(s) => s.typing = !s.typing && needs_name,
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// One thing per press: the filter, then the screen.
+fn back(m: &mut Model) -> Vec<Effect> {
+    let filtered = m.screen().list().is_some_and(|l| !l.filter.value().is_empty());
+    if filtered {
+        if let Some(list) = m.list_mut() {
+            list.filter.reset();
+        }
+    } else if m.screens.len() > 1 {
+        m.screens.pop();
+    }
+    Vec::new()
+}
+
+fn quit(m: &mut Model) -> Vec<Effect> {
+    if m.is_busy() && m.demo.is_none() {
+        return acts::open(m, Subject::Quit);
+    }
+    vec![Effect::Quit(Exit::Quit)]
+}
+
+/// Never cancels work: asks first, and twice means leave it running.
+fn interrupt(m: &mut Model) -> Vec<Effect> {
+    let again = m.interrupted.is_some_and(|at| m.now.since(at) <= TWICE);
+    m.interrupted = Some(m.now);
+    if again && m.is_busy() && m.demo.is_none() {
+        return vec![Effect::Quit(Exit::LeaveRunning)];
+    }
+    m.popups.clear();
+    quit(m)
+}
+
+fn time_mode(m: &mut Model) -> Vec<Effect> {
+    let (mode, words) = match m.time_mode {
+        TimeMode::Local => (TimeMode::Utc, "UTC"),
+        TimeMode::Utc => (TimeMode::Relative, "relative"),
+        TimeMode::Relative => (TimeMode::Local, "local"),
+    };
+    m.time_mode = mode;
+    m.toast(LineLevel::Info, format!("Times are {words}."));
+    Vec::new()
+}

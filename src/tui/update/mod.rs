@@ -1,0 +1,303 @@
+//! What an event does to the model. Pure: effects come out as values, and time comes in with the event.
+
+use crossterm::event::KeyEventKind;
+
+use super::Exit;
+use super::event::{Effect, Event, Query, Ticket, What};
+use super::keys::Key;
+use super::list::List;
+use super::model::{Model, Then};
+use super::popups::Popup;
+use super::screens::Screen;
+use super::screens::run::Run;
+use crate::model::clock::Millis;
+use crate::model::job::LineLevel;
+use crate::service::desk::{Answer, Question, Refusal};
+
+pub mod copy;
+pub mod enabled;
+pub mod go;
+pub mod keys;
+pub mod run;
+
+/// Running jobs are asked about this often.
+const SAMPLE: i64 = 250;
+/// Everything shown is asked for again at most this often because something changed.
+const SETTLE: i64 = 250;
+/// The order of clusters stays while keys were pressed within this time.
+const FREEZE: i64 = 3 * Millis::SECOND;
+
+/// Takes an event.
+pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
+    m.now = event.at;
+    let mut effects = match event.what {
+        What::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
+        What::Key(key) => {
+            m.last_key = m.now;
+            // Errors go once somebody has been there to see them.
+            m.toasts
+                .retain(|t| t.until.is_some() || m.popups.is_empty() && key.code != crossterm::event::KeyCode::Esc);
+            keys::on_key(m, Key::from(key))
+        }
+        What::Paste(text) => keys::on_paste(m, &text),
+        What::Resize(width, height) => {
+            m.size = (width, height);
+            Vec::new()
+        }
+        What::Answered(ticket, result) => answered(m, &ticket, *result),
+        What::Pulse(result) => pulse(m, result),
+        What::Deadline => Vec::new(),
+        What::Continued => vec![Effect::Retake],
+        What::Terminate => vec![Effect::Quit(Exit::Quit)],
+        What::Hangup => vec![Effect::Quit(Exit::TerminalLost)],
+        What::Panicked(text) => {
+            m.toast(LineLevel::Error, format!("A part of brine failed: {text}"));
+            Vec::new()
+        }
+    };
+    effects.extend(tick(m));
+    settle(m);
+    effects.extend(ensure(m));
+    effects
+}
+
+/// What time alone does: notices go, running jobs and stale data are asked for.
+fn tick(m: &mut Model) -> Vec<Effect> {
+    let now = m.now;
+    m.toasts.retain(|t| t.until.is_none_or(|until| until > now));
+    let mut effects = Vec::new();
+    if m.refresh_due.is_some_and(|due| due <= now) || stale_at(m).is_some_and(|at| at <= now) {
+        effects.extend(refresh(m));
+    }
+    let running: Vec<_> = m.store.running().iter().map(|j| j.id).take(3).collect();
+    if !running.is_empty() && now.since(m.sampled) >= sample(m) {
+        m.sampled = now;
+        let jobs = running.into_iter().map(|id| (Query::Job(id), Question::Job { id }));
+        let shown = match m.screen() {
+            Screen::Run(run) => run.wants(m),
+            _ => Vec::new(),
+        };
+        for (query, question) in jobs.chain(shown) {
+            // A sample that is late is not asked for again.
+            if !m.store.is_waiting(&query) {
+                effects.extend(m.store.ask(query, question));
+            }
+        }
+    }
+    effects
+}
+
+/// How often running jobs are asked about.
+fn sample(m: &Model) -> i64 {
+    if m.accessible { 5 * Millis::SECOND } else { SAMPLE }
+}
+
+/// When what is shown is too old without anything having been said.
+fn stale_at(m: &Model) -> Option<Millis> {
+    let period = if m.demo.is_some() {
+        Millis::SECOND
+    } else {
+        5 * Millis::SECOND
+    };
+    m.is_live().then(|| m.refreshed.plus(period))
+}
+
+/// When something will happen without an event; `None` never comes, because ages change by the minute.
+pub fn next_deadline(m: &Model) -> Option<Millis> {
+    let toast = m.toasts.iter().filter_map(|t| t.until).min();
+    let running = !m.store.running().is_empty();
+    let sample = running.then(|| m.sampled.plus(sample(m)));
+    let unit = if m.is_live() { Millis::SECOND } else { Millis::MINUTE };
+    let next_age = Millis((m.now.0.div_euclid(unit) + 1) * unit);
+    [m.refresh_due, toast, sample, stale_at(m), Some(next_age)]
+        .into_iter()
+        .flatten()
+        .min()
+}
+
+/// Asks for everything that is shown.
+pub fn refresh(m: &mut Model) -> Vec<Effect> {
+    m.refresh_due = None;
+    m.refreshed = m.now;
+    let wants = wants(m);
+    wants
+        .into_iter()
+        .filter_map(|(query, question)| m.store.ask(query, question))
+        .collect()
+}
+
+/// What the screen and its frame need to know.
+fn wants(m: &Model) -> super::screens::Wants {
+    let jobs = Question::Jobs {
+        cluster: None,
+        verb: None,
+        limit: 200,
+    };
+    let mut wants = vec![
+        (Query::Hello, Question::Hello),
+        (Query::Jobs, jobs),
+        (Query::Fleet, Question::Fleet),
+    ];
+    // A running job's times are shown in its cluster's zone, which its page knows.
+    let worked_on = m.store.running().first().map(|j| j.cluster.clone());
+    if let Some(cluster) = worked_on.filter(|c| m.store.page(c).is_none()) {
+        wants.extend(super::screens::page(&cluster));
+    }
+    if let Some(strip) = &m.demo {
+        wants.extend(super::screens::page(&strip.cluster));
+    }
+    wants.extend(m.screen().wants(m));
+    let mut seen = std::collections::BTreeSet::new();
+    wants.retain(|(query, _)| seen.insert(query.clone()));
+    wants
+}
+
+/// Asks for what is shown and was never asked for.
+fn ensure(m: &mut Model) -> Vec<Effect> {
+    let missing: Vec<_> = wants(m)
+        .into_iter()
+        .filter(|(query, _)| m.store.slot(query).is_none())
+        .collect();
+    missing
+        .into_iter()
+        .filter_map(|(query, question)| m.store.ask(query, question))
+        .collect()
+}
+
+/// Keeps selections, focus and the order of clusters valid.
+fn settle(m: &mut Model) {
+    freeze(m);
+    let ids = m.screen().ids(m);
+    if let Some(list) = m.list_mut() {
+        list.reconcile(&ids);
+    }
+    let (others, whiches) = match m.screen() {
+        Screen::Restore(s) => (s.others(m), s.whiches(m)),
+        _ => (Vec::new(), Vec::new()),
+    };
+    if let Screen::Restore(s) = m.screen_mut() {
+        s.reconcile(&others, &whiches);
+    }
+    let offer = match (m.screen(), m.store.plan()) {
+        (Screen::Plan(s), Some(plan)) => !s.offered && s.needs_name(m, plan) && plan.blocked().is_none(),
+        _ => false,
+    };
+    if let (Screen::Plan(s), true) = (m.screen_mut(), offer) {
+        (s.offered, s.typing) = (true, true);
+    }
+}
+
+/// Worst first, but nothing moves under a hand that is pressing keys.
+fn freeze(m: &mut Model) {
+    let order: Vec<_> = m
+        .store
+        .fleet()
+        .unwrap_or_default()
+        .iter()
+        .map(|c| c.name.clone())
+        .collect();
+    let pressing = m.now.since(m.last_key) < FREEZE;
+    let Some(Screen::Fleet(fleet)) = m.screens.first_mut() else {
+        return;
+    };
+    if pressing && !fleet.frozen.is_empty() {
+        let new: Vec<_> = order.into_iter().filter(|n| !fleet.frozen.contains(n)).collect();
+        fleet.frozen.extend(new);
+    } else {
+        fleet.frozen = order;
+    }
+}
+
+fn pulse(m: &mut Model, result: Result<u64, Refusal>) -> Vec<Effect> {
+    match result {
+        Ok(_) => {
+            if std::mem::take(&mut m.desk_lost) {
+                m.toast(LineLevel::Info, "The process that answers is back.");
+            }
+            let earliest = m.refreshed.plus(SETTLE).max(m.now);
+            m.refresh_due = Some(m.refresh_due.map_or(earliest, |due| due.min(earliest)));
+        }
+        Err(refusal) if !m.desk_lost => {
+            m.desk_lost = true;
+            m.refuse("Nobody answers; what is shown may be old", &refusal);
+        }
+        Err(_) => {}
+    }
+    Vec::new()
+}
+
+fn answered(m: &mut Model, ticket: &Ticket, result: Result<Answer, Refusal>) -> Vec<Effect> {
+    if let Query::Act(n) = ticket.query {
+        return acted(m, n, result);
+    }
+    let now = m.now;
+    if m.store.take(ticket, result, now) && m.store.take_again(&ticket.query) {
+        let due = now.plus(SETTLE);
+        m.refresh_due = Some(m.refresh_due.map_or(due, |d| d.min(due)));
+    }
+    Vec::new()
+}
+
+/// An act was accepted or refused.
+fn acted(m: &mut Model, n: u64, result: Result<Answer, Refusal>) -> Vec<Effect> {
+    let Some(pending) = m.acts.remove(&n) else {
+        return Vec::new();
+    };
+    m.store.forget(&Query::Act(n));
+    m.refresh_due = Some(m.now);
+    match (result, pending.then) {
+        (Err(refusal), _) => return refused(m, n, &pending.label, &refusal),
+        (Ok(Answer::Job(id)), Then::Follow) => {
+            m.screens.retain(|s| !matches!(s, Screen::Plan(_) | Screen::Restore(_)));
+            if m.screens.is_empty() {
+                m.screens.push(Screen::Fleet(super::screens::fleet::Fleet::default()));
+            }
+            m.screens.push(Screen::Run(Run::new(id)));
+        }
+        (Ok(Answer::Job(id)), Then::Tell) => {
+            m.toast(
+                LineLevel::Info,
+                format!("{}: job {id} started (J shows jobs)", pending.label),
+            );
+        }
+        (Ok(Answer::Done(text)), _) => m.toast(LineLevel::Info, format!("{}: {text}", pending.label)),
+        (Ok(_), _) => m.toast(LineLevel::Info, format!("{}: done", pending.label)),
+    }
+    Vec::new()
+}
+
+/// A refused act: on the plan page where it was started, else as a notice.
+fn refused(m: &mut Model, n: u64, label: &str, refusal: &Refusal) -> Vec<Effect> {
+    let text = super::model::refusal_text(refusal);
+    let waiting = m.screens.iter_mut().find_map(|s| match s {
+        Screen::Plan(plan) if plan.started == Some(n) => Some(plan),
+        _ => None,
+    });
+    if let Some(plan) = waiting {
+        plan.started = None;
+        plan.error = Some(text);
+    }
+    m.refuse(label, refusal);
+    vec![Effect::Bell]
+}
+
+/// Goes to a screen that the stack may hold already.
+pub fn visit(m: &mut Model, screen: Screen) {
+    let same = |s: &Screen| s.scope() == screen.scope() && s.cluster(m) == screen.cluster(m);
+    if let Some(at) = m.screens.iter().position(same) {
+        m.screens.truncate(at + 1);
+    } else {
+        m.screens.push(screen);
+    }
+    m.filtering = false;
+}
+
+/// An empty list screen.
+pub fn list_of(make: fn(List) -> Screen) -> Screen {
+    make(List::default())
+}
+
+/// Opens a popup.
+pub fn open(m: &mut Model, popup: Popup) {
+    m.popups.push(popup);
+}

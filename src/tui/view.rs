@@ -1,0 +1,314 @@
+//! Painting the model: the frame around every screen, popups and notices over it. Does nothing else.
+
+use std::collections::BTreeMap;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use unicode_width::UnicodeWidthStr;
+
+use super::commands::{COMMANDS, Cmd, Command, Scope};
+use super::glyphs::Glyphs;
+use super::model::Model;
+use super::model::TimeMode;
+use super::paint::{Painter, safe, wrap};
+use super::popups::form::view_input;
+use super::screens::messages;
+use super::theme::{Meaning, Theme};
+use super::update::enabled::enabled;
+use super::widgets::progress;
+use crate::model::time;
+
+/// Scroll offsets from the last painting; losing them must not matter.
+#[derive(Clone, Debug, Default)]
+pub struct ViewCache {
+    offsets: BTreeMap<&'static str, usize>,
+}
+
+impl ViewCache {
+    /// Where a list was scrolled to.
+    pub fn offset(&self, list: &'static str) -> usize {
+        self.offsets.get(list).copied().unwrap_or(0)
+    }
+
+    /// Remembers where a list is scrolled to.
+    pub fn set_offset(&mut self, list: &'static str, offset: usize) {
+        self.offsets.insert(list, offset);
+    }
+}
+
+/// How things look.
+#[derive(Clone)]
+pub struct Look {
+    /// The styles.
+    pub theme: Theme,
+    /// The signs.
+    pub glyphs: &'static Glyphs,
+}
+
+/// Paints the model into a buffer; returns where the hardware cursor shall stand.
+pub fn view(m: &Model, cache: &mut ViewCache, look: &Look, buf: &mut Buffer) -> Option<Position> {
+    let area = buf.area;
+    buf.set_style(area, look.theme.style(Meaning::Base));
+    let mut p = Painter {
+        buf,
+        theme: &look.theme,
+        glyphs: look.glyphs,
+        cursor: None,
+    };
+    if m.too_small() {
+        view_too_small(m, &mut p, area);
+    } else {
+        view_frame(m, cache, &mut p, area);
+    }
+    if let Some(popup) = m.popups.last() {
+        let inside = Rect::new(area.x, area.y, area.width, area.height);
+        popup.view(m, &mut p, inside);
+    }
+    p.cursor
+}
+
+/// Still says what runs, and how to leave.
+fn view_too_small(m: &Model, p: &mut Painter<'_>, area: Rect) {
+    let (w, h) = super::model::MIN_SIZE;
+    p.put(
+        area.x,
+        area.y,
+        area.width,
+        &format!("brine needs {w}x{h}, this is {}x{}", area.width, area.height),
+        Meaning::Warn,
+    );
+    p.put(area.x, area.y + 1, area.width, "q quits", Meaning::Muted);
+    if let Some(job) = m.store.running().first() {
+        let text = progress::ticker(m, job, p.glyphs);
+        p.put(area.x, area.y + 2, area.width, &text, Meaning::Busy);
+    }
+    p.cursor_at(area.x, area.y);
+}
+
+fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect) {
+    view_top(m, p, area);
+    view_hints(m, p, area);
+    let mut bottom = area.bottom() - 1;
+    if let Some(strip) = &m.demo {
+        bottom -= 1;
+        view_strip(m, p, Rect::new(area.x, bottom, area.width, 1), strip);
+    }
+    let on_run = m.scope() == Scope::Run;
+    let running = m.store.running();
+    if let Some(job) = running.first().filter(|_| !on_run) {
+        bottom -= 1;
+        let more = if running.len() > 1 {
+            format!("  and {} more (J)", running.len() - 1)
+        } else {
+            String::new()
+        };
+        let text = format!(" {}{more}", progress::ticker(m, job, p.glyphs));
+        p.put(area.x, bottom, area.width, &text, Meaning::Busy);
+    }
+    let body = Rect::new(area.x, area.y + 1, area.width, bottom - area.y - 1);
+    m.screen().view(m, cache, p, body);
+    view_toasts(m, p, body);
+}
+
+/// `brine > prod-eu > Backup  /orders      MariaDB 10.11 | 03:07 +01:00`.
+fn view_top(m: &Model, p: &mut Painter<'_>, area: Rect) {
+    let crumb = format!(" {} ", p.glyphs.crumb);
+    let mut at = p.put(area.x, area.y, 6, "brine", Meaning::Mark);
+    for word in m.screen().crumbs(m) {
+        at = p.put(at, area.y, area.right().saturating_sub(at), &crumb, Meaning::Muted);
+        at = p.put(at, area.y, area.right().saturating_sub(at), &word, Meaning::Title);
+    }
+    let mut badges: Vec<(&str, Meaning)> = Vec::new();
+    if m.is_demo() {
+        badges.push((" DEMO ", Meaning::Badge));
+    }
+    if m.read_only || m.store.hello().is_some_and(|h| h.read_only) {
+        badges.push((" READ-ONLY ", Meaning::Badge));
+    }
+    if m.desk_lost {
+        badges.push((" NO ANSWER ", Meaning::Danger));
+    }
+    for (text, meaning) in badges {
+        at = p.put(at + 1, area.y, area.right().saturating_sub(at + 1), text, meaning);
+    }
+    at = view_filter(m, p, area, at);
+    let right = corner(m);
+    let width = right.width() as u16;
+    if at + 2 + width <= area.right() {
+        p.put(area.right() - width, area.y, width, &right, Meaning::Muted);
+    } else if at + 2 + 12 <= area.right() {
+        let clock = clock(m);
+        p.put_right(at + 1, area.y, area.right() - at - 1, &clock, Meaning::Muted);
+    }
+}
+
+fn view_filter(m: &Model, p: &mut Painter<'_>, area: Rect, at: u16) -> u16 {
+    let Some(list) = m.screen().list() else { return at };
+    if m.filtering {
+        let at = p.put(at + 2, area.y, 1, "/", Meaning::Key);
+        view_input(
+            p,
+            (at, area.y),
+            20.min(area.right().saturating_sub(at)),
+            &list.filter,
+            true,
+        );
+        return at + 20;
+    }
+    match list.filter.value() {
+        "" => at,
+        text => p.put(at + 2, area.y, 24, &format!("/{}", safe(text)), Meaning::Warn),
+    }
+}
+
+/// The product and the clock.
+fn corner(m: &Model) -> String {
+    let product = m.card().filter(|_| !matches!(m.scope(), Scope::Fleet)).map(|c| {
+        let address = c.address.as_deref().map(|a| format!(" {a}")).unwrap_or_default();
+        format!("{}{address} | ", safe(&c.product))
+    });
+    format!("{}{}", product.unwrap_or_default(), clock(m))
+}
+
+/// The clock with its offset; seconds only while something moves.
+fn clock(m: &Model) -> String {
+    let zone = m.zone_shown();
+    let local = m.now.utc().with_timezone(&zone);
+    let form = if m.is_live() { "%H:%M:%S" } else { "%H:%M" };
+    let mode = match m.time_mode {
+        TimeMode::Relative => " ago",
+        TimeMode::Local | TimeMode::Utc => "",
+    };
+    format!("{} {}{mode}", local.format(form), time::offset(m.now, zone))
+}
+
+/// The most useful commands that can be done now, as many as fit, and always help.
+fn view_hints(m: &Model, p: &mut Painter<'_>, area: Rect) {
+    let y = area.bottom() - 1;
+    let scope = m.scope();
+    let mut shown: Vec<&Command> = COMMANDS
+        .iter()
+        .filter(|c| {
+            c.priority > 0
+                && c.scopes
+                    .iter()
+                    .any(|s| *s == scope || *s == Scope::Everywhere || (*s == Scope::List && scope.is_list()))
+        })
+        .filter(|c| c.cmd != Cmd::Accident || m.is_demo())
+        .filter(|c| enabled(c.cmd, m).is_ok())
+        .collect();
+    shown.sort_by_key(|c| std::cmp::Reverse(c.priority));
+    let help = format!("{} Help", m.keymap.hint(Cmd::Help));
+    let room = usize::from(area.width).saturating_sub(help.len() + 2);
+    let mut at = 1;
+    let mut used = 0;
+    for c in shown {
+        let (key, label) = (m.keymap.hint(c.cmd), label(m, c));
+        let width = key.len() + label.len() + 3;
+        if used + width > room {
+            continue;
+        }
+        used += width;
+        at = p.pieces(
+            area.x + at,
+            y,
+            area.width,
+            &[(key, Meaning::Key), (" ", Meaning::Base), (label, Meaning::Muted)],
+        ) - area.x
+            + 2;
+    }
+    p.put_right(area.x, y, area.width - 1, &help, Meaning::Muted);
+}
+
+/// A command's label, told apart where Enter means something of its own.
+fn label(m: &Model, c: &'static Command) -> &'static str {
+    match (c.cmd, m.scope()) {
+        (Cmd::Enter, Scope::Restore) => "Plan",
+        (Cmd::Enter, Scope::Plan) => "Confirm",
+        (Cmd::Enter, Scope::Backup) => "Restore from it",
+        (Cmd::Enter, Scope::Log) => "Restore to before it",
+        _ => c.label,
+    }
+}
+
+/// The demo's shop: orders per second, and what it says when it cannot work.
+fn view_strip(m: &Model, p: &mut Painter<'_>, area: Rect, strip: &super::DemoStrip) {
+    let Some(page) = m.store.page(&strip.cluster) else {
+        return;
+    };
+    if let Some(error) = &page.traffic_error {
+        let text = format!(" shop  {error}");
+        let pad = " ".repeat(usize::from(area.width).saturating_sub(safe(&text).width()));
+        p.put(area.x, area.y, area.width, &format!("{text}{pad}"), Meaning::Danger);
+        return;
+    }
+    let cells = 30;
+    let recent: Vec<u32> = page.traffic.iter().rev().take(cells).rev().copied().collect();
+    let most = recent.iter().copied().max().unwrap_or(0).max(1);
+    let top = p.glyphs.levels.len() as u32 - 1;
+    let level = |n: u32| {
+        p.glyphs
+            .levels
+            .get((n * top).div_ceil(most) as usize)
+            .copied()
+            .unwrap_or(" ")
+    };
+    let line: String = recent.iter().map(|n| level(*n)).collect();
+    let now = recent.last().copied().unwrap_or(0);
+    let text = format!(" {now} orders/s");
+    let pieces = [
+        (" shop  ", Meaning::Muted),
+        (line.as_str(), Meaning::Ok),
+        (&text, Meaning::Base),
+    ];
+    let at = p.pieces(area.x, area.y, area.width, &pieces);
+    let hint = "! causes an accident ";
+    p.put_right(
+        at + 1,
+        area.y,
+        area.right().saturating_sub(at + 1),
+        hint,
+        Meaning::Muted,
+    );
+}
+
+/// Notices over the bottom right of the screen, newest lowest.
+fn view_toasts(m: &Model, p: &mut Painter<'_>, area: Rect) {
+    if m.accessible {
+        return view_last_toast(m, p, area);
+    }
+    let width = area.width.saturating_sub(4).min(60);
+    let mut bottom = area.bottom();
+    for toast in m.toasts.iter().rev() {
+        let (glyph, meaning) = messages::level(p, toast.level);
+        let mut lines = wrap(&toast.text, usize::from(width.saturating_sub(4)));
+        lines.truncate(4);
+        let height = lines.len() as u16;
+        if bottom < area.y + height + 1 {
+            return;
+        }
+        bottom -= height;
+        let widest = lines.iter().map(|l| l.width()).max().unwrap_or(0) as u16 + 4;
+        let x = area.right().saturating_sub(widest.min(width) + 1);
+        p.clear(Rect::new(x, bottom, widest.min(width), height));
+        for (i, line) in lines.iter().enumerate() {
+            let lead = if i == 0 { format!(" {glyph} ") } else { "   ".to_owned() };
+            p.put(
+                x,
+                bottom + i as u16,
+                widest.min(width),
+                &format!("{lead}{line}"),
+                meaning,
+            );
+        }
+    }
+}
+
+/// For screen readers: one line, never over other text but the last of the body.
+fn view_last_toast(m: &Model, p: &mut Painter<'_>, area: Rect) {
+    if let Some(toast) = m.toasts.last() {
+        let y = area.bottom().saturating_sub(1);
+        let pad = " ".repeat(usize::from(area.width).saturating_sub(toast.text.width()));
+        p.put(area.x, y, area.width, &format!("{}{pad}", toast.text), Meaning::Title);
+    }
+}

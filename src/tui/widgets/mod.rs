@@ -1,0 +1,6 @@
+//! Pieces that several screens share: the window bar, states as words, tables, progress.
+
+pub mod bar;
+pub mod progress;
+pub mod status;
+pub mod table;

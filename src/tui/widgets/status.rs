@@ -1,0 +1,219 @@
+//! States as sign, word and colour; never by colour alone.
+
+use crate::cluster::ClusterState;
+use crate::model::backup::{BackupStatus, KeptTo, PitrTo, Proof};
+use crate::model::clock::Millis;
+use crate::model::job::JobState;
+use crate::model::log::{LogActual, LogDesired, LogStatus};
+use crate::model::position::Moment;
+use crate::model::time;
+use crate::service::desk::{ClusterCard, HealthLevel, NextRun};
+use crate::tui::glyphs::Glyphs;
+use crate::tui::model::Model;
+use crate::tui::theme::Meaning;
+
+/// Text and its meaning.
+pub type Words = (String, Meaning);
+
+fn words(glyph: &str, word: &str, meaning: Meaning) -> Words {
+    (format!("{glyph} {word}"), meaning)
+}
+
+/// A cluster's health, or the state that goes before it.
+pub fn health(card: &ClusterCard, g: &Glyphs) -> Words {
+    match &card.state {
+        ClusterState::Restoring { .. } => return words(g.busy, "Restoring", Meaning::Busy),
+        ClusterState::Closed { .. } => return words(g.warn, "Closed", Meaning::Warn),
+        ClusterState::Unreachable { .. } => return words(g.bad, "unreachable", Meaning::Error),
+        ClusterState::Available => {}
+    }
+    let (glyph, meaning) = level(card.health.level, g);
+    words(glyph, &card.health.word, meaning)
+}
+
+/// The sign and colour of a level.
+pub fn level(level: HealthLevel, g: &Glyphs) -> (&'static str, Meaning) {
+    match level {
+        HealthLevel::Ok => (g.ok, Meaning::Ok),
+        HealthLevel::Off => (g.off, Meaning::Muted),
+        HealthLevel::Warning => (g.warn, Meaning::Warn),
+        HealthLevel::Bad => (g.bad, Meaning::Error),
+    }
+}
+
+/// The log backup: the wish and what is really so.
+pub fn log(status: &LogStatus, g: &Glyphs) -> Words {
+    match (status.desired, &status.actual) {
+        (None, _) | (_, LogActual::None) => words(g.off, "none", Meaning::Muted),
+        (Some(LogDesired::Paused), _) => words(g.warn, "Paused", Meaning::Warn),
+        (Some(LogDesired::Stopped), _) => words(g.off, "Stopped", Meaning::Muted),
+        (Some(LogDesired::Running), LogActual::Streaming) => words(g.ok, "Running", Meaning::Ok),
+        (Some(LogDesired::Running), LogActual::NoRunner) => words(g.warn, "no runner", Meaning::Warn),
+        (Some(LogDesired::Running), LogActual::Failed { .. }) => words(g.bad, "failing", Meaning::Error),
+        (Some(LogDesired::Running), LogActual::Idle) => words(g.busy, "starting", Meaning::Busy),
+    }
+}
+
+/// How far the checkpoint lies behind now.
+pub fn rpo(m: &Model, status: &LogStatus) -> Option<i64> {
+    let wanted = matches!(status.desired, Some(LogDesired::Running | LogDesired::Paused));
+    let checkpoint = status.checkpoint.filter(|_| wanted)?;
+    Some(m.now.since(checkpoint.at).max(0))
+}
+
+/// The next scheduled snapshot.
+pub fn next_run(m: &Model, next: &NextRun) -> Words {
+    match next {
+        NextRun::Off => ("off".to_owned(), Meaning::Muted),
+        NextRun::At { at } => (format!("in {}", m.age(at.since(m.now))), Meaning::Base),
+        NextRun::Overdue { .. } => ("overdue".to_owned(), Meaning::Error),
+        NextRun::Retry { at } => (format!("retry {}", m.age(at.since(m.now))), Meaning::Warn),
+    }
+}
+
+/// A short age for a proof: whole days, hours or minutes.
+fn short_age(ms: i64) -> String {
+    match ms {
+        ..Millis::HOUR => format!("{}m", (ms / Millis::MINUTE).max(0)),
+        Millis::HOUR..Millis::DAY => format!("{}h", ms / Millis::HOUR),
+        Millis::DAY.. => format!("{}d", ms / Millis::DAY),
+    }
+}
+
+/// A proof with its age; `none` is shown, because nothing says OK without evidence.
+pub fn proof(m: &Model, proof: Option<&Proof>) -> Words {
+    match proof {
+        None => ("none".to_owned(), Meaning::Muted),
+        Some(Proof { failed: Some(_), .. }) => ("FAILED".to_owned(), Meaning::Error),
+        Some(p) => {
+            let age = short_age(m.now.since(p.at));
+            // The column is nine wide: `tested 2d`, `checksums`.
+            let text = format!("{} {age}", p.level.word());
+            let text = if text.len() > 9 {
+                p.level.word().to_owned()
+            } else {
+                text
+            };
+            (text, Meaning::Ok)
+        }
+    }
+}
+
+/// A backup's status.
+pub fn backup(status: &BackupStatus, g: &Glyphs) -> Words {
+    match status {
+        BackupStatus::Complete => words(g.ok, "Complete", Meaning::Ok),
+        BackupStatus::Running { .. } => words(g.busy, "Running", Meaning::Busy),
+        BackupStatus::Incomplete => words(g.warn, "Partial", Meaning::Warn),
+        BackupStatus::Failed { .. } => words(g.bad, "Failed", Meaning::Error),
+        BackupStatus::Deleted { .. } => words(g.off, "In trash", Meaning::Muted),
+        BackupStatus::Broken { .. } => words(g.bad, "Broken", Meaning::Error),
+    }
+}
+
+/// Until when a backup is kept, at most eight wide.
+pub fn kept_to(m: &Model, kept: &KeptTo) -> Words {
+    match kept {
+        KeptTo::Deleted => ("always".to_owned(), Meaning::Base),
+        KeptTo::Unprotected => ("P always".to_owned(), Meaning::Protected),
+        KeptTo::Instant { at } => (time::day(*at, m.zone_shown()), Meaning::Base),
+        KeptTo::LastGood => ("last one".to_owned(), Meaning::Base),
+    }
+}
+
+/// How far a point-in-time restore from a backup reaches, at most eight wide.
+pub fn pitr_to(m: &Model, pitr: &PitrTo, log: Option<&LogStatus>) -> Words {
+    match pitr {
+        PitrTo::Checkpoint => match log.map(|l| (&l.actual, l.checkpoint)) {
+            Some((LogActual::Streaming, _)) | None => ("now".to_owned(), Meaning::Ok),
+            Some((_, Some(at))) => (time::day(at.at, m.zone_shown()), Meaning::Warn),
+            Some((_, None)) => ("itself".to_owned(), Meaning::Muted),
+        },
+        PitrTo::Moment { moment, .. } => (format!("! {}", time::day(moment.at, m.zone_shown())), Meaning::Warn),
+        PitrTo::SnapshotOnly => ("itself".to_owned(), Meaning::Muted),
+    }
+}
+
+/// A job's state.
+pub fn job(state: JobState, g: &Glyphs) -> Words {
+    let (glyph, meaning) = match state {
+        JobState::Queued => (g.off, Meaning::Muted),
+        JobState::Running => (g.busy, Meaning::Busy),
+        JobState::Cancelling => (g.warn, Meaning::Warn),
+        JobState::Succeeded => (g.ok, Meaning::Ok),
+        JobState::Failed => (g.bad, Meaning::Error),
+        JobState::Cancelled => (g.off, Meaning::Muted),
+        JobState::Interrupted => (g.warn, Meaning::Warn),
+    };
+    words(glyph, state.word(), meaning)
+}
+
+/// A moment in all its forms, on one line.
+pub fn echo(m: &Model, moment: Moment) -> String {
+    let tso = moment.tso.map(|t| format!(", TSO {t}")).unwrap_or_default();
+    format!("{}{tso}", echo_time(m, moment))
+}
+
+/// A moment as local time, UTC and age.
+pub fn echo_time(m: &Model, moment: Moment) -> String {
+    let local = time::exact(moment.at, m.zone_here());
+    format!("{local} = {}, {}", time::utc(moment.at), m.ago(moment.at))
+}
+
+/// A count with thousands separated; millions shortened.
+pub fn count(n: u64) -> String {
+    if n >= 10_000_000 {
+        return format!("{:.1} M", n as f64 / 1e6);
+    }
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `1 table`, `2 tables`.
+pub fn plural(n: u64, one: &str) -> String {
+    let many = match one {
+        "history" => "histories".to_owned(),
+        _ => format!("{one}s"),
+    };
+    if n == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{} {many}", count(n))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped() {
+        for (n, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_204_511, "1,204,511"),
+            (118_000_000, "118.0 M"),
+        ] {
+            assert_eq!(count(n), text);
+        }
+        assert_eq!(
+            (plural(1, "table"), plural(2, "table")),
+            ("1 table".to_owned(), "2 tables".to_owned())
+        );
+    }
+
+    #[test]
+    fn proof_ages_fit_their_column() {
+        assert_eq!(short_age(2 * Millis::DAY + 5), "2d");
+        assert_eq!(short_age(59 * Millis::MINUTE), "59m");
+        assert_eq!(short_age(23 * Millis::HOUR), "23h");
+    }
+}

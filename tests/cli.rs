@@ -1,0 +1,17 @@
+//! The command line from outside: the real binary, each test in directories of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "cli/env.rs"]
+mod env;
+#[path = "cli/jobs.rs"]
+mod jobs;
+#[path = "cli/json.rs"]
+mod json;
+#[path = "cli/readme.rs"]
+mod readme;
+#[path = "cli/refusals.rs"]
+mod refusals;
+#[path = "cli/story.rs"]
+mod story;
+#[path = "cli/terminal.rs"]
+mod terminal;

@@ -1,0 +1,148 @@
+//! The main job from end to end.
+
+use crate::env::Brine;
+
+#[test]
+fn any_moment_comes_back_in_another_cluster_exactly_as_it_was() {
+    let brine = Brine::new();
+    let moment = brine.with_history();
+    brine.ok(&format!("restore demo --at {moment} --to other"));
+    let (then, restored) = (brine.sums("demo", Some(&moment)), brine.sums("other", None));
+    assert_eq!(then, restored);
+    assert_eq!(then.len(), 4, "two of the shop, two of the system: {then:?}");
+    assert_ne!(then, brine.sums("demo", None), "something happened after the moment");
+}
+
+#[test]
+fn just_before_a_dropped_table_beside_and_then_in_place_and_back() {
+    let brine = Brine::new();
+    brine.with_history();
+    let whole = brine.sums("demo", None);
+    brine.ok("data drop demo shop.orders");
+    let dropped = brine.sums("demo", None);
+    brine.ok("log flush demo");
+    let changes = brine.json("log changes demo --table shop.orders");
+    assert_eq!(changes[0]["kind"], "ddl", "{changes}");
+    let change = changes[0]["id"].as_str().unwrap();
+
+    brine.ok(&format!("restore demo --before {change} --beside --filter shop.orders"));
+    let beside = brine.sums("demo", None);
+    assert_eq!(beside.get("shop_restored.orders"), whole.get("shop.orders"));
+    assert_eq!(beside.get("shop.orders"), None, "beside touches nothing else");
+    brine.ok("data drop demo shop_restored.orders");
+
+    let receipt = brine.json(&format!(
+        "restore demo --before {change} --in-place --confirm-name demo --yes"
+    ));
+    assert_eq!(receipt["state"], "succeeded");
+    assert_eq!(receipt["receipt"]["first_out"]["id"].as_str(), Some(change));
+    assert_eq!(brine.sums("demo", None), whole);
+
+    brine.ok("undo demo --confirm-name demo --yes");
+    assert_eq!(brine.sums("demo", None), dropped);
+}
+
+#[test]
+fn a_snapshot_latest_and_fastest() {
+    let brine = Brine::new();
+    let moment = brine.with_history();
+    let id = brine.newest_backup();
+    brine.ok(&format!("restore demo --snapshot {id} --to other"));
+    let snapshot = brine.sums("other", None);
+    assert!(!snapshot.contains_key("shop.notes"), "{snapshot:?}");
+    let replace = "--to other --replace --confirm-name other --yes";
+    brine.ok(&format!("restore demo --latest {replace}"));
+    assert_eq!(brine.sums("other", None), brine.sums("demo", None));
+    brine.ok(&format!("restore demo --fastest {moment} {replace}"));
+    assert_eq!(brine.sums("other", None), snapshot);
+}
+
+#[test]
+fn a_plan_is_shown_and_run_by_its_hash() {
+    let brine = Brine::new();
+    let moment = brine.with_history();
+    let before = brine.fingerprint();
+    let plan = brine.json(&format!("restore demo --at {moment} --to other --plan"));
+    let hash = plan["hash"].as_str().unwrap();
+    assert_eq!(plan["until"]["tso"].as_str(), Some(moment.as_str()));
+    let text = brine.ok(&format!("restore demo --at {moment} --to other --plan")).out;
+    assert!(text.contains(hash) && text.contains("shop.orders"), "{text}");
+    let other = brine.run(&[
+        "restore",
+        "demo",
+        "--at",
+        &moment,
+        "--to",
+        "other",
+        "--plan-hash",
+        "abcdef",
+        "--yes",
+    ]);
+    assert_eq!(other.code, 4, "{}", other.err);
+    assert!(
+        other.err.contains("drifted") && other.err.contains(hash),
+        "{}",
+        other.err
+    );
+    assert_eq!(brine.fingerprint(), before, "a plan changes nothing");
+    brine.ok(&format!(
+        "restore demo --at {moment} --to other --plan-hash {hash} --yes"
+    ));
+    assert_eq!(brine.sums("other", None), brine.sums("demo", Some(&moment)));
+}
+
+#[test]
+fn backups_are_protected_deleted_and_brought_back() {
+    let brine = Brine::new();
+    brine.ok("data load demo shop.orders --rows 50");
+    brine.ok("backup create demo --note first");
+    let first = brine.newest_backup();
+    brine.ok("backup create demo --keep 9 --filter shop.* --rate-limit 50MiB --concurrency 2");
+    brine.ok(&format!("backup protect demo {first}"));
+    let refused = brine.run(&["backup", "delete", "demo", &first, "--yes"]);
+    assert_eq!(refused.code, 4, "{}", refused.err);
+    assert!(refused.err.contains("protected by tester@"), "{}", refused.err);
+    brine.ok(&format!("backup unprotect demo {first}"));
+    let last = brine.run(&["backup", "delete", "demo", &first, "--yes"]);
+    assert_eq!(last.code, 4, "the last full backup needs the typed name: {}", last.err);
+    brine.ok(&format!("backup delete demo {first} --confirm-name demo --yes"));
+    assert_eq!(brine.json("backup list demo").as_array().map(Vec::len), Some(1));
+    let all = brine.json("backup list demo --deleted");
+    assert!(
+        all.as_array()
+            .unwrap()
+            .iter()
+            .any(|b| b["status"]["state"] == "deleted"),
+        "{all}"
+    );
+    brine.ok(&format!("backup undelete demo {first}"));
+    for level in ["files", "checksums", "test"] {
+        brine.ok(&format!("backup verify demo {first} --level {level}"));
+    }
+    let page = brine.json(&format!("backup show demo {first}"));
+    assert_eq!(page["backup"]["proof"]["level"], "tested");
+}
+
+#[test]
+fn the_log_backup_is_paused_resumed_stopped_and_truncated() {
+    let brine = Brine::new();
+    brine.with_history();
+    brine.ok("log pause demo");
+    assert_eq!(brine.run(&["log", "flush", "demo"]).code, 4);
+    brine.ok("log resume demo");
+    let started = brine.ok("log start demo");
+    assert!(started.err.contains("brine agent"), "nobody runs it: {}", started.err);
+    brine.ok("backup create demo");
+    brine.ok("log flush demo");
+    let refused = brine.run(&["log", "truncate", "demo", "--until", "now"]);
+    assert_eq!(refused.code, 4, "{}", refused.err);
+    let plan = brine.json("log truncate demo --until now --drop-pitr --dry-run");
+    assert!(plan["segments"].as_u64() > Some(0), "{plan}");
+    let done = brine.json("log truncate demo --until now --drop-pitr");
+    assert_eq!(done["receipt"]["segments"], plan["segments"]);
+    assert_eq!(brine.json("settings show demo")["settings"]["pitr"], true);
+    brine.ok("log stop demo");
+    assert_eq!(brine.json("log status demo")["desired"], "stopped");
+    assert_eq!(brine.json("settings show demo")["settings"]["pitr"], false);
+    assert_eq!(brine.run(&["log", "resume", "demo"]).code, 4);
+}

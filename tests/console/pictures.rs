@@ -1,0 +1,133 @@
+//! Pictures of every screen, committed: in 80x24 with styles, in 120x36, and on unhappy days.
+
+use brine::tui::glyphs::{ASCII, UNICODE};
+use brine::tui::theme::Depth;
+
+use crate::dump;
+use crate::harness::{Console, look};
+use crate::world::{Mood, World};
+
+/// Every screen and popup by name, and the keys that lead there from the first screen.
+pub const PLACES: [(&str, &str); 22] = [
+    ("fleet", ""),
+    ("backup", "jj<Enter>"),
+    ("log", "jj3"),
+    ("restore_change", "jj<Enter>R"),
+    ("restore_snapshot", "jj<Enter><Enter>"),
+    ("restore_exact", "jj<Enter>Ri"),
+    ("restore_in_place", "jj<Enter>R<Tab><Tab><Tab><Right><Right>"),
+    ("plan_beside", "jj<Enter>R<Enter>"),
+    ("plan_in_place", "jj<Enter>R<Tab><Tab><Tab><Right><Right><Enter>"),
+    ("jobs", "4"),
+    ("run", "4<Enter>"),
+    ("receipt", "4jj<Enter>"),
+    ("storages", "5"),
+    ("messages", "6"),
+    ("form_settings", "jj<Enter>E"),
+    ("form_backup_now", "jj<Enter>B"),
+    ("form_delete", "jj<Enter>D"),
+    ("form_verify", "jj<Enter>V"),
+    ("form_quit", "q"),
+    ("menu_log", "jj<Enter>L"),
+    ("help", "jj<Enter>?"),
+    ("palette", "jj<Enter>:"),
+];
+
+fn snapshot(name: &str, text: String) {
+    insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => "pictures"}, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+#[test]
+fn in_80x24_with_styles() {
+    for (name, keys) in PLACES {
+        let mut console = Console::new(Mood::Normal, (80, 24));
+        console.look = look("ansi", Depth::Ansi16, &ASCII);
+        console.keys(keys);
+        let (buf, cursor) = console.picture();
+        snapshot(&format!("80x24_{name}"), dump::styled(&buf, cursor));
+    }
+}
+
+#[test]
+fn in_120x36() {
+    for (name, keys) in PLACES {
+        let mut console = Console::new(Mood::Normal, (120, 36));
+        console.look = look("brine-dark", Depth::True, &UNICODE);
+        console.keys(keys);
+        snapshot(&format!("120x36_{name}"), console.text());
+    }
+}
+
+#[test]
+fn on_the_first_day() {
+    for (name, keys) in [
+        ("fleet", ""),
+        ("backup", "<Enter>"),
+        ("log", "3"),
+        ("jobs", "4"),
+        ("restore", "<Enter>R"),
+    ] {
+        let mut console = Console::new(Mood::Empty, (80, 24));
+        snapshot(&format!("empty_{name}"), console.keys(keys).text());
+    }
+}
+
+#[test]
+fn when_nothing_can_be_read() {
+    for (name, keys) in [("fleet", ""), ("jobs", "4"), ("storages", "5")] {
+        let mut console = Console::new(Mood::Broken, (80, 24));
+        snapshot(&format!("broken_{name}"), console.keys(keys).text());
+    }
+}
+
+#[test]
+fn with_hostile_names() {
+    for (name, keys) in PLACES {
+        let mut console = Console::new(Mood::Hostile, (80, 24));
+        console.keys(keys);
+        let text = console.text();
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'),
+            "{name}:\n{text}"
+        );
+        if matches!(name, "fleet" | "backup" | "log" | "plan_in_place" | "run" | "messages") {
+            snapshot(&format!("hostile_{name}"), text);
+        }
+    }
+}
+
+#[test]
+fn too_small_still_says_what_runs() {
+    let mut console = Console::new(Mood::Normal, (59, 15));
+    snapshot("59x15", console.text());
+    console.shows("job 118").shows("q quits");
+}
+
+#[test]
+fn the_demo_is_marked_and_its_shop_is_seen() {
+    let world = World {
+        demo: true,
+        ..World::new(Mood::Normal)
+    };
+    let options = brine::tui::Options {
+        demo: Some(brine::tui::DemoStrip {
+            cluster: crate::world::cluster("prod-eu"),
+        }),
+        ..Default::default()
+    };
+    let mut console = Console::with(world, options, (80, 24));
+    snapshot("demo", console.keys("jj<Enter>").text());
+    console.shows("DEMO").shows("orders/s");
+    snapshot("demo_accident", console.keys("!").text());
+}
+
+#[test]
+fn every_screen_has_the_cursor_on_what_has_the_focus() {
+    for (name, keys) in PLACES {
+        let mut console = Console::new(Mood::Normal, (80, 24));
+        let cursor = console.keys(keys).picture().1;
+        assert!(cursor.is_some(), "{name} hides the cursor");
+    }
+}

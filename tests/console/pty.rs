@@ -1,0 +1,300 @@
+//! The console in a real pseudo-terminal: this very test program started again, with the made-up desk.
+//!
+//! Every wait is for a condition; what was on the screen is printed when it does not come.
+
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use brine::model::clock::ManualClock;
+use brine::tui::{Exit, Options, run};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use crate::world::{Mood, NOW, World};
+
+/// Set for the child; its value is the mood.
+const CHILD: &str = "BRINE_TEST_CONSOLE";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// In the child this is the program; in the test run it does nothing.
+#[test]
+fn child() {
+    let Ok(mood) = std::env::var(CHILD) else { return };
+    let mood = if mood == "empty" { Mood::Empty } else { Mood::Normal };
+    let world = World {
+        pid: std::process::id(),
+        ..World::new(mood)
+    };
+    // Time stands still, so that nothing on the screen has a reason to move.
+    let options = Options {
+        clock: Arc::new(ManualClock::new(NOW)),
+        ..Options::default()
+    };
+    let exit = run(Arc::new(world), options);
+    if matches!(exit, Ok(Exit::TerminalLost)) {
+        // The process carries on without a terminal, as an agent would, until the test ends it.
+        let note = std::env::var("BRINE_TEST_NOTE").unwrap();
+        std::fs::write(note, std::process::id().to_string()).unwrap();
+        std::thread::sleep(Duration::from_secs(60));
+    }
+    println!("ended with {:?}", exit.map_err(|e| e.to_string()));
+}
+
+struct Terminal {
+    master: Option<Box<dyn MasterPty + Send>>,
+    writer: Option<Box<dyn Write + Send>>,
+    child: Box<dyn Child + Send + Sync>,
+    bytes: Receiver<Vec<u8>>,
+    /// Ends the reader with the next byte, so that the terminal can hang up.
+    deaf: Arc<AtomicBool>,
+    parser: vt100::Parser,
+    seen: usize,
+    raw: Vec<u8>,
+}
+
+impl Terminal {
+    fn start(mood: &str, size: (u16, u16), env: &[(&str, &str)]) -> Terminal {
+        let pair = native_pty_system().openpty(pty_size(size)).unwrap();
+        let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "pty::child", "--nocapture", "--test-threads=1"]);
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        command.env_remove("NO_COLOR");
+        command.env_remove("LC_ALL");
+        command.env(CHILD, mood);
+        env.iter().for_each(|(k, v)| command.env(k, v));
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (sender, bytes) = channel();
+        let deaf = Arc::new(AtomicBool::new(false));
+        let enough = Arc::clone(&deaf);
+        std::thread::spawn(move || {
+            let mut buf = [0; 65_536];
+            while let Ok(n) = reader.read(&mut buf) {
+                if n == 0 || enough.load(Ordering::SeqCst) || sender.send(buf[..n].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Terminal {
+            writer: Some(pair.master.take_writer().unwrap()),
+            master: Some(pair.master),
+            child,
+            bytes,
+            deaf,
+            parser: vt100::Parser::new(cells(size.1), cells(size.0), 0),
+            seen: 0,
+            raw: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, bytes: Vec<u8>) {
+        self.seen += bytes.len();
+        self.parser.process(&bytes);
+        self.raw.extend(bytes);
+    }
+
+    fn text(&self) -> String {
+        self.parser.screen().contents()
+    }
+
+    #[track_caller]
+    fn until(&mut self, what: &str, condition: impl Fn(&Terminal) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !condition(self) {
+            match self.bytes.recv_timeout(Duration::from_millis(50)) {
+                Ok(bytes) => self.take(bytes),
+                Err(_) => assert!(Instant::now() < end, "waited for {what} in vain:\n{}", self.text()),
+            }
+        }
+    }
+
+    #[track_caller]
+    fn until_shows(&mut self, text: &str) {
+        self.until(text, |t| t.text().contains(text));
+    }
+
+    fn press(&mut self, keys: &str) {
+        let writer = self.writer.as_mut().unwrap();
+        writer.write_all(keys.as_bytes()).unwrap();
+        writer.flush().unwrap();
+    }
+
+    fn resize(&mut self, size: (u16, u16)) {
+        self.master.as_ref().unwrap().resize(pty_size(size)).unwrap();
+        self.parser.screen_mut().set_size(cells(size.1), cells(size.0));
+    }
+
+    fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_raw(self.child.process_id().unwrap() as i32).unwrap()
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Bytes that come within this time.
+    fn bytes_within(&mut self, time: Duration) -> usize {
+        let (before, end) = (self.seen, Instant::now() + time);
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            if let Ok(bytes) = self.bytes.recv_timeout(left) {
+                self.take(bytes);
+            }
+        }
+        self.seen - before
+    }
+
+    /// Waits until nothing comes any more.
+    fn settle(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        while self.bytes_within(Duration::from_millis(400)) > 0 && Instant::now() < end {}
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pty_size((cols, rows): (u16, u16)) -> PtySize {
+    PtySize {
+        rows,
+        cols,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
+}
+
+fn cells(n: u16) -> NonZero<u16> {
+    NonZero::new(n).unwrap()
+}
+
+/// Clock ticks of CPU that a process has used.
+fn cpu(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn starts_moves_and_quits() {
+    let mut t = Terminal::start("normal", (80, 24), &[]);
+    t.until_shows("prod-us");
+    t.until("the cursor on the first row", |t| {
+        t.parser.screen().cursor_position() == (2, 0)
+    });
+    t.press("j");
+    t.until("the cursor on the second row", |t| {
+        t.parser.screen().cursor_position() == (3, 0)
+    });
+    t.press("j\r");
+    t.until_shows("SNAPSHOT");
+    t.press("\u{1b}");
+    t.until_shows("CLUSTER");
+    t.press("q");
+    t.until_shows("Leave running");
+    t.press("\r");
+    t.until_shows("ended with Ok(LeaveRunning)");
+    assert!(!t.parser.screen().alternate_screen() && !t.parser.screen().hide_cursor());
+}
+
+#[test]
+fn survives_a_terminal_that_is_too_small() {
+    let mut t = Terminal::start("normal", (80, 24), &[]);
+    t.until_shows("prod-us");
+    t.press("jj\r");
+    t.until_shows("SNAPSHOT");
+    t.resize((20, 5));
+    t.until_shows("brine needs 60x16");
+    t.resize((1, 1));
+    t.resize((100, 30));
+    t.until_shows("SNAPSHOT");
+    t.until_shows("NOTE");
+}
+
+#[test]
+fn without_colours_the_selection_is_still_seen() {
+    let mut t = Terminal::start("normal", (80, 24), &[("NO_COLOR", "1")]);
+    t.until_shows("prod-us");
+    t.until("an inverse row", |t| {
+        t.parser.screen().cell(2, 4).is_some_and(vt100::Cell::inverse)
+    });
+    let raw = String::from_utf8_lossy(&t.raw).into_owned();
+    assert!(!raw.contains("38;5;") && !raw.contains("38;2;"), "a colour was written");
+}
+
+#[test]
+fn an_idle_console_writes_nothing() {
+    let mut t = Terminal::start("empty", (80, 24), &[]);
+    t.until_shows("no backup");
+    t.settle();
+    let before = cpu(t.pid().as_raw_nonzero().get());
+    assert_eq!(t.bytes_within(Duration::from_secs(2)), 0);
+    let used = cpu(t.pid().as_raw_nonzero().get()) - before;
+    assert!(used <= 2, "{used} ticks of CPU while idle");
+}
+
+#[test]
+fn sigterm_gives_the_terminal_back() {
+    let mut t = Terminal::start("normal", (80, 24), &[]);
+    t.until_shows("prod-us");
+    assert!(t.parser.screen().alternate_screen());
+    t.signal(rustix::process::Signal::TERM);
+    t.until_shows("ended with Ok(Quit)");
+    assert!(!t.parser.screen().alternate_screen() && !t.parser.screen().hide_cursor());
+    assert!(!t.parser.screen().bracketed_paste());
+}
+
+#[test]
+fn a_hang_up_leaves_no_cpu() {
+    let dir = tempfile::tempdir().unwrap();
+    let note = dir.path().join("note");
+    let mut t = Terminal::start("normal", (80, 24), &[("BRINE_TEST_NOTE", note.to_str().unwrap())]);
+    t.until_shows("prod-us");
+    let pid = t.pid().as_raw_nonzero().get();
+    t.deaf.store(true, Ordering::SeqCst);
+    t.press("j");
+    t.writer = None;
+    t.master = None;
+    let end = Instant::now() + PATIENCE;
+    while !note.exists() {
+        assert!(Instant::now() < end, "the hang-up was not noticed");
+        let _ = t.bytes.recv_timeout(Duration::from_millis(50));
+    }
+    let before = cpu(pid);
+    std::thread::park_timeout(Duration::from_secs(2));
+    let used = cpu(pid) - before;
+    assert!(used <= 5, "{used} ticks of CPU after the terminal was lost");
+}
+
+#[test]
+fn stops_and_continues() {
+    let mut t = Terminal::start("empty", (80, 24), &[]);
+    t.until_shows("no backup");
+    t.press("\u{1a}");
+    t.until("the primary screen", |t| !t.parser.screen().alternate_screen());
+    let stopped = |t: &Terminal| {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", t.pid().as_raw_nonzero())).unwrap();
+        stat.rsplit(')').next().unwrap().trim_start().starts_with('T')
+    };
+    t.until("the stopped process", stopped);
+    t.signal(rustix::process::Signal::CONT);
+    t.until("the console again", |t| t.parser.screen().alternate_screen());
+    t.until_shows("no backup");
+    t.press("q");
+    t.until_shows("ended with Ok(Quit)");
+}
+
+#[test]
+fn a_dumb_terminal_is_told_of_the_commands() {
+    let mut t = Terminal::start("empty", (200, 24), &[("TERM", "dumb")]);
+    t.until_shows("TERM=dumb");
+    t.until_shows("brine --help");
+    assert!(!t.raw.windows(8).any(|w| w == b"\x1b[?1049h"));
+}

@@ -1,0 +1,344 @@
+//! Key walks through the main job: what an operator does, and what the desk is asked for.
+
+use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::model::backup::ProofLevel;
+use brine::service::desk::{LogAct, Question};
+use brine::tui::Exit;
+use brine::tui::event::{Effect, What};
+
+use crate::harness::Console;
+use crate::world::{Mood, cluster};
+
+fn normal() -> Console {
+    Console::new(Mood::Normal, (80, 24))
+}
+
+#[test]
+fn worst_first_and_the_order_stays_while_keys_are_pressed() {
+    let mut console = normal();
+    let text = console.text();
+    let place = |name: &str| text.find(name).unwrap();
+    assert!(
+        place("prod-us") < place("staging") && place("staging") < place("prod-eu"),
+        "{text}"
+    );
+    console.keys("jj<Enter>").shows("brine > prod-eu > Backup");
+}
+
+#[test]
+fn a_backup_needs_a_second_yes() {
+    let mut console = normal();
+    console.keys("jj<Enter>B").shows("Back up prod-eu now");
+    console.keys("<Enter>").lacks("Back up prod-eu now");
+    assert_eq!(
+        console.world.acts(),
+        [],
+        "Enter alone must not act: Cancel has the focus"
+    );
+    console.keys("B<Up><Up>before upgrade<Tab><Tab><Right><Enter>");
+    match console.world.acts().as_slice() {
+        [Question::TakeBackup { cluster: c, request }] => {
+            assert_eq!(
+                (c, request.note.as_deref()),
+                (&cluster("prod-eu"), Some("before upgrade"))
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    console.shows("job 201 started");
+}
+
+#[test]
+fn settings_are_previewed_and_refused_outside_their_range() {
+    let mut console = normal();
+    console.keys("jj<Enter>E").shows("1 backup removed").shows("Next runs");
+    console.keys("<Tab><Backspace>6").shows("choose 7 to 90 days");
+    console
+        .keys("<Tab><Tab><Tab><Right><Enter>")
+        .shows("choose 7 to 90 days");
+    assert_eq!(console.world.acts(), []);
+    console.keys("<Up><Up><Up><Backspace>14<Tab><Tab><Tab><Enter>");
+    match console.world.acts().as_slice() {
+        [Question::SetSettings { settings, .. }] => assert_eq!(settings.retention_days.get(), 14),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn deleting_wants_the_typed_name_and_paste_does_not_do() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>jD")
+        .shows("You lose")
+        .shows("in the trash until");
+    console.event(What::Paste("prod-eu".to_owned()));
+    console.shows("Pasted text does not confirm");
+    console.keys("<Enter>").shows("Type prod-eu to confirm");
+    console
+        .keys("prod-us<Enter>")
+        .shows("`prod-us` is not prod-eu: nothing was done");
+    assert_eq!(console.world.acts(), []);
+    console.keys("<Ctrl-u>prod-eu<Enter>");
+    match console.world.acts().as_slice() {
+        [Question::Delete { confirm_name, .. }] => assert_eq!(confirm_name.as_deref(), Some("prod-eu")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_restore_beside_runs_exactly_the_shown_plan() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>R")
+        .shows("Restore 1/2")
+        .shows("DROP TABLE")
+        .shows("restorable    YES");
+    console
+        .keys("<Enter>")
+        .shows("Restore 2/2: plan")
+        .shows("Nothing is overwritten")
+        .lacks("you lose");
+    console.keys("<Enter>").shows("R restores");
+    assert_eq!(console.world.acts(), [], "Enter is not enough");
+    console.keys("R");
+    match console.world.acts().as_slice() {
+        [
+            Question::Restore {
+                plan,
+                confirm_name: None,
+            },
+        ] => {
+            assert_eq!(plan.request.target, RestoreTarget::Beside);
+            assert!(matches!(plan.request.point, RestorePoint::Before { .. }));
+        }
+        other => panic!("{other:?}"),
+    }
+    console.shows("Restoring");
+    *console.world.restored.lock().unwrap() = true;
+    console.wait(1000).shows("receipt").shows("What to do next");
+}
+
+#[test]
+fn in_place_wants_the_typed_name() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>R<Tab><Tab><Tab><Right><Right><Enter>")
+        .shows("IN PLACE over prod-eu")
+        .shows("18,402 transactions");
+    console.keys("<Enter>").shows("type prod-eu to confirm");
+    console.event(What::Paste("prod-eu".to_owned()));
+    console.shows("Pasted text does not confirm").keys("<Enter>");
+    console.keys("prod-e<Enter>").shows("`prod-e` is not prod-eu");
+    assert_eq!(console.world.acts(), []);
+    console.keys("u<Enter>");
+    match console.world.acts().as_slice() {
+        [Question::Restore { confirm_name, .. }] => assert_eq!(confirm_name.as_deref(), Some("prod-eu")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn undo_goes_through_its_own_plan() {
+    let mut console = normal();
+    console.keys("jj<Enter>u").shows("Undo: plan").keys("prod-eu<Enter>");
+    assert!(
+        matches!(console.world.acts().as_slice(), [Question::Undo { .. }]),
+        "{:?}",
+        console.world.acts()
+    );
+}
+
+#[test]
+fn a_typed_moment_is_judged_while_it_is_typed() {
+    let mut console = normal();
+    console.keys("jj<Enter>Ri<Ctrl-u>").shows("NO");
+    console
+        .keys("2026-11-20 02:30:00")
+        .shows("= 01:30:00Z")
+        .shows("restorable    YES");
+    console
+        .keys("<Ctrl-u>2026-11-16 22:00")
+        .shows("it lies in a gap")
+        .shows("before and");
+    console
+        .keys("<Ctrl-u>2026-11-01 22:00")
+        .shows("before the first restorable moment");
+    console
+        .keys("<Ctrl-u>2027-01-01 00:00")
+        .shows("in the future")
+        .keys("<Enter>")
+        .shows("cannot be restored");
+    console.keys("<Ctrl-u>yesterday noon").shows("is not a time");
+    assert_eq!(console.world.acts(), []);
+}
+
+#[test]
+fn a_snapshot_is_restored_from_its_row() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>jj<Enter>")
+        .shows("Basic Snapshot Restore")
+        .keys("<Enter>");
+    let asked = console.world.asked.lock().unwrap();
+    let request = asked.iter().find_map(|q| match q {
+        Question::PlanRestore { request } => Some(request.clone()),
+        _ => None,
+    });
+    assert!(
+        matches!(request.unwrap().point, RestorePoint::Snapshot { id } if id.as_str().starts_with("20261119010004"))
+    );
+}
+
+#[test]
+fn the_timeline_moves_the_moment() {
+    let mut console = normal();
+    console.keys("jj<Enter>Ri<S-Tab>").shows("2026-11-20 02:47:14");
+    console
+        .keys("<Left>")
+        .lacks("2026-11-20 02:47:14")
+        .shows("restorable    YES");
+    console.keys("<Right>").shows("2026-11-20 02:47:14");
+}
+
+#[test]
+fn the_log_menu_says_what_cannot_be_done() {
+    let mut console = normal();
+    console.keys("jj<Enter>L").shows("now on: it is on already");
+    console.keys("p").shows("Pause the log backup").keys("y");
+    match console.world.acts().as_slice() {
+        [Question::Log { act, .. }] => assert_eq!(*act, LogAct::Pause),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn purge_shows_what_goes_before_anything_does() {
+    let mut console = normal();
+    console.keys("jj<Enter>Lu").shows("Purge log");
+    console.keys("<Tab><Tab>prod-eu<Enter>").shows("Type a moment first");
+    console
+        .keys("<Up><Up>7d ago")
+        .shows("300 segments")
+        .shows("These lose point-in-time");
+    console.keys("<Tab><Tab><Enter>");
+    assert!(matches!(
+        console.world.acts().as_slice(),
+        [Question::Truncate { drop_pitr: false, .. }]
+    ));
+}
+
+#[test]
+fn verify_offers_its_levels() {
+    let mut console = normal();
+    console.keys("jj<Enter>V<Right><Tab><Right><Enter>");
+    match console.world.acts().as_slice() {
+        [Question::Verify { level, .. }] => assert_eq!(*level, ProofLevel::Tested),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn quitting_with_work_running_asks_and_leaving_is_the_default() {
+    let mut console = normal();
+    console.keys("q").shows("Leave running").keys("<Enter>");
+    assert_eq!(console.effects, [Effect::Quit(Exit::LeaveRunning)]);
+    let mut console = normal();
+    console.keys("q<Right><Enter>");
+    assert_eq!(console.effects, [Effect::Quit(Exit::Quit)]);
+    let mut console = normal();
+    console.keys("q<Esc>");
+    assert_eq!(console.effects, []);
+    let mut console = Console::new(Mood::Empty, (80, 24));
+    console.keys("q");
+    assert_eq!(console.effects, [Effect::Quit(Exit::Quit)]);
+}
+
+#[test]
+fn ctrl_c_twice_leaves_everything_running() {
+    let mut console = normal();
+    console.keys("jj<Enter>B<Ctrl-c>").shows("Quit brine").keys("<Ctrl-c>");
+    assert_eq!(console.effects, [Effect::Quit(Exit::LeaveRunning)]);
+    assert_eq!(console.world.acts(), []);
+}
+
+#[test]
+fn ctrl_z_with_work_running_asks() {
+    let mut console = normal();
+    console.keys("<Ctrl-z>").shows("these stop too").keys("<Enter>");
+    assert_eq!(console.effects, []);
+    console.keys("<Ctrl-z>y");
+    assert_eq!(console.effects, [Effect::Suspend]);
+    let mut console = Console::new(Mood::Empty, (80, 24));
+    console.keys("<Ctrl-z>");
+    assert_eq!(console.effects, [Effect::Suspend]);
+}
+
+#[test]
+fn the_filter_narrows_and_escape_clears_it() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>/manual<Enter>")
+        .shows("/manual")
+        .shows("manual")
+        .lacks("x Failed");
+    console.keys("<Esc>").shows("x Failed").lacks("/manual");
+    console.keys("/!auto<Enter>").lacks("x Failed");
+}
+
+#[test]
+fn what_is_copied_is_the_command() {
+    let mut console = normal();
+    console.keys("jj<Enter>yc").shows("Sent to the terminal's clipboard");
+    assert!(
+        matches!(console.effects.as_slice(), [Effect::Copy(text)] if text.starts_with("brine backup show prod-eu"))
+    );
+}
+
+#[test]
+fn the_palette_finds_commands_and_clusters() {
+    let mut console = normal();
+    console
+        .keys(":backup now")
+        .shows("Back up now")
+        .keys("<Esc>:backups stag<Enter>")
+        .shows("staging > Backup");
+}
+
+#[test]
+fn times_go_round() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>")
+        .shows("20 Nov 02:00")
+        .keys("t")
+        .shows("20 Nov 01:00")
+        .keys("t")
+        .shows("1h07m ago")
+        .keys("t")
+        .shows("20 Nov 02:00");
+}
+
+#[test]
+fn errors_stay_until_a_key_and_are_kept() {
+    let mut console = Console::new(Mood::Broken, (80, 24));
+    console
+        .shows("permission denied")
+        .shows("Run brine as the user that owns");
+    console.event(What::Panicked("a thread".to_owned()));
+    console.wait(60_000).shows("A part of brine failed");
+    console.keys("6").shows("A part of brine failed");
+}
+
+#[test]
+fn nothing_moves_while_nothing_happens() {
+    let mut console = Console::new(Mood::Empty, (80, 24));
+    let before = console.picture();
+    console.wait(20_000);
+    assert_eq!(
+        console.picture(),
+        before,
+        "an idle console must not change within its minute"
+    );
+    let deadline = brine::tui::update::next_deadline(&console.model).unwrap();
+    assert!(deadline.since(console.now) > 10_000, "an idle console must sleep");
+}
