@@ -311,12 +311,27 @@ impl Take<'_> {
         cx.check()?;
         let manifest = self.assemble(tables, chunks)?;
         self.archive.remove_unlisted(self.lock, &manifest)?;
+        self.check_stored(&manifest)?;
         crash_point("backup.before-manifest");
         let size = self.archive.write_manifest(self.lock, &manifest)?;
         crash_point("backup.after-manifest");
         let mut summary = manifest.summary;
         summary.stored_bytes += size;
         Ok(summary)
+    }
+
+    /// Everything that the manifest will list is there: what a long run has stored may have been cleared away meanwhile.
+    fn check_stored(&self, manifest: &Manifest) -> Result<(), EngineError> {
+        let problems = self.archive.check_files(manifest)?;
+        let Some(first) = problems.first() else {
+            return Ok(());
+        };
+        // A resume would list the same again.
+        self.cx.resume_log().clear()?;
+        Err(EngineError::Corrupt(format!(
+            "`{}` of the backup that was being taken: {}; take it again",
+            first.object, first.why
+        )))
     }
 
     fn assemble(&self, defs: Vec<TableDef>, mut chunks: Vec<ChunkDone>) -> Result<Manifest, EngineError> {
