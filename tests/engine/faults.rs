@@ -8,6 +8,7 @@ use brine::storage::ErrorKind;
 use brine::storage::count::{Call, Counting};
 use brine::storage::faults::{Fault, FaultRule, Faults};
 use brine::storage::memory::Memory;
+use brine::storage::{ObjectName, Storage};
 
 use crate::env::{World, chain, t};
 use crate::moments::other;
@@ -142,4 +143,64 @@ impl ResumeLog for Forgetful {
     fn clear(&self) -> Result<(), ResumeError> {
         Ok(())
     }
+}
+
+/// A table that fills several data objects, one after the other.
+#[test]
+fn a_large_table_is_resumed_in_the_middle() {
+    let faults = Faults::new(Arc::new(Memory::new()));
+    let w = World::on(Arc::new(faults.clone()));
+    let (app, table) = (w.app(), t("shop", "large"));
+    app.create_table(&table, "{}").unwrap();
+    for n in 0..150u8 {
+        app.put(&table, &[n], &vec![n; 1 << 20]).unwrap();
+    }
+    let mut plan = w.plan_backup(BackupType::Auto);
+    (plan.concurrency, plan.bytes_estimate) = (1, 0);
+    faults.clear();
+    let third = FaultRule {
+        call: Some(Call::Finish),
+        nth: 5,
+        times: 1,
+        fault: Fault::Fail(ErrorKind::Other),
+    };
+    faults.add(third);
+    let resume = Arc::new(MemoryResumeLog::default());
+    let run = || w.run_backup(&plan, &w.cx().with_resume(resume.clone()));
+    run().unwrap_err();
+    app.put(&table, b"later", b"1").unwrap();
+    let backup = run().unwrap();
+    assert_eq!((backup.objects, backup.totals.rows), (2 + 3 + 1, 4 + 150));
+    let other = other();
+    let at = backup.commit.last_tso();
+    w.restore_to(&w.request_to(&other, at), &other).unwrap();
+    assert_eq!(other.sums(), w.sums_at(at));
+}
+
+/// What was stored can be gone when the manifest is about to list it.
+#[test]
+fn no_manifest_lists_what_is_not_there() {
+    let memory = Memory::new();
+    let faults = Faults::new(Arc::new(memory.clone()));
+    let w = World::on(Arc::new(faults.clone()));
+    w.app().create_table(&t("shop", "a"), "{}").unwrap();
+    w.app().put(&t("shop", "a"), b"k", b"v").unwrap();
+    let resume = Arc::new(MemoryResumeLog::default());
+    let mut plan = w.plan_backup(BackupType::Auto);
+    plan.concurrency = 1;
+    faults.clear();
+    faults.add(FaultRule {
+        call: Some(Call::Finish),
+        nth: 2,
+        times: 1,
+        fault: Fault::Fail(ErrorKind::Other),
+    });
+    w.run_backup(&plan, &w.cx().with_resume(resume.clone())).unwrap_err();
+    let stored = w.listing().into_keys().find(|n| n.contains("/data-")).unwrap();
+    memory.delete(&ObjectName::new(stored.clone()).unwrap()).unwrap();
+    let e = w.run_backup(&plan, &w.cx().with_resume(resume.clone())).unwrap_err();
+    assert!(chain(&e).contains(&stored), "{}", chain(&e));
+    assert!(w.view().backups.is_empty());
+    w.run_backup(&plan, &w.cx().with_resume(resume)).unwrap();
+    assert_eq!(w.view().backups.len(), 1);
 }

@@ -1,10 +1,18 @@
 //! Restores into the cluster itself: incarnations, ways back, and what stays restorable from before.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use brine::archive::state::WayBackKind;
+use brine::engine::cx::JobCx;
 use brine::engine::error::EngineError;
 use brine::engine::log::control;
+use brine::engine::log::task::LogShared;
 use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::engine::restore::run::{LogControl, RestoreRun};
+use brine::engine::restore::way_back;
 use brine::engine::truncate;
+use brine::model::ids::ClusterName;
 use brine::model::position::Moment;
 use brine::model::tso::Tso;
 use proptest::prelude::*;
@@ -326,4 +334,84 @@ fn two_restores_of_which_the_first_was_never_recorded() {
     let e = w.plan_to(&w.request_to(&other, between), &other).unwrap_err();
     assert!(matches!(e, EngineError::NotFound { .. }), "{}", chain(&e));
     assert_eq!(w.view().live().0, 2);
+}
+
+/// As in a running process: one task streams, and a restore in place asks it to flush.
+#[test]
+fn in_place_and_back_while_the_log_streams_and_applications_write() {
+    struct Streaming<'a>(&'a LogShared, &'a World);
+    impl LogControl for Streaming<'_> {
+        fn flush(&self, _: &ClusterName, cx: &dyn JobCx) -> Result<Option<Moment>, EngineError> {
+            let now = Moment::of_tso(self.1.mark());
+            assert!(self.0.flush_to(now, cx)?, "the task ended");
+            Ok(self.0.checkpoint())
+        }
+    }
+    let (mut w, commits) = small();
+    w.catch_up();
+    w.log_options.flush_bytes = 50;
+    let task = w.log_task();
+    let shared = task.shared.clone();
+    let (cx, done) = (w.cx(), AtomicBool::new(false));
+    let acked = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        let streaming = scope.spawn(|| task.run(&cx));
+        let writer = scope.spawn(|| {
+            for n in 0u32.. {
+                if done.load(Ordering::SeqCst) {
+                    break;
+                }
+                // Refused while the cluster is closed.
+                let put = w
+                    .c()
+                    .session("app")
+                    .and_then(|app| app.put(&t("shop", "a"), b"w", &n.to_le_bytes()));
+                acked.lock().unwrap().extend(put.ok());
+            }
+        });
+        for n in 0..3 {
+            let restore = |request, undo| {
+                let plan = w.plan(&request).unwrap_or_else(|e| panic!("{}", chain(&e)));
+                let log = Streaming(&shared, &w);
+                let run = RestoreRun {
+                    log: &log,
+                    ..w.restore_run(&plan, &w, undo, &cx)
+                };
+                run.run().unwrap_or_else(|e| panic!("{n}: {}", chain(&e)))
+            };
+            restore(w.request(at(commits[n]), RestoreTarget::InPlace), false);
+            assert!(w.view().incarnations.list.last().unwrap().way_back.is_some());
+            restore(way_back::undo_request(&w.view(), &w.name, w.now()).unwrap(), true);
+        }
+        done.store(true, Ordering::SeqCst);
+        writer.join().unwrap();
+        shared.stop();
+        streaming.join().unwrap().unwrap();
+    });
+    w.catch_up();
+    let (view, other) = (w.view(), other());
+    assert_eq!(view.live().0, 7);
+    let acked = acked.into_inner().unwrap();
+    // What applications write after a restore and before its base is taken cannot be restored; nothing else is missing.
+    let starts: Vec<(Tso, Tso)> = view
+        .incarnations
+        .list
+        .iter()
+        .map(|i| {
+            let base = view.backups.iter().find(|b| b.incarnation == i.id).unwrap();
+            (i.began.last_tso(), base.commit.last_tso())
+        })
+        .collect();
+    let window = view.window();
+    for ts in &acked {
+        let before_base = starts.iter().any(|(began, base)| began < ts && ts < base);
+        assert!(
+            before_base || window.span_at(Moment::of_tso(*ts)).is_some(),
+            "{ts}: {window:#?}"
+        );
+    }
+    let some = acked.iter().step_by(acked.len() / 20 + 1);
+    for ts in some.filter(|ts| window.span_at(Moment::of_tso(**ts)).is_some()) {
+        check_moment(&w, &other, *ts, false).unwrap();
+    }
 }
