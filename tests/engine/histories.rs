@@ -369,7 +369,7 @@ fn in_place_and_back_while_the_log_streams_and_applications_write() {
                 acked.lock().unwrap().extend(put.ok());
             }
         });
-        for n in 0..3 {
+        for (n, ts) in commits.iter().take(3).enumerate() {
             let restore = |request, undo| {
                 let plan = w.plan(&request).unwrap_or_else(|e| panic!("{}", chain(&e)));
                 let log = Streaming(&shared, &w);
@@ -379,7 +379,7 @@ fn in_place_and_back_while_the_log_streams_and_applications_write() {
                 };
                 run.run().unwrap_or_else(|e| panic!("{n}: {}", chain(&e)))
             };
-            restore(w.request(at(commits[n]), RestoreTarget::InPlace), false);
+            restore(w.request(at(*ts), RestoreTarget::InPlace), false);
             assert!(w.view().incarnations.list.last().unwrap().way_back.is_some());
             restore(way_back::undo_request(&w.view(), &w.name, w.now()).unwrap(), true);
         }
