@@ -214,7 +214,9 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
         .open_snapshot(None)
         .doing(|| "opening a consistent view".to_owned())?;
     let moment = snapshot.mark().moment;
-    let incarnation = incarnation::at(&archive.state::<IncarnationsDoc>()?.value, moment);
+    let histories = archive.state::<IncarnationsDoc>()?.value;
+    incarnation::check(&histories, &archive.state()?.value)?;
+    let incarnation = incarnation::at(&histories, moment);
     let begun = Begun {
         id: new_id(moment.at)?,
         token: snapshot.token(),
@@ -313,12 +315,27 @@ impl Take<'_> {
         cx.check()?;
         let manifest = self.assemble(tables, chunks)?;
         self.archive.remove_unlisted(self.lock, &manifest)?;
+        self.check_stored(&manifest)?;
         crash_point("backup.before-manifest");
         self.archive.write_manifest(self.lock, &manifest)?;
         crash_point("backup.after-manifest");
         published.add(1);
         // As it was written: with the manifest's own size.
         Ok(self.archive.read_summary(&self.begun.id)?)
+    }
+
+    /// Everything that the manifest will list is there: what a long run has stored may have been cleared away meanwhile.
+    fn check_stored(&self, manifest: &Manifest) -> Result<(), EngineError> {
+        let problems = self.archive.check_files(manifest)?;
+        let Some(first) = problems.first() else {
+            return Ok(());
+        };
+        // A resume would list the same again.
+        self.cx.resume_log().clear()?;
+        Err(EngineError::Corrupt(format!(
+            "`{}` of the backup that was being taken: {}; take it again",
+            first.object, first.why
+        )))
     }
 
     fn assemble(&self, defs: Vec<TableDef>, mut chunks: Vec<ChunkDone>) -> Result<Manifest, EngineError> {

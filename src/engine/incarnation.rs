@@ -3,7 +3,7 @@
 //! A moment belongs to the incarnation that was live then; no base and no log is used across. The list is
 //! one state document of the archive; it only grows.
 
-use crate::archive::state::{Incarnation, IncarnationsDoc, WayBack};
+use crate::archive::state::{Incarnation, IncarnationsDoc, LogDoc, WayBack};
 use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::Mark;
 use crate::engine::error::EngineError;
@@ -28,6 +28,19 @@ pub struct Beginning {
 /// The live incarnation; 1 in an archive that has never seen a restore.
 pub fn live(doc: &IncarnationsDoc) -> IncarnationId {
     doc.list.last().map_or(IncarnationId(1), |i| i.id)
+}
+
+/// Refuses to write into an archive whose list of incarnations is gone or older than its log: what is written now would
+/// be taken for part of another history.
+pub fn check(doc: &IncarnationsDoc, log: &LogDoc) -> Result<(), EngineError> {
+    match log.runs.iter().map(|r| r.incarnation).max() {
+        Some(newest) if newest > live(doc) => Err(EngineError::Corrupt(format!(
+            "`state/incarnations` is missing or old: it ends with {}, the log with {newest}; put it back from a copy of the \
+             archive",
+            live(doc)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The incarnation that was live at a moment.

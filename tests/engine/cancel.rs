@@ -1,6 +1,9 @@
 //! A cancel at any place: it ends as cancelled, nothing half-done is left, and the next run works.
 
+use brine::cluster::{ClosedAs, Cluster};
 use brine::engine::error::ErrorKind;
+use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::model::position::Moment;
 
 use crate::env::chain;
 use crate::verbs::{Template, Verb};
@@ -40,4 +43,41 @@ fn a_cancel_anywhere_leaves_nothing_half_done() {
         template.check_done(verb, &w, &format!("{verb:?} not cancelled"));
         template.check_sound(&w, &format!("{verb:?} after cancels"));
     }
+}
+
+#[test]
+fn a_cluster_that_was_closed_by_hand_is_closed_again() {
+    let template = Template::new();
+    let w = template.world();
+    w.c().close(ClosedAs::Closed("for the night".to_owned())).unwrap();
+    let cx = w.cx();
+    cx.cancel_after(12);
+    let e = template.run(Verb::InPlace, &w, &cx).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Cancelled);
+    let e = w.c().session("app").err().unwrap();
+    assert!(e.to_string().contains("for the night"), "{e}");
+    template.run(Verb::InPlace, &w, &w.cx()).unwrap();
+    assert_eq!(w.sums(), template.want);
+    assert!(w.c().session("app").is_ok());
+}
+
+#[test]
+fn after_a_restore_it_stays_closed_when_asked_to() {
+    let template = Template::new();
+    let w = template.world();
+    let point = RestorePoint::At {
+        moment: Moment::of_tso(template.job.at),
+    };
+    let mut request = w.request(point, RestoreTarget::InPlace);
+    request.stay_closed = true;
+    let receipt = w.restore(&request).unwrap();
+    assert!(
+        receipt.next_steps.iter().any(|s| s.contains("brine cluster open demo")),
+        "{receipt:?}"
+    );
+    assert!(w.c().session("app").is_err());
+    assert_eq!(w.sums(), template.want);
+    w.undo().unwrap();
+    assert_eq!(w.sums(), template.live);
+    assert!(w.c().session("app").is_ok());
 }

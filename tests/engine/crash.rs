@@ -246,6 +246,71 @@ fn kill_the_log_where_histories_meet() {
     template.check_sound(&w, "after all that");
 }
 
+/// Between a crash and its resume the operator let applications in again: what they wrote is in the way back.
+#[test]
+fn what_was_written_before_a_resume_can_be_undone_to() {
+    let template = Template::new();
+    for point in [
+        "restore.closed",
+        "restore.way-back",
+        "restore.table-loaded",
+        "restore.before-publish",
+    ] {
+        for verb in [Verb::InPlace, Verb::Safety] {
+            let what = format!("{verb:?} at {point}");
+            let dir = scratch_dir();
+            lay_out(&template, dir.path());
+            assert!(
+                crashed(verb, template.job, dir.path(), &[("BRINE_CRASH_AT", point)], &what),
+                "{what}"
+            );
+            let between = {
+                let w = world(dir.path(), template.job.now);
+                assert!(w.c().session("app").is_err(), "{what}: it is closed");
+                w.c().open().unwrap();
+                w.app().put(&t("crm", "c"), b"between", b"1").unwrap();
+                w.sums()
+            };
+            assert!(!crashed(verb, template.job, dir.path(), &[], &what));
+            let w = world(dir.path(), template.job.now);
+            assert_eq!(w.sums(), template.want, "{what}");
+            w.undo().unwrap();
+            assert_eq!(w.sums(), between, "{what}");
+        }
+    }
+}
+
+/// A resume that finds the plan no longer true gives up, and opens what the first run had closed.
+#[test]
+fn a_resume_that_drifted_opens_the_cluster_again() {
+    let template = Template::new();
+    let dir = scratch_dir();
+    lay_out(&template, dir.path());
+    let vars = [("BRINE_CRASH_AT", "restore.table-loaded")];
+    assert!(crashed(Verb::InPlace, template.job, dir.path(), &vars, "in place"));
+    {
+        let w = world(dir.path(), template.job.now);
+        let newest = w.view().bases().last().unwrap().id.clone();
+        let gone = w.view().backup(&newest).unwrap().clone();
+        let note = brine::archive::TrashNote {
+            deleted_at: w.now(),
+            until: w.now().plus(Millis::DAY),
+            by: "me".to_owned(),
+            stored_bytes: gone.stored_bytes,
+            state: brine::archive::TrashState::Kept,
+        };
+        w.archive.trash(&w.lock, &newest, &note).unwrap();
+    }
+    let out = start("InPlace", template.job, dir.path(), &[])
+        .wait_with_output()
+        .unwrap();
+    assert!(!out.status.success());
+    assert!(String::from_utf8_lossy(&out.stderr).contains("trash"));
+    let w = world(dir.path(), template.job.now);
+    assert_eq!(w.sums(), template.live);
+    w.app().put(&t("crm", "c"), b"k", b"open").unwrap();
+}
+
 /// The points in the engine's source.
 fn engine_points() -> BTreeSet<String> {
     let mut found = BTreeSet::new();

@@ -13,7 +13,7 @@ use brine::storage::{ObjectName, Storage};
 
 use crate::env::{World, chain};
 use crate::moments::other;
-use crate::verbs::Template;
+use crate::verbs::{Template, Verb};
 
 fn object(name: &str) -> ObjectName {
     ObjectName::new(name.to_owned()).unwrap()
@@ -186,5 +186,43 @@ impl World {
         let request = w.request_to(self, first.last_tso());
         w.restore_to(&request, self).unwrap();
         assert!(w.view().window().span_at(Moment::of_tso(template.job.at)).is_some());
+    }
+}
+
+#[test]
+fn a_lost_document_is_no_empty_one_to_those_who_write() {
+    let template = Template::new();
+    for document in ["log", "incarnations"] {
+        let gone = format!("backup-demo/state/{document}");
+        let (w, _) = damaged(&template, &gone, None);
+        let before = w.listing();
+        let is_told = |e: EngineError| {
+            assert_eq!(e.kind(), ErrorKind::Corrupt, "{}", chain(&e));
+            assert!(chain(&e).contains(&format!("state/{document}")), "{}", chain(&e));
+        };
+        is_told(w.try_catch_up(&w.cx()).unwrap_err());
+        if document == "incarnations" {
+            is_told(w.try_backup(&w.cx()).unwrap_err());
+        }
+        assert_eq!(w.listing(), before, "nothing is deleted or written");
+    }
+}
+
+#[test]
+fn in_place_a_damaged_base_leaves_the_old_data_and_an_open_cluster() {
+    let template = Template::new();
+    let newest = template.world().view().bases().last().unwrap().id.clone();
+    let own = format!("snapshot-{newest}/");
+    let data = |n: &&String| n.contains(&own) && !n.ends_with("manifest");
+    for name in template.objects.keys().filter(data) {
+        let mut bytes = template.objects[name].clone();
+        *bytes.last_mut().unwrap() ^= 1;
+        let (w, _) = damaged(&template, name, Some(&bytes));
+        let e = template.run(Verb::InPlace, &w, &w.cx()).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Corrupt, "{}", chain(&e));
+        assert!(chain(&e).contains(name.as_str()), "{}", chain(&e));
+        assert_eq!(w.sums(), template.live);
+        assert!(w.c().session("app").is_ok());
+        assert_eq!(w.view().live().0, 2, "no history began");
     }
 }

@@ -70,6 +70,8 @@ pub struct World {
     pub storage: Arc<dyn Storage>,
     pub log_options: LogOptions,
     pub history: Option<Duration>,
+    /// Cut tables into several ranges, small as they are.
+    pub split: bool,
     pub archive: Archive,
     pub lock: Arc<ArchiveLock>,
     cluster: Option<Arc<EmbeddedCluster>>,
@@ -145,6 +147,7 @@ impl World {
                 level: 1,
             },
             history,
+            split: false,
             archive,
             lock: Arc::new(lock),
             cluster: Some(cluster),
@@ -217,7 +220,11 @@ impl World {
     pub fn plan_backup(&self, kind: BackupType) -> BackupPlan {
         let identity = self.c().facts().unwrap().identity;
         let plan = BackupPlan::full(self.name.clone(), identity, kind);
-        backup::plan(&**self.c(), plan).unwrap()
+        let mut plan = backup::plan(&**self.c(), plan).unwrap();
+        if self.split {
+            plan.bytes_estimate = 1 << 40;
+        }
+        plan
     }
 
     pub fn backup(&self) -> BackupSummary {

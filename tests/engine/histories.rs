@@ -1,9 +1,18 @@
 //! Restores into the cluster itself: incarnations, ways back, and what stays restorable from before.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use brine::archive::state::WayBackKind;
+use brine::engine::cx::JobCx;
 use brine::engine::error::EngineError;
 use brine::engine::log::control;
+use brine::engine::log::task::LogShared;
 use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::engine::restore::run::{LogControl, RestoreRun};
+use brine::engine::restore::way_back;
+use brine::engine::truncate;
+use brine::model::ids::ClusterName;
 use brine::model::position::Moment;
 use brine::model::tso::Tso;
 use proptest::prelude::*;
@@ -260,4 +269,149 @@ fn a_restore_beside_while_the_log_streams_disturbs_nothing() {
     let doc = w.log_doc();
     assert_eq!(doc.runs.last().unwrap().incarnation.0, 4);
     assert!(doc.runs.iter().rev().skip(1).all(|r| r.ended.is_some()));
+}
+
+/// Truncating takes away what a running task would merge, and moves the beginning of the stretch that it writes.
+#[test]
+fn a_truncate_while_the_log_streams_disturbs_nothing() {
+    let (mut w, _) = small();
+    w.log_options.flush_bytes = 1;
+    let task = w.log_task();
+    let shared = task.shared.clone();
+    let cx = w.cx();
+    std::thread::scope(|scope| {
+        let streaming = scope.spawn(|| task.run(&cx));
+        let reached = |ts| assert!(shared.flush_to(Moment::of_tso(ts), &cx).unwrap(), "the task ended");
+        for n in 0..12u8 {
+            for k in 0..5 {
+                w.app().put(&t("shop", "a"), &[b'k', k], &[n; 20]).unwrap();
+            }
+            reached(w.mark());
+            let base = w.backup();
+            let done = truncate::run(&w.archive, &w.lock, base.commit, &w.cx()).unwrap();
+            assert!(done.segments > 0);
+            reached(w.mark());
+        }
+        shared.stop();
+        streaming.join().unwrap().unwrap();
+    });
+    let other = other();
+    let now = w.app().put(&t("shop", "a"), b"k9", b"after").unwrap();
+    w.catch_up();
+    for ts in [w.view().bases().last().unwrap().commit.last_tso(), now] {
+        check_moment(&w, &other, ts, false).unwrap();
+    }
+    assert_eq!(w.log_doc().runs.len(), 1);
+}
+
+#[test]
+fn two_restores_of_which_the_first_was_never_recorded() {
+    let (w, commits) = small();
+    w.catch_up();
+    // A restore that died before it could write into the archive: the cluster alone knows of it.
+    let base = w.view().backups[0].id.clone();
+    let request = w.request(RestorePoint::Snapshot { id: base.clone() }, RestoreTarget::Beside);
+    let plan = w.plan(&request).unwrap();
+    let cx = w.cx();
+    let unrecorded = brine::engine::restore::run::RestoreRun {
+        target_archive: None,
+        ..w.restore_run(&plan, &w, false, &cx)
+    };
+    unrecorded.run().unwrap();
+    let between = w.app().put(&t("shop", "a"), b"k8", b"between").unwrap();
+    let mut request = w.request(RestorePoint::Snapshot { id: base }, RestoreTarget::Beside);
+    request.rename.0 = vec![brine::model::filter::Rename::Db {
+        from: "shop".to_owned(),
+        to: "again".to_owned(),
+    }];
+    w.restore(&request).unwrap();
+    let now = w.app().put(&t("shop", "a"), b"k9", b"after").unwrap();
+    w.catch_up();
+    let other = other();
+    for ts in commits.into_iter().chain([now]) {
+        check_moment(&w, &other, ts, false).unwrap();
+    }
+    let e = w.plan_to(&w.request_to(&other, between), &other).unwrap_err();
+    assert!(matches!(e, EngineError::NotFound { .. }), "{}", chain(&e));
+    assert_eq!(w.view().live().0, 2);
+}
+
+/// As in a running process: one task streams, and a restore in place asks it to flush.
+#[test]
+fn in_place_and_back_while_the_log_streams_and_applications_write() {
+    struct Streaming<'a>(&'a LogShared, &'a World);
+    impl LogControl for Streaming<'_> {
+        fn flush(&self, _: &ClusterName, cx: &dyn JobCx) -> Result<Option<Moment>, EngineError> {
+            let now = Moment::of_tso(self.1.mark());
+            assert!(self.0.flush_to(now, cx)?, "the task ended");
+            Ok(self.0.checkpoint())
+        }
+    }
+    let (mut w, commits) = small();
+    w.catch_up();
+    w.log_options.flush_bytes = 50;
+    let task = w.log_task();
+    let shared = task.shared.clone();
+    let (cx, done) = (w.cx(), AtomicBool::new(false));
+    let acked = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        let streaming = scope.spawn(|| task.run(&cx));
+        let writer = scope.spawn(|| {
+            for n in 0u32.. {
+                if done.load(Ordering::SeqCst) {
+                    break;
+                }
+                // Refused while the cluster is closed.
+                let put = w
+                    .c()
+                    .session("app")
+                    .and_then(|app| app.put(&t("shop", "a"), b"w", &n.to_le_bytes()));
+                acked.lock().unwrap().extend(put.ok());
+            }
+        });
+        for (n, ts) in commits.iter().take(3).enumerate() {
+            let restore = |request, undo| {
+                let plan = w.plan(&request).unwrap_or_else(|e| panic!("{}", chain(&e)));
+                let log = Streaming(&shared, &w);
+                let run = RestoreRun {
+                    log: &log,
+                    ..w.restore_run(&plan, &w, undo, &cx)
+                };
+                run.run().unwrap_or_else(|e| panic!("{n}: {}", chain(&e)))
+            };
+            restore(w.request(at(*ts), RestoreTarget::InPlace), false);
+            assert!(w.view().incarnations.list.last().unwrap().way_back.is_some());
+            restore(way_back::undo_request(&w.view(), &w.name, w.now()).unwrap(), true);
+        }
+        done.store(true, Ordering::SeqCst);
+        writer.join().unwrap();
+        shared.stop();
+        streaming.join().unwrap().unwrap();
+    });
+    w.catch_up();
+    let (view, other) = (w.view(), other());
+    assert_eq!(view.live().0, 7);
+    let acked = acked.into_inner().unwrap();
+    // What applications write after a restore and before its base is taken cannot be restored; nothing else is missing.
+    let starts: Vec<(Tso, Tso)> = view
+        .incarnations
+        .list
+        .iter()
+        .map(|i| {
+            let base = view.backups.iter().find(|b| b.incarnation == i.id).unwrap();
+            (i.began.last_tso(), base.commit.last_tso())
+        })
+        .collect();
+    let window = view.window();
+    for ts in &acked {
+        let before_base = starts.iter().any(|(began, base)| began < ts && ts < base);
+        assert!(
+            before_base || window.span_at(Moment::of_tso(*ts)).is_some(),
+            "{ts}: {window:#?}"
+        );
+    }
+    let some = acked.iter().step_by(acked.len() / 20 + 1);
+    for ts in some.filter(|ts| window.span_at(Moment::of_tso(**ts)).is_some()) {
+        check_moment(&w, &other, *ts, false).unwrap();
+    }
 }

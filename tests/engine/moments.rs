@@ -182,6 +182,7 @@ proptest! {
         let mut w = World::new();
         let other = other();
         w.log_options.flush_bytes = if compact { 1 } else { 400 };
+        w.split = compact;
         for op in &before {
             if !matches!(op, Op::Backup | Op::CatchUp) {
                 perform(&mut w, op);
@@ -211,5 +212,33 @@ proptest! {
             }
         }
         prop_assert!(checked > 0, "nothing checked, {} outside", out);
+    }
+}
+
+/// A quiet night: the checkpoint moves on without segments, a snapshot is taken, and the first change comes the day after.
+#[test]
+fn a_snapshot_in_a_quiet_night_is_a_base_for_the_day() {
+    let w = World::new();
+    let app = w.app();
+    app.create_table(&t("shop", "a"), "{}").unwrap();
+    w.backup();
+    w.start_log();
+    app.put(&t("shop", "a"), b"k", b"evening").unwrap();
+    w.catch_up();
+    w.advance(2 * 3_600_000);
+    w.backup();
+    w.advance(6 * 3_600_000);
+    w.catch_up();
+    let morning: Vec<Tso> = (0..3u8)
+        .map(|n| app.put(&t("shop", "a"), b"k", &[n]).unwrap())
+        .collect();
+    w.catch_up();
+    let other = other();
+    for ts in morning {
+        let plan = w
+            .plan_to(&w.request_to(&other, ts), &other)
+            .unwrap_or_else(|e| panic!("{}", chain(&e)));
+        assert_eq!(plan.alternatives.len(), 1, "the snapshot of the night is the base");
+        check_moment(&w, &other, ts, false).unwrap();
     }
 }

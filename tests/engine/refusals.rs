@@ -213,7 +213,7 @@ fn truncating_says_which_bases_lose_their_log() {
     let first = w.view().bases()[0].clone();
     let until = w.view().bases()[1].commit;
     let plan = truncate::plan(&w.archive, &w.view(), until, false).unwrap();
-    assert_eq!(plan.bases_lost, [first.id.clone()]);
+    assert_eq!(plan.bases_lost, std::slice::from_ref(&first.id));
     assert!(plan.refused.unwrap().contains(first.id.as_str()));
     assert!(
         truncate::plan(&w.archive, &w.view(), first.commit, false)

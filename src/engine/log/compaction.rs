@@ -28,14 +28,15 @@ const MAX_BYTES: u64 = 64 << 20;
 pub struct Tail(Vec<SegmentName>);
 
 impl Tail {
-    /// Reads the segments of a stretch that are still small.
-    pub(super) fn load(archive: &Archive, run: &LogRun) -> Result<Tail, EngineError> {
-        let mut tail = Tail::default();
+    /// Reads the segments of a stretch that are still small, and names its last one.
+    pub(super) fn load(archive: &Archive, run: &LogRun) -> Result<(Tail, Option<SegmentName>), EngineError> {
+        let (mut tail, mut last) = (Tail::default(), None);
         let mut segments = lookup::segments(archive, run)?;
         while let Some(name) = segments.next()? {
+            last = Some(name.clone());
             tail.push(name);
         }
-        Ok(tail)
+        Ok((tail, last))
     }
 
     /// Adds the newest segment. A large one ends what can be merged before it.

@@ -1,7 +1,7 @@
 //! Where the log backup goes on: the open stretch of log, or a new one.
 
 use crate::archive::log::{ChainHash, SegmentInfo};
-use crate::archive::state::{IncarnationsDoc, LogDoc};
+use crate::archive::state::{IncarnationsDoc, LogDoc, Versioned};
 use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::{Changes, Cluster, ClusterError, Mark};
 use crate::engine::cx::JobCx;
@@ -31,6 +31,7 @@ pub(super) fn open(
     // What a merge left that was killed between publishing and deleting; no reader sees it.
     archive.clean_segments(lock, None)?;
     let view = View::read(archive, &SummaryCache::default())?;
+    incarnation::check(&view.incarnations, &view.log)?;
     let live = view.live();
     if let Some(run) = continuable(&view.log) {
         match cluster.changes(&run.to_position) {
@@ -209,10 +210,17 @@ pub(super) fn advance_idle(
 /// do not continue the chain (nothing ever referred to them).
 fn adopt(archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<(), EngineError> {
     loop {
-        let doc = archive.state::<LogDoc>()?.value;
+        let Versioned { value: doc, version } = archive.state::<LogDoc>()?;
         let Some(name) = archive.segments(doc.next_seq..u64::MAX, None)?.next()? else {
             return Ok(());
         };
+        if version.is_none() {
+            // A stretch is in the document before its first segment is written.
+            return Err(EngineError::Corrupt(format!(
+                "`state/log` is missing although there is log, such as `{}`: put it back from a copy of the archive",
+                name.object
+            )));
+        }
         let info = archive.segment_index(&name)?;
         let open = doc
             .runs

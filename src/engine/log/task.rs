@@ -11,7 +11,7 @@ use super::LogOptions;
 use super::compaction::Tail;
 use super::index::IndexBuilder;
 use super::runs::{self, OpenRun};
-use crate::archive::log::{ChainHash, Entry, SegmentEnd, SegmentStart, SegmentWriter};
+use crate::archive::log::{ChainHash, Entry, SegmentEnd, SegmentInfo, SegmentStart, SegmentWriter};
 use crate::archive::state::LogDoc;
 use crate::archive::{Archive, ArchiveLock, Level};
 use crate::cluster::{Cluster, LogEvent, Mark, Txn};
@@ -19,6 +19,7 @@ use crate::engine::cx::{Cancelled, JobCx};
 use crate::engine::error::{Doing, EngineError};
 use crate::model::clock::Millis;
 use crate::model::crash::crash_point;
+use crate::model::log::LogRun;
 use crate::model::position::Moment;
 
 /// How long the task waits for a change before it looks around.
@@ -180,9 +181,15 @@ impl LogTask {
     fn stream(&self, cx: &dyn JobCx, until: Until) -> Result<Moment, EngineError> {
         let open = runs::open(&*self.cluster, &self.archive, &self.lock, cx)?;
         self.cluster.keep_log(Some(&open.run.to_position))?;
+        let (tail, last) = Tail::load(&self.archive, &open.run)?;
+        let covered = match last {
+            Some(name) => end_of(&self.archive.segment_index(&name)?),
+            None => beginning(&open.run),
+        };
         let mut stream = Stream {
             task: self,
-            tail: Tail::load(&self.archive, &open.run)?,
+            tail,
+            covered,
             open,
             filling: None,
             reached: None,
@@ -206,6 +213,9 @@ struct Stream<'a> {
     task: &'a LogTask,
     open: OpenRun,
     tail: Tail,
+    /// Where the last segment ends. The next one begins there, not at the checkpoint that idle time has moved on: so it
+    /// tells by itself that nothing was between them.
+    covered: Mark,
     filling: Option<Filling>,
     /// The newest mark up to which everything has been handed over.
     reached: Option<Mark>,
@@ -264,8 +274,8 @@ impl Stream<'_> {
             seq: run.end_seq,
             prev_hash: chain(&run.last_hash)?,
             incarnation: run.incarnation,
-            from: run.to,
-            from_position: run.to_position.clone(),
+            from: self.covered.moment,
+            from_position: self.covered.position.clone(),
         };
         Ok(Filling {
             writer: self.task.archive.segment_writer(&self.task.lock, start, level)?,
@@ -309,6 +319,7 @@ impl Stream<'_> {
                 .doing(|| "storing a log segment".to_owned())?;
             crash_point("log.after-segment");
             runs::advance(archive, lock, &mut self.open.run, &info)?;
+            self.covered = end_of(&info);
             crash_point("log.after-state");
             self.tail.push(info.name);
         }
@@ -328,8 +339,25 @@ impl Stream<'_> {
         let task = self.task;
         self.open = runs::cross_restore(&*task.cluster, &task.archive, &task.lock, &self.open.run, mark)?;
         self.tail = Tail::default();
+        self.covered = beginning(&self.open.run);
         task.shared.publish(self.open.run.to, 0, 0);
         Ok(())
+    }
+}
+
+/// Where a segment ends.
+fn end_of(segment: &SegmentInfo) -> Mark {
+    Mark {
+        moment: segment.name.to,
+        position: segment.to_position.clone(),
+    }
+}
+
+/// Where a stretch without segments begins.
+fn beginning(run: &LogRun) -> Mark {
+    Mark {
+        moment: run.from,
+        position: run.from_position.clone(),
     }
 }
 
