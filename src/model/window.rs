@@ -105,8 +105,9 @@ impl Window {
 /// The stretch of log that continues a base: the one that holds everything after the base's commit. One that still
 /// grows continues a base that is ahead of its checkpoint, too.
 pub fn covering_run<'a>(base: &Base, runs: &'a [LogRun]) -> Option<&'a LogRun> {
-    runs.iter()
-        .find(|r| r.incarnation == base.incarnation && r.from <= base.commit && (base.commit <= r.to || r.ended.is_none()))
+    runs.iter().find(|r| {
+        r.incarnation == base.incarnation && r.from <= base.commit && (base.commit <= r.to || r.ended.is_none())
+    })
 }
 
 #[cfg(test)]

@@ -13,9 +13,10 @@ use super::live::{Live, Outcome};
 use super::{Rebuild, Work, journal_error, refused};
 use crate::jobs::error::{ErrorKind, JobError};
 use crate::jobs::journal::{Ended, Journal, JournalError};
+use crate::jobs::priority;
 use crate::model::clock::Clock;
 use crate::model::ids::JobId;
-use crate::model::job::JobState;
+use crate::model::job::{JobState, Verb};
 
 /// Counters are written this often.
 const TICK: Duration = Duration::from_secs(1);
