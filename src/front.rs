@@ -1,6 +1,7 @@
 //! What is drawn on the whole terminal: the console and the demo, wired to a desk.
 
 use std::cell::RefCell;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use brine::cli::args::{DemoArgs, GlobalArgs};
@@ -75,6 +76,12 @@ impl Screens for Front {
             asked_by: asked_by(),
         };
         let seed = demo.seed.unwrap_or(7);
+        // It takes seconds, and a terminal that stays blank looks broken.
+        let _ = writeln!(
+            std::io::stderr(),
+            "brine: making {} days of history for a throw-away cluster ...",
+            demo.days
+        );
         let stage = Stage::open(
             &DemoOptions {
                 rate: demo.rate,

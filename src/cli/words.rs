@@ -55,7 +55,7 @@ impl At {
             return "unprotected".to_owned();
         }
         match &entry.kept_to {
-            KeptTo::Deleted => "deleted".to_owned(),
+            KeptTo::Deleted => "always".to_owned(),
             KeptTo::Unprotected => "unprotected".to_owned(),
             KeptTo::Instant { at } => time::short(*at, self.zone),
             KeptTo::LastGood => "a newer one".to_owned(),

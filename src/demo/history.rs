@@ -24,6 +24,8 @@ use crate::storage::Storage;
 
 /// How fine the story is told.
 const STEP: i64 = 30 * Millis::MINUTE;
+/// How often the log is flushed.
+const FLUSH: i64 = 3 * Millis::HOUR;
 /// Orders already there on the first day.
 const FIRST_ORDERS: u64 = 3_000;
 /// Orders in each step.
@@ -94,7 +96,7 @@ impl Teller<'_> {
         let events = Events::of(story);
         let mut now = start;
         while now < story.until {
-            let next = now.plus(STEP).min(story.until);
+            let next = events.next_stop(now);
             self.trade(&mut shop, now, next)?;
             self.clock.set(next);
             self.step(&events, now, next)?;
@@ -132,12 +134,9 @@ impl Teller<'_> {
 
     fn step(&self, events: &Events, from: Millis, to: Millis) -> anyhow::Result<()> {
         let within = |at: Millis| from < at && at <= to;
-        let night = Events::backup_time(to);
-        if within(night) {
-            self.clock.set(night);
+        if to == Events::night_after(from) {
             let taken = self.backup(BackupType::Auto, None)?;
-            self.prove(events, &taken, night)?;
-            self.clock.set(to);
+            self.prove(events, &taken, to)?;
         }
         if within(events.sale) {
             self.backup(BackupType::Manual, Some("before the autumn sale"))?;
@@ -149,7 +148,9 @@ impl Teller<'_> {
         if within(events.outage.1) {
             self.cluster.collect_garbage()?;
         }
-        if out { Ok(()) } else { self.catch_up() }
+        // Now and then is enough for a story: a flush is some twenty syncs.
+        let flushes = to.0.div_euclid(FLUSH) != from.0.div_euclid(FLUSH);
+        if out || !flushes { Ok(()) } else { self.catch_up() }
     }
 
     fn catch_up(&self) -> anyhow::Result<()> {
@@ -217,9 +218,23 @@ impl Events {
         }
     }
 
-    /// Backup Time of the day of an instant: 02:00 UTC.
-    fn backup_time(at: Millis) -> Millis {
-        let midnight = at.0 - at.0.rem_euclid(Millis::DAY);
-        Millis(midnight + 2 * Millis::HOUR)
+    /// The first Backup Time, 02:00 UTC, after an instant.
+    fn night_after(at: Millis) -> Millis {
+        let passed = (at.0 - 2 * Millis::HOUR).rem_euclid(Millis::DAY);
+        at.plus(Millis::DAY - passed)
+    }
+
+    /// Where the story stops next: after a step, or when something is due.
+    fn next_stop(&self, now: Millis) -> Millis {
+        let due = [
+            Events::night_after(now),
+            self.sale,
+            self.accident,
+            self.outage.0,
+            self.outage.1,
+            self.until,
+        ];
+        let coming = due.into_iter().filter(|at| *at > now);
+        coming.fold(now.plus(STEP), Millis::min)
     }
 }
