@@ -130,6 +130,27 @@ pub struct LogStatus {
     pub needs_base: Option<String>,
 }
 
+impl LogStatus {
+    /// There has never been a log backup.
+    pub fn none() -> LogStatus {
+        LogStatus {
+            desired: None,
+            actual: LogActual::None,
+            checkpoint: None,
+            position: None,
+            rpo_gap_ms: None,
+            safepoint: None,
+            bytes_per_second: 0.0,
+            transactions_per_second: 0.0,
+            segments: 0,
+            stored_bytes: 0,
+            last_error: None,
+            runs: Vec::new(),
+            needs_base: None,
+        }
+    }
+}
+
 /// An error of the log backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogError {

@@ -9,6 +9,7 @@ use crate::engine::point::RestoreRequest;
 use crate::engine::restore::plan::RestorePlan;
 pub use crate::engine::retention::{RetentionLine, RetentionPlan};
 pub use crate::engine::truncate::TruncatePlan;
+pub use crate::jobs::error::ErrorKind as RefusalKind;
 use crate::model::backup::{BackupEntry, BackupTable, ProofLevel};
 use crate::model::checksum::TableChecksum;
 use crate::model::clock::Millis;
@@ -37,24 +38,6 @@ pub struct Refusal {
     pub chain: Vec<String>,
     /// What to do next.
     pub hint: Option<String>,
-}
-
-/// Kinds of failure, as exit codes tell them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RefusalKind {
-    /// It was tried and failed (1).
-    Failed,
-    /// Wrong usage or config (2).
-    Usage,
-    /// No such cluster, backup, job, change (3).
-    NotFound,
-    /// A guard says no: needs a confirmation, protected, read-only, conflict, drifted (4).
-    Refused,
-    /// Corrupt data or wrong key (5).
-    Corrupt,
-    /// Cancelled (130).
-    Cancelled,
 }
 
 /// A new snapshot backup.

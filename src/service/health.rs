@@ -198,17 +198,8 @@ mod tests {
         LogStatus {
             desired,
             actual,
-            checkpoint: None,
-            position: None,
             rpo_gap_ms: gap,
-            safepoint: None,
-            bytes_per_second: 0.0,
-            transactions_per_second: 0.0,
-            segments: 0,
-            stored_bytes: 0,
-            last_error: None,
-            runs: Vec::new(),
-            needs_base: None,
+            ..LogStatus::none()
         }
     }
 

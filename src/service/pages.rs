@@ -13,7 +13,7 @@ use crate::engine::view::View;
 use crate::jobs::journal::JobQuery;
 use crate::jobs::schedule::{self, Scheduled, Standing};
 use crate::model::clock::Millis;
-use crate::model::log::{LogActual, LogStatus};
+use crate::model::log::LogStatus;
 use crate::model::position::Moment;
 use crate::model::settings::BackupSettings;
 
@@ -165,21 +165,7 @@ pub(super) fn settings_of(ward: &Ward, view: Option<&View>) -> BackupSettings {
 fn log_status(view: Option<&View>, runner: Runner, now: Millis) -> LogStatus {
     match view {
         Some(view) => status::status(view, runner, now),
-        None => LogStatus {
-            desired: None,
-            actual: LogActual::None,
-            checkpoint: None,
-            position: None,
-            rpo_gap_ms: None,
-            safepoint: None,
-            bytes_per_second: 0.0,
-            transactions_per_second: 0.0,
-            segments: 0,
-            stored_bytes: 0,
-            last_error: None,
-            runs: Vec::new(),
-            needs_base: None,
-        },
+        None => LogStatus::none(),
     }
 }
 

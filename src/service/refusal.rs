@@ -2,7 +2,7 @@
 
 use super::desk::{Refusal, RefusalKind};
 use crate::engine::error::EngineError;
-use crate::jobs::error::{ErrorKind, JobError};
+use crate::jobs::error::JobError;
 use crate::jobs::journal::JournalError;
 
 impl From<EngineError> for Refusal {
@@ -56,16 +56,8 @@ pub(super) fn usage(text: String) -> Refusal {
 
 /// A failure of the runner, or of a job.
 pub(super) fn of_job(e: JobError) -> Refusal {
-    let kind = match e.kind {
-        ErrorKind::Failed => RefusalKind::Failed,
-        ErrorKind::Usage => RefusalKind::Usage,
-        ErrorKind::NotFound => RefusalKind::NotFound,
-        ErrorKind::Refused => RefusalKind::Refused,
-        ErrorKind::Corrupt => RefusalKind::Corrupt,
-        ErrorKind::Cancelled => RefusalKind::Cancelled,
-    };
     Refusal {
-        kind,
+        kind: e.kind,
         chain: e.chain,
         hint: None,
     }
@@ -83,19 +75,8 @@ impl From<Refusal> for JobError {
     fn from(e: Refusal) -> Self {
         let hint = e.hint.map(|h| format!("what to do: {h}"));
         JobError {
-            kind: job_kind(e.kind),
+            kind: e.kind,
             chain: e.chain.into_iter().chain(hint).collect(),
         }
-    }
-}
-
-fn job_kind(kind: RefusalKind) -> ErrorKind {
-    match kind {
-        RefusalKind::Failed => ErrorKind::Failed,
-        RefusalKind::Usage => ErrorKind::Usage,
-        RefusalKind::NotFound => ErrorKind::NotFound,
-        RefusalKind::Refused => ErrorKind::Refused,
-        RefusalKind::Corrupt => ErrorKind::Corrupt,
-        RefusalKind::Cancelled => ErrorKind::Cancelled,
     }
 }
