@@ -380,6 +380,8 @@ fn paced(bench: &Bench) {
         let done = AtomicBool::new(false);
         std::thread::scope(|inner| {
             inner.spawn(|| {
+                // As the runner does for backup jobs.
+                brine::jobs::priority::step_back();
                 while !done.load(Ordering::SeqCst) {
                     bench.backup();
                 }

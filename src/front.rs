@@ -115,10 +115,13 @@ fn stock_samples(host: &Host) -> Result<(), Refusal> {
 
 fn options(global: &GlobalArgs, config: &Config) -> Options {
     Options {
-        theme: Some(config.console.theme.clone()).filter(|_| config_names_theme(config)),
-        ascii: config.console.ascii,
+        theme: global
+            .theme
+            .clone()
+            .or_else(|| Some(config.console.theme.clone()).filter(|_| config_names_theme(config))),
+        ascii: global.ascii || config.console.ascii,
         no_color: global.no_color,
-        accessible: config.console.accessible,
+        accessible: global.accessible || config.console.accessible,
         read_only: global.read_only,
         zone: global.tz,
         keys: config.keys.iter().map(|(id, b)| (id.clone(), b.keys.clone())).collect(),

@@ -120,6 +120,8 @@ pub(super) fn why(call: &mut Call<'_>, job: &Job) -> Result<Refusal, Refusal> {
         (None, _) => (RefusalKind::Failed, job.error.clone()),
     };
     let (hints, mut causes): (Vec<String>, Vec<String>) = chain.into_iter().partition(|line| line.starts_with(HINT));
+    // The state says it already.
+    causes.retain(|cause| !(job.state == JobState::Cancelled && cause == "cancelled"));
     causes.insert(
         0,
         format!("job {} ({}) {}", job.id, job.title, job.state.word().to_lowercase()),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::args::GlobalArgs;
 use super::refuse;
 use crate::config::Config;
-use crate::jobs::lease::{Holder, HolderKind, LeaseError};
+use crate::jobs::lease::{HolderKind, LeaseError};
 use crate::jobs::runner::Shutdown;
 use crate::model::clock::SystemClock;
 use crate::model::text::safe;
@@ -22,6 +22,8 @@ const HISTORY: Duration = Duration::from_secs(24 * 3600);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// So long a command waits for another command to end before it asks that one instead.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
+/// The same for a console, which stays longer than the command would.
+const SCREEN_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a command that is done looks whether what others started in it is done too.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// So long it can still be asked after that.
@@ -81,7 +83,11 @@ fn desk_of(kind: HolderKind, config: &Config, global: &GlobalArgs) -> Result<Ope
             Err(NotHost::Refused(refusal)) => return Err(refusal),
             Err(NotHost::Held(held)) => held,
         };
-        if is_command(&held) && begun.elapsed() < COMMAND_PATIENCE {
+        let patience = match kind {
+            HolderKind::Command => COMMAND_PATIENCE,
+            HolderKind::Console | HolderKind::Agent => SCREEN_PATIENCE,
+        };
+        if is_command(&held) && begun.elapsed() < patience {
             // It is most likely gone in a moment; what is started in it would only make it stay.
             continue;
         }
@@ -101,17 +107,12 @@ fn desk_of(kind: HolderKind, config: &Config, global: &GlobalArgs) -> Result<Ope
     }
 }
 
-fn is_command(held: &LeaseError) -> bool {
-    matches!(
-        held,
-        LeaseError::Held {
-            holder: Some(Holder {
-                what: HolderKind::Command,
-                ..
-            }),
-            ..
-        }
-    )
+/// Whether the holder is a single command, which will be gone by itself; one that has not said yet what it is may be.
+pub(super) fn is_command(held: &LeaseError) -> bool {
+    match held {
+        LeaseError::Held { holder, .. } => holder.as_ref().is_none_or(|h| h.what == HolderKind::Command),
+        LeaseError::Io { .. } => false,
+    }
 }
 
 /// Starts the host of this process.

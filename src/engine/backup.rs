@@ -8,6 +8,8 @@
 mod chunks;
 mod pace;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use self::chunks::{ChunkDone, Resumed, Work};
@@ -290,7 +292,7 @@ impl Take<'_> {
             .collect();
         let rows = plan.bytes_estimate.max(1);
         cx.outline(&[("Read and store rows", rows), ("Publish the manifest", rows / 50 + 1)]);
-        let meter = cx.step(
+        let counted = cx.step(
             "Read and store rows",
             Unit::Bytes,
             Some(plan.bytes_estimate).filter(|b| *b > 0),
@@ -302,22 +304,24 @@ impl Take<'_> {
             plan,
             self.snapshot,
             cx,
-            meter,
+            Arc::clone(&counted),
             tables,
             resumed,
         );
         let (tables, chunks) = work.run()?;
-        cx.step("Publish the manifest", Unit::Objects, Some(1));
+        // The total was an estimate; what was read is what there is.
+        counted.set_total(Some(counted.progress().done));
+        let published = cx.step("Publish the manifest", Unit::Objects, Some(1));
         cx.check()?;
         let manifest = self.assemble(tables, chunks)?;
         self.archive.remove_unlisted(self.lock, &manifest)?;
         self.check_stored(&manifest)?;
         crash_point("backup.before-manifest");
-        let size = self.archive.write_manifest(self.lock, &manifest)?;
+        self.archive.write_manifest(self.lock, &manifest)?;
         crash_point("backup.after-manifest");
-        let mut summary = manifest.summary;
-        summary.stored_bytes += size;
-        Ok(summary)
+        published.add(1);
+        // As it was written: with the manifest's own size.
+        Ok(self.archive.read_summary(&self.begun.id)?)
     }
 
     /// Everything that the manifest will list is there: what a long run has stored may have been cleared away meanwhile.

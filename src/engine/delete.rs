@@ -111,7 +111,7 @@ pub fn run(
             "choose another backup",
         ));
     }
-    cx.step("Move the backup to the trash", Unit::Objects, Some(1));
+    let moved = cx.step("Move the backup to the trash", Unit::Objects, Some(1));
     let note = TrashNote {
         deleted_at: now,
         until: plan.trash_until,
@@ -120,5 +120,6 @@ pub fn run(
         state: TrashState::Kept,
     };
     archive.trash(lock, id, &note)?;
+    moved.add(1);
     Ok(plan)
 }

@@ -16,6 +16,7 @@ pub mod detach;
 pub mod error;
 pub mod journal;
 pub mod lease;
+pub mod priority;
 pub mod progress;
 pub mod runner;
 pub mod schedule;

@@ -94,6 +94,13 @@ name_type!(
     BackupId, "backup id"
 );
 
+impl BackupId {
+    /// What stands in the list for a run that has left no backup: `job-7`.
+    pub fn of_job(job: JobId) -> BackupId {
+        BackupId(format!("job-{job}"))
+    }
+}
+
 /// One run of a verb; numbered from 1 in each state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -84,10 +84,12 @@ impl Window {
     }
 
     /// The gaps between spans of one incarnation: from the end of one to the start of the next.
+    ///
+    /// Where the earlier span still grows there is none (yet): its log will reach the next base in a moment.
     pub fn gaps(&self) -> Vec<(Moment, Moment)> {
         let pairs = self.spans.iter().zip(self.spans.iter().skip(1));
         pairs
-            .filter(|(a, b)| a.incarnation == b.incarnation && a.to < b.from)
+            .filter(|(a, b)| a.incarnation == b.incarnation && a.ended.is_some() && a.to < b.from)
             .map(|(a, b)| (a.to, b.from))
             .collect()
     }
@@ -100,10 +102,12 @@ impl Window {
     }
 }
 
-/// The stretch of log that continues a base: the one that holds everything after the base's commit.
+/// The stretch of log that continues a base: the one that holds everything after the base's commit. One that still
+/// grows continues a base that is ahead of its checkpoint, too.
 pub fn covering_run<'a>(base: &Base, runs: &'a [LogRun]) -> Option<&'a LogRun> {
-    runs.iter()
-        .find(|r| r.incarnation == base.incarnation && r.from <= base.commit && base.commit <= r.to)
+    runs.iter().find(|r| {
+        r.incarnation == base.incarnation && r.from <= base.commit && (base.commit <= r.to || r.ended.is_none())
+    })
 }
 
 #[cfg(test)]
@@ -162,6 +166,13 @@ mod tests {
         assert_eq!(w.gaps(), [(at(20), at(40))]);
         assert!(w.span_at(at(30)).is_none());
         assert_eq!(w.nearest(at(30)), (Some(at(20)), Some(at(40))));
+    }
+
+    #[test]
+    fn a_base_ahead_of_a_growing_log_makes_no_gap() {
+        let w = Window::new(vec![base(10, 1), base(40, 1)], &[run(5, 35, 1, None)]);
+        assert_eq!(spans(&w), [(10, 35), (40, 40)]);
+        assert_eq!(w.gaps(), []);
     }
 
     #[test]

@@ -111,13 +111,6 @@ impl LocalDesk {
         TestCx::new(Arc::clone(&self.clock)).asked_by(&self.role.asked_by)
     }
 
-    fn entries(&self, ward: &Ward, deleted: bool) -> Result<Answer, Refusal> {
-        let view = ward.view()?;
-        Ok(Answer::Backups(
-            view.map(|v| v.entries(deleted, self.clock.now())).unwrap_or_default(),
-        ))
-    }
-
     fn backup(&self, ward: &Ward, id: &BackupId) -> Result<Answer, Refusal> {
         let (archive, view) = ward.view_for_reading()?;
         let entry = view
@@ -401,7 +394,7 @@ impl Desk for LocalDesk {
             Question::Hello => Ok(Answer::Hello(self.hello())),
             Question::Fleet => self.fleet().map(Answer::Fleet),
             Question::Cluster { cluster } => Ok(Answer::Cluster(Box::new(self.page(&self.wards.get(&cluster)?)?))),
-            Question::Backups { cluster, deleted } => self.entries(&*self.wards.get(&cluster)?, deleted),
+            Question::Backups { cluster, deleted } => self.backups(&self.wards.get(&cluster)?, deleted),
             Question::Backup { cluster, id } => self.backup(&*self.wards.get(&cluster)?, &id),
             Question::PreviewSettings { cluster, settings } => {
                 let view = self.wards.get(&cluster)?.view()?;

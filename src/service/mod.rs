@@ -4,6 +4,7 @@
 //! control socket passes every question on to the process that holds the runner lease. Both speak in
 //! the same values, so the console and the commands cannot tell them apart.
 
+mod backups;
 mod data;
 pub mod desk;
 mod health;

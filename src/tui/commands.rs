@@ -179,7 +179,7 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::CancelJob, "job.cancel", &["X"]), "Cancel job", "Ask this job to stop, after saying what is left behind", &[S::Jobs, S::Run], Confirm, 70),
     command((Cmd::ResumeJob, "job.resume", &["C"]), "Continue", "Go on with an interrupted or failed job", &[S::Jobs, S::Run], Confirm, 60),
     command((Cmd::Accident, "demo.accident", &["!"]), "Accident", "Demo: cause an accident (drop a table, mass delete, bad update)", &[S::Fleet, S::Backup, S::Log, S::Jobs, S::Run, S::Storages], Confirm, 85),
-    command((Cmd::Traffic, "demo.traffic", &["T"]), "Traffic", "Start or stop generated traffic on an embedded cluster", CLUSTER, Confirm, 15),
+    command((Cmd::Traffic, "demo.traffic", &["T"]), "Traffic", "Start or stop generated traffic on an embedded cluster", CLUSTER, Confirm, 43),
     // What only looks.
     command((Cmd::Enter, "open", &["Enter"]), "Open", "Open the selected line, or go on to the next step", ANY, Safe, 88),
     command((Cmd::AllChanges, "log.all", &["a"]), "All", "Show all transactions, or only the changes worth a look", &[S::Log, S::Restore], Safe, 30),

@@ -7,11 +7,21 @@ use tui_input::Input;
 pub struct List {
     selected: Option<String>,
     index: usize,
+    /// Until a line is chosen, the first one stays selected, whatever comes in.
+    at_top: bool,
     /// The filter; empty shows everything.
     pub filter: Input,
 }
 
 impl List {
+    /// A list whose newest line is selected until another one is chosen.
+    pub fn newest_first() -> List {
+        List {
+            at_top: true,
+            ..List::default()
+        }
+    }
+
     /// The selected id.
     pub fn selected(&self) -> Option<&str> {
         self.selected.as_deref()
@@ -25,10 +35,15 @@ impl List {
     /// Selects an id; [`List::reconcile`] finds its line.
     pub fn select(&mut self, id: impl Into<String>) {
         self.selected = Some(id.into());
+        self.at_top = false;
     }
 
     /// Keeps the selection valid: by id, else the line that took its place.
     pub fn reconcile(&mut self, ids: &[String]) {
+        if self.at_top && !ids.is_empty() {
+            (self.index, self.selected) = (0, ids.first().cloned());
+            return;
+        }
         if let Some(at) = self.selected.as_ref().and_then(|s| ids.iter().position(|id| id == s)) {
             self.index = at;
             return;
@@ -45,6 +60,7 @@ impl List {
     /// Moves by so many lines, stopping at the ends.
     pub fn step(&mut self, ids: &[String], by: isize) {
         let last = ids.len().saturating_sub(1);
+        self.at_top = false;
         self.index = self.index.saturating_add_signed(by).min(last);
         self.selected = ids.get(self.index).cloned().or(self.selected.take());
     }
@@ -100,9 +116,22 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_line_stays_selected_until_one_is_chosen() {
+        let mut list = List::newest_first();
+        list.reconcile(&ids("b a"));
+        list.reconcile(&ids("c b a"));
+        assert_eq!(list.selected(), Some("c"));
+        list.step(&ids("c b a"), 1);
+        list.reconcile(&ids("d c b a"));
+        assert_eq!(list.selected(), Some("b"));
+    }
+
+    #[test]
     fn filters_by_words_and_by_absence() {
-        let mut list = List::default();
-        list.filter = Input::new("auto !failed".to_owned());
+        let list = List {
+            filter: Input::new("auto !failed".to_owned()),
+            ..List::default()
+        };
         assert!(list.passes("20 Nov AUTO complete") && !list.passes("auto Failed") && !list.passes("manual"));
     }
 

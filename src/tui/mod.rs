@@ -2,7 +2,7 @@
 //!
 //! One [`model::Model`] holds everything that is shown. [`update::update`] is pure: an event comes in with its
 //! time, the model changes, effects go out as values. [`view::view`] paints the model into a buffer and does
-//! nothing else. [`shell`] is the only part that touches the terminal, threads and signals: it runs effects,
+//! nothing else. The shell (`shell.rs`) is the only part that touches the terminal, threads and signals: it runs effects,
 //! asks the desk on threads of its own, and paints only when the picture has changed, so that an idle console
 //! costs no bytes and no CPU.
 //!

@@ -249,8 +249,7 @@ impl Shell {
 
     /// Gives the terminal back and stops; goes on from here when the shell continues the process.
     async fn suspend(&mut self) -> anyhow::Result<()> {
-        // The reader must be gone while the shell has the terminal: two readers would share the keys.
-        self.input = None;
+        self.stop_reading();
         terminal::give_back();
         terminal::stop()?;
         // This thread may run on for a moment before the stop reaches it: it must not take the terminal again then.
@@ -258,9 +257,17 @@ impl Shell {
         self.retake()
     }
 
+    /// Ends the reader: while the shell has the terminal, two readers would share the keys.
+    fn stop_reading(&mut self) {
+        self.input = None;
+        // Dropping the reader leaves a wake-up call in crossterm 0.29. When the next reader found it together with a
+        // key, it would take the call, and the key would lie unread until another one is pressed.
+        let _ = crossterm::event::poll(Duration::ZERO);
+    }
+
     /// Takes the terminal again.
     fn retake(&mut self) -> anyhow::Result<()> {
-        self.input = None;
+        self.stop_reading();
         self.screen = terminal::retake()?;
         self.input = Some(EventStream::new());
         let size = self.screen.size().context("the terminal's size cannot be read")?;

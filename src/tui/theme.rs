@@ -172,9 +172,11 @@ impl Look {
             let text = palette.get(name).unwrap_or(name);
             text.parse::<Color>().map(|c| fold(c, depth)).map_err(|_| name.clone())
         };
-        let mut style = Style::default();
-        style.fg = self.fg.as_ref().map(color).transpose()?;
-        style.bg = self.bg.as_ref().map(color).transpose()?;
+        let mut style = Style {
+            fg: self.fg.as_ref().map(color).transpose()?,
+            bg: self.bg.as_ref().map(color).transpose()?,
+            ..Style::default()
+        };
         for word in &self.add {
             style = style.add_modifier(match word.as_str() {
                 "bold" => Modifier::BOLD,

@@ -195,7 +195,7 @@ fn view_hints(m: &Model, p: &mut Painter<'_>, area: Rect) {
                     .any(|s| *s == scope || *s == Scope::Everywhere || (*s == Scope::List && scope.is_list()))
         })
         .filter(|c| c.cmd != Cmd::Accident || m.is_demo())
-        .filter(|c| enabled(c.cmd, m).is_ok())
+        .filter(|c| enabled(c.cmd, m).is_ok() && !is_idle_enter(m, c))
         .collect();
     shown.sort_by_key(|c| std::cmp::Reverse(c.priority));
     let help = format!("{} Help", m.keymap.hint(Cmd::Help));
@@ -218,6 +218,12 @@ fn view_hints(m: &Model, p: &mut Painter<'_>, area: Rect) {
             + 2;
     }
     p.put_right(area.x, y, area.width - 1, &help, Meaning::Muted);
+}
+
+/// On the plan page Enter does something only in the field for the name.
+fn is_idle_enter(m: &Model, c: &Command) -> bool {
+    let typing = matches!(m.screen(), super::screens::Screen::Plan(s) if s.typing);
+    c.cmd == Cmd::Enter && m.scope() == Scope::Plan && !typing
 }
 
 /// A command's label, told apart where Enter means something of its own.

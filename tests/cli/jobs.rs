@@ -16,7 +16,9 @@ fn an_agent_runs_the_log_backup_and_answers_commands_until_it_is_told_to_end() {
     brine.run(&["backup", "create", "demo", "--note", "by the agent"]).ok();
     brine.ok(&format!("restore demo --at {tso} --to other"));
     assert_eq!(brine.sums("other", None), brine.sums("demo", Some(&tso)));
+    brine.ok("log flush demo");
     assert_eq!(brine.run(&["agent"]).code, 4, "one agent is enough");
+    agent.signal(Signal::HUP);
     assert_eq!(brine.run(&["check", "demo"]).code, 0);
     agent.signal(Signal::TERM);
     let (code, err) = agent.end();
@@ -86,4 +88,30 @@ fn a_command_that_is_done_waits_for_what_others_started_in_it() {
         ended("1") < ended("2"),
         "the second job outlived the first, in its process"
     );
+}
+
+#[test]
+fn an_agent_that_ends_leaves_its_jobs_to_be_resumed() {
+    let brine = Brine::new();
+    brine.ok("data load demo shop.orders --rows 800");
+    let agent = brine.spawn(&["agent"]);
+    let holder = brine.path("data/runner.json");
+    wait_until("the agent works", || {
+        std::fs::read_to_string(&holder).is_ok_and(|note| note.contains("agent"))
+    });
+    let backup = brine.spawn(&["backup", "create", "demo", "--rate-limit", "60KiB"]);
+    wait_until("the backup runs", || {
+        brine.json("job list demo")[0]["state"] == "running"
+    });
+    agent.signal(Signal::TERM);
+    assert_eq!(agent.end().0, Some(0));
+    let (code, err) = backup.end();
+    assert_eq!(code, Some(1), "{err}");
+    assert!(
+        err.contains("lost sight of job 1") && err.contains("brine job show 1"),
+        "{err}"
+    );
+    assert_eq!(brine.json("job show 1")["job"]["state"], "interrupted");
+    brine.ok("job resume 1");
+    assert_eq!(brine.json("backup list demo").as_array().map(Vec::len), Some(1));
 }

@@ -35,7 +35,7 @@ fn text_of(key: &str, text: &str, dir: &str) -> String {
     match key {
         "local" | "utc" => format!("<{key}>"),
         "asked_by" | "by" => "<who>".to_owned(),
-        "command" | "hash" | "point" | "title" | "version" | "source_version" => format!("<{key}>"),
+        "command" | "hash" | "point" | "title" | "version" | "source_version" | "product" => format!("<{key}>"),
         _ if digits(15) || text.contains("4705") => "<tso>".to_owned(),
         _ if is_id => "<id>".to_owned(),
         _ if hex => "<hex>".to_owned(),

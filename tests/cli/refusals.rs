@@ -233,3 +233,40 @@ fn a_config_with_a_typo_names_line_and_nearest_key() {
     }
     assert!(!brine.path("data").exists(), "nothing was made");
 }
+
+#[test]
+fn a_missing_and_a_damaged_piece_of_the_log_is_named() {
+    let brine = Brine::new();
+    let moment = brine.with_history();
+    let mut segments = Vec::new();
+    let mut open = vec![brine.path("backups/backup-demo/log-backup")];
+    while let Some(dir) = open.pop() {
+        for path in fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
+            if path.is_dir() {
+                open.push(path)
+            } else {
+                segments.push(path)
+            }
+        }
+    }
+    let segment = &segments[0];
+    let name = segment.file_name().unwrap().to_str().unwrap();
+    let good = fs::read(segment).unwrap();
+    let mut bad = good.clone();
+    let at = bad.len() / 2;
+    bad[at] ^= 0x10;
+    let other = brine.sums("other", None);
+    for bytes in [Some(bad), None] {
+        match &bytes {
+            Some(bytes) => fs::write(segment, bytes).unwrap(),
+            None => fs::remove_file(segment).unwrap(),
+        }
+        let run = brine.run(&["restore", "demo", "--at", &moment, "--to", "other"]);
+        assert_eq!(run.code, 5, "{}", run.err);
+        let named = run.err.contains(name) || run.err.contains("segment 0: it is missing");
+        assert!(named, "{name}: {}", run.err);
+        assert_eq!(brine.sums("other", None), other);
+    }
+    fs::write(segment, good).unwrap();
+    brine.ok(&format!("restore demo --at {moment} --to other"));
+}

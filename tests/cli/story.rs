@@ -124,6 +124,18 @@ fn backups_are_protected_deleted_and_brought_back() {
 }
 
 #[test]
+fn a_log_backup_that_is_started_again_soon_has_no_gap() {
+    let brine = Brine::new();
+    brine.with_history();
+    brine.ok("log stop demo");
+    let between = brine.put("shop.notes", "c", "while stopped");
+    brine.ok("log start demo");
+    brine.ok("log flush demo");
+    brine.ok(&format!("restore demo --at {between} --to other"));
+    assert_eq!(brine.sums("other", None), brine.sums("demo", Some(&between)));
+}
+
+#[test]
 fn the_log_backup_is_paused_resumed_stopped_and_truncated() {
     let brine = Brine::new();
     brine.with_history();

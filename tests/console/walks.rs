@@ -119,6 +119,17 @@ fn a_restore_beside_runs_exactly_the_shown_plan() {
 }
 
 #[test]
+fn the_end_of_a_job_is_said_where_it_is_not_seen() {
+    let mut console = normal();
+    console.keys("jj<Enter>R<Enter>R<Esc>").lacks("Succeeded");
+    *console.world.restored.lock().unwrap() = true;
+    console
+        .wait(1000)
+        .wait(1000)
+        .shows("job 200 restore prod-eu: Succeeded");
+}
+
+#[test]
 fn in_place_wants_the_typed_name() {
     let mut console = normal();
     console

@@ -115,7 +115,7 @@ impl Load<'_> {
     /// Loads all tables that exist at the moment; returns the sum over what the base gave.
     fn load(&self, tables: &BTreeMap<TableName, ManifestTable>) -> Result<TableChecksum, EngineError> {
         let names = self.restorer.tables()?;
-        let bytes = names.iter().filter_map(|n| tables.get(n)).map(|t| t.sum.bytes).sum();
+        let bytes = names.iter().filter_map(|n| tables.get(n)).map(raw_bytes).sum();
         let meter = self.cx.step("Load rows", Unit::Bytes, Some(bytes));
         let next = AtomicUsize::new(0);
         let error: Mutex<Option<EngineError>> = Mutex::new(None);
@@ -162,7 +162,7 @@ impl Load<'_> {
                 .find(|(k, _)| *k == key)
                 .and_then(|(_, v)| serde_json::from_value(v).ok());
             if let Some(sum) = known {
-                meter.add(table.map_or(0, |t| t.sum.bytes));
+                meter.add(table.map_or(0, raw_bytes));
                 return Ok(sum);
             }
         }
@@ -261,6 +261,11 @@ impl Load<'_> {
         };
         Ok(())
     }
+}
+
+/// Bytes of a table's records as they are read: what the step counts.
+fn raw_bytes(table: &ManifestTable) -> u64 {
+    table.chunks.iter().map(|c| c.object.raw_bytes).sum()
 }
 
 fn mismatch(

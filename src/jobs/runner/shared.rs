@@ -13,9 +13,10 @@ use super::live::{Live, Outcome};
 use super::{Rebuild, Work, journal_error, refused};
 use crate::jobs::error::{ErrorKind, JobError};
 use crate::jobs::journal::{Ended, Journal, JournalError};
+use crate::jobs::priority;
 use crate::model::clock::Clock;
 use crate::model::ids::JobId;
-use crate::model::job::JobState;
+use crate::model::job::{JobState, Verb};
 
 /// Counters are written this often.
 const TICK: Duration = Duration::from_secs(1);
@@ -38,6 +39,14 @@ pub(super) struct Shared {
 pub(super) struct Queue {
     pending: Vec<(Arc<Live>, Work)>,
     busy: HashSet<String>,
+}
+
+/// Somebody waits for a restore with a closed cluster; everything else can step back.
+fn is_urgent(verb: Verb) -> bool {
+    match verb {
+        Verb::Restore | Verb::Undo => true,
+        Verb::Backup | Verb::Delete | Verb::Verify | Verb::Retention | Verb::Truncate | Verb::Compact => false,
+    }
 }
 
 impl Shared {
@@ -150,7 +159,11 @@ impl Shared {
 
     /// The life of a job's thread.
     fn run(self: Arc<Self>, live: &Arc<Live>, work: Work) {
-        let asked_by = live.job(self.clock.now()).asked_by;
+        let job = live.job(self.clock.now());
+        if !is_urgent(job.verb) {
+            priority::step_back();
+        }
+        let asked_by = job.asked_by;
         let cx = RunCx {
             shared: Arc::clone(&self),
             live: Arc::clone(live),

@@ -178,10 +178,11 @@ impl Form {
     fn on_field_key(&mut self, key: Key) -> Outcome {
         match self.fields.get_mut(self.focus) {
             Some(Field::Text { input, .. } | Field::Typed { input, .. }) => {
-                if edit(input, key) {
-                    self.error = None;
-                    return Outcome::Changed;
+                if !edit(input, key) {
+                    return Outcome::Stay;
                 }
+                self.error = None;
+                return Outcome::Changed;
             }
             Some(Field::Choice { options, at, .. }) => {
                 let count = options.len().max(1);

@@ -28,6 +28,17 @@ pub struct Item {
     pub pick: Result<Pick, String>,
 }
 
+/// What a key did to a menu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It stays open.
+    Stay,
+    /// It closes.
+    Close,
+    /// This line was picked.
+    Pick(usize),
+}
+
 /// An open menu.
 #[derive(Clone, Debug)]
 pub struct Menu {
@@ -49,18 +60,21 @@ impl Menu {
         }
     }
 
-    /// Takes a key; the picked line's number, or `None` to stay open. `Err` closes.
-    pub fn on_key(&mut self, key: Key) -> Result<Option<usize>, ()> {
+    /// Takes a key.
+    pub fn on_key(&mut self, key: Key) -> Outcome {
         let last = self.items.len().saturating_sub(1);
         match key.code {
-            KeyCode::Esc | KeyCode::Char('q') => return Err(()),
+            KeyCode::Esc | KeyCode::Char('q') => return Outcome::Close,
             KeyCode::Down | KeyCode::Char('j') | KeyCode::Tab => self.at = (self.at + 1).min(last),
             KeyCode::Up | KeyCode::Char('k') | KeyCode::BackTab => self.at = self.at.saturating_sub(1),
-            KeyCode::Enter => return Ok(Some(self.at)),
-            KeyCode::Char(c) => return Ok(self.items.iter().position(|i| i.key == c)),
+            KeyCode::Enter => return Outcome::Pick(self.at),
+            KeyCode::Char(c) => {
+                let found = self.items.iter().position(|i| i.key == c);
+                return found.map_or(Outcome::Stay, Outcome::Pick);
+            }
             _ => {}
         }
-        Ok(None)
+        Outcome::Stay
     }
 
     /// Paints it.

@@ -1,6 +1,7 @@
 //! The Backup page of a cluster: what can be restored, the log, the settings, and every snapshot with its proof.
 
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use crate::model::backup::{BackupEntry, BackupStatus, PitrTo};
 use crate::model::clock::Millis;
@@ -156,6 +157,22 @@ impl Backup {
             return super::messages::view_loading(m, &query, p, area);
         };
         p.put(area.x + 2, area.y, area.width.saturating_sub(2), text, Meaning::Base);
+        let plays = m
+            .store
+            .card(&self.cluster)
+            .is_some_and(|c| c.product.contains("embedded"));
+        let more = if plays {
+            "L starts the log backup, T starts traffic to play with."
+        } else {
+            "L starts the log backup."
+        };
+        p.put(
+            area.x + 2,
+            area.y + 1,
+            area.width.saturating_sub(2),
+            more,
+            Meaning::Muted,
+        );
     }
 }
 
@@ -276,7 +293,13 @@ fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
         return;
     };
     let zone = m.zone_shown();
-    let (from, at) = (time::short_seconds(from.at, zone), time::short_seconds(to.at, zone));
+    // A long word of health takes the seconds' place.
+    let start = if health.width() > 8 {
+        time::short
+    } else {
+        time::short_seconds
+    };
+    let (from, at) = (start(from.at, zone), time::short_seconds(to.at, zone));
     let window = format!("Restorable {from} -> {at} ({})", m.ago(to.at));
     let gaps = card.window.gaps();
     let gap = match gaps.as_slice() {
@@ -295,7 +318,7 @@ fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
 fn view_bar(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
     let window = &page.card.window;
     let Some(stretch) = Stretch::of(window) else {
-        let text = "A backup makes its own moment restorable; log backup makes every moment after it so.";
+        let text = "A backup makes its moment restorable, log backup every moment after it.";
         p.put(area.x, area.y, area.width, text, Meaning::Muted);
         return;
     };

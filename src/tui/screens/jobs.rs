@@ -55,15 +55,17 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
         );
         return;
     }
-    let title = area.width.saturating_sub(70);
+    let longest = rows.iter().map(|j| j.cluster.as_str().len()).max().unwrap_or(0);
+    let cluster = (longest as u16).clamp(7, 14);
+    let state = 18 + cluster + 1;
     let columns = [
         right("JOB", 1, 5),
         left("VERB", 8, 10),
-        left("CLUSTER", 18, 14),
-        left("STATE", 33, 13),
-        left("STARTED", 47, 13),
-        right("TOOK", 60, 7),
-        left("WHAT", 69, title),
+        left("CLUSTER", 18, cluster),
+        left("STATE", state, 13),
+        left("STARTED", state + 14, 13),
+        right("TOOK", state + 27, 7),
+        left("WHAT", state + 36, area.width.saturating_sub(state + 37)),
     ];
     table::header(p, area, area.y, &columns);
     let detail = if area.height >= 14 { 6 } else { 0 };

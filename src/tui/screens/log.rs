@@ -38,7 +38,7 @@ impl Log {
     pub fn new(cluster: ClusterName) -> Log {
         Log {
             cluster,
-            list: List::default(),
+            list: List::newest_first(),
             all: false,
         }
     }
@@ -207,7 +207,7 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
         meaning,
     )];
     out.push(match log.checkpoint {
-        Some(at) => ("Checkpoint", status::echo(m, at), Meaning::Base),
+        Some(at) => ("Checkpoint", status::echo_place(m, at), Meaning::Base),
         None => (
             "Checkpoint",
             "none: nothing archived yet (L starts it)".to_owned(),
@@ -238,7 +238,7 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
     );
     out.push(("Stored", stored, Meaning::Base));
     if let Some(why) = &log.needs_base {
-        out.push(("Take a backup", why.clone(), Meaning::Warn));
+        out.push(("Needs backup", why.clone(), Meaning::Warn));
     }
     if let Some(error) = &log.last_error {
         out.push((

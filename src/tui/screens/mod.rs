@@ -19,6 +19,7 @@ pub mod messages;
 pub mod plan;
 pub mod receipt;
 pub mod restore;
+pub mod restore_request;
 pub mod restore_view;
 pub mod run;
 pub mod storages;

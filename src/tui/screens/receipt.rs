@@ -27,7 +27,7 @@ fn restored(m: &Model, r: &RestoreReceipt) -> Vec<Line> {
     let base = |text: String| (text, Meaning::Base);
     let mut out = vec![
         (format!("Restored {} to {}", r.target, r.point), Meaning::Ok),
-        base(format!("moment      {}", status::echo(m, r.until))),
+        base(format!("moment      {}", status::echo_time(m, r.until))),
         base(format!(
             "base        {}, {} of log merged in",
             r.base,

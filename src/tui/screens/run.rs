@@ -76,17 +76,17 @@ impl Run {
                 );
             }
         }
-        out.push(rule("steps"));
-        out.extend(job.steps.iter().map(|s| step_line(m, p, s, job)));
-        if job.steps.is_empty() {
-            out.push(("No step has begun.".to_owned(), Meaning::Muted));
-        }
         let receipt = super::receipt::lines(m, job);
         if !receipt.is_empty() {
             out.push(rule("receipt"));
             for (text, meaning) in receipt {
                 out.extend(wrapped(&text).into_iter().map(|l| (l, meaning)));
             }
+        }
+        out.push(rule("steps"));
+        out.extend(job.steps.iter().map(|s| step_line(m, p, s, job)));
+        if job.steps.is_empty() {
+            out.push(("No step has begun.".to_owned(), Meaning::Muted));
         }
         out.push(rule("log"));
         for line in m.store.lines(self.job).unwrap_or_default() {

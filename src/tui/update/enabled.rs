@@ -52,7 +52,7 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             require(m.is_demo(), "only in the demo; here ! shows Messages")?;
             cluster(m).map(|_| ())
         }
-        Cmd::Traffic => require(card(m)?.product.starts_with("embedded"), "only on an embedded cluster"),
+        Cmd::Traffic => require(card(m)?.product.contains("embedded"), "only on an embedded cluster"),
         Cmd::Filter => require(m.screen().list().is_some(), "there is no list here"),
         Cmd::CopyMenu => require(!super::copy::things(m).is_empty(), "there is nothing to copy here yet"),
         Cmd::AllChanges => match m.screen() {

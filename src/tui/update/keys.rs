@@ -9,7 +9,7 @@ use crate::tui::event::Effect;
 use crate::tui::keys::Key;
 use crate::tui::model::Model;
 use crate::tui::popups::form::{self, edit};
-use crate::tui::popups::menu::Pick;
+use crate::tui::popups::menu::{self, Pick};
 use crate::tui::popups::palette::{self, Goal};
 use crate::tui::popups::{Popup, acts};
 use crate::tui::screens::Screen;
@@ -142,9 +142,9 @@ fn on_popup(m: &mut Model, popup: Popup, key: Key) -> Vec<Effect> {
             },
         },
         Popup::Menu(mut menu) => match menu.on_key(key) {
-            Err(()) => Vec::new(),
-            Ok(None) => keep(m, Popup::Menu(menu)),
-            Ok(Some(n)) => match menu.items.get(n).map(|i| i.pick.clone()) {
+            menu::Outcome::Close => Vec::new(),
+            menu::Outcome::Stay => keep(m, Popup::Menu(menu)),
+            menu::Outcome::Pick(n) => match menu.items.get(n).map(|i| i.pick.clone()) {
                 Some(Ok(pick)) => picked(m, pick),
                 Some(Err(why)) => {
                     m.toast(LineLevel::Info, format!("Not now: {why}"));

@@ -11,7 +11,8 @@ use super::popups::Popup;
 use super::screens::Screen;
 use super::screens::run::Run;
 use crate::model::clock::Millis;
-use crate::model::job::LineLevel;
+use crate::model::ids::JobId;
+use crate::model::job::{JobState, LineLevel};
 use crate::service::desk::{Answer, Question, Refusal};
 
 pub mod copy;
@@ -231,11 +232,31 @@ fn answered(m: &mut Model, ticket: &Ticket, result: Result<Answer, Refusal>) -> 
         return acted(m, n, result);
     }
     let now = m.now;
+    let running: Vec<_> = m.store.running().iter().map(|j| j.id).collect();
     if m.store.take(ticket, result, now) && m.store.take_again(&ticket.query) {
         let due = now.plus(SETTLE);
         m.refresh_due = Some(m.refresh_due.map_or(due, |d| d.min(due)));
     }
-    Vec::new()
+    running.into_iter().filter_map(|id| ended(m, id)).collect()
+}
+
+/// Says that a job has ended, unless it is being looked at; rings when it did not end well.
+fn ended(m: &mut Model, id: JobId) -> Option<Effect> {
+    let job = m.store.job(id).filter(|j| j.state.is_over())?;
+    let good = job.state == JobState::Succeeded;
+    let why = job.error.first().map(|e| format!(": {e}")).unwrap_or_default();
+    let text = format!(
+        "job {id} {} {}: {}{why}",
+        job.verb.word(),
+        job.cluster,
+        job.state.word()
+    );
+    // What it changed is shown at once.
+    m.refresh_due = Some(m.now);
+    if !matches!(m.screen(), Screen::Run(run) if run.job == id) {
+        m.toast(if good { LineLevel::Info } else { LineLevel::Error }, text);
+    }
+    (!good).then_some(Effect::Bell)
 }
 
 /// An act was accepted or refused.

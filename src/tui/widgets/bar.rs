@@ -103,7 +103,7 @@ mod tests {
                     from: at(from),
                     to: at(to),
                     incarnation,
-                    ended: None,
+                    ended: Some("stopped".to_owned()),
                 })
                 .collect(),
             bases: bases

@@ -42,6 +42,8 @@ pub fn steps(progress: &StepProgress) -> String {
     match (progress.total, progress.unit) {
         (Some(total), Unit::Bytes) => format!("{} of {}", size::iec(progress.done), size::iec(total)),
         (Some(total), unit) => format!("{} of {}", count(progress.done), amount(total, unit)),
+        // A step that counts nothing says nothing.
+        (None, _) if progress.done == 0 => String::new(),
         (None, unit) => amount(progress.done, unit),
     }
 }

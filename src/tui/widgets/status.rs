@@ -150,14 +150,28 @@ pub fn job(state: JobState, g: &Glyphs) -> Words {
 
 /// A moment in all its forms, on one line.
 pub fn echo(m: &Model, moment: Moment) -> String {
-    let tso = moment.tso.map(|t| format!(", TSO {t}")).unwrap_or_default();
-    format!("{}{tso}", echo_time(m, moment))
+    format!("{}, {}{}", both_zones(m, moment), m.ago(moment.at), tso(moment))
 }
 
-/// A moment as local time, UTC and age.
+/// A moment to the millisecond as local time, UTC and age.
 pub fn echo_time(m: &Model, moment: Moment) -> String {
-    let local = time::exact(moment.at, m.zone_here());
-    format!("{local} = {}, {}", time::utc(moment.at), m.ago(moment.at))
+    let echo = time::Echo::of(moment, m.zone_here(), m.now);
+    format!("{} = {}, {}", echo.local, echo.utc, m.ago(moment.at))
+}
+
+/// A moment as local time, UTC and, where there is one, TSO.
+pub fn echo_place(m: &Model, moment: Moment) -> String {
+    format!("{}{}", both_zones(m, moment), tso(moment))
+}
+
+/// To the second: beside it stands the TSO, which is exact.
+fn both_zones(m: &Model, moment: Moment) -> String {
+    let local = time::local(moment.at, m.zone_here());
+    format!("{local} = {}", time::utc(moment.at))
+}
+
+fn tso(moment: Moment) -> String {
+    moment.tso.map(|t| format!(", TSO {t}")).unwrap_or_default()
 }
 
 /// A count with thousands separated; millions shortened.
