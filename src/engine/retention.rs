@@ -13,14 +13,14 @@ use crate::archive::{Archive, ArchiveLock, TrashNote, TrashState};
 use crate::engine::cx::JobCx;
 use crate::engine::error::EngineError;
 use crate::engine::truncate;
-use crate::engine::view::View;
+use crate::engine::view::{SummaryCache, View};
 use crate::model::backup::{BackupSummary, BackupType, KeptTo};
 use crate::model::clock::Millis;
 use crate::model::crash::crash_point;
 use crate::model::ids::{BackupId, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
 use crate::model::position::Moment;
-use crate::model::settings::BackupSettings;
+use crate::model::settings::{BackupSettings, RetentionDays};
 use crate::model::window::Window;
 
 /// So long a deleted backup can be undeleted.
@@ -251,12 +251,13 @@ pub fn run(
 ) -> Result<RetentionReceipt, EngineError> {
     let now = cx.clock().now();
     let mut receipt = RetentionReceipt::default();
+    let fresh = still_true(archive, plan, now)?;
     let meter = cx.step(
         "Move expired backups to the trash",
         Unit::Objects,
         Some(plan.dropped().count() as u64),
     );
-    for line in plan.dropped() {
+    for line in plan.dropped().filter(|l| fresh.dropped().any(|f| f.id == l.id)) {
         cx.check()?;
         let note = TrashNote {
             deleted_at: now,
@@ -275,13 +276,32 @@ pub fn run(
         meter.add(1);
     }
     empty_trash(archive, lock, view, now, cx, &mut receipt)?;
-    if let Some(until) = plan.truncate_until {
+    if let Some(until) = plan.truncate_until.min(fresh.truncate_until) {
         let done = truncate::run(archive, lock, until, cx)?;
         receipt.segments = done.segments;
         receipt.freed_bytes += done.freed_bytes;
     }
     clear_debris(archive, lock, view, now, cx, &mut receipt)?;
     Ok(receipt)
+}
+
+/// The plan made anew: what the agreed one drops and this one keeps has become needed meanwhile.
+fn still_true(archive: &Archive, agreed: &RetentionPlan, now: Millis) -> Result<RetentionPlan, EngineError> {
+    let view = View::read(archive, &SummaryCache::default())?;
+    let mut settings = view.settings.clone();
+    if let Ok(days) = RetentionDays::new(agreed.days) {
+        settings.retention_days = days;
+    }
+    let fresh = plan(&view, &settings, now.max(agreed.at));
+    let needed = |l: &&RetentionLine| l.keep && agreed.dropped().any(|d| d.id == l.id);
+    match fresh.backups.iter().find(needed) {
+        None => Ok(fresh),
+        Some(line) => Err(EngineError::Drifted {
+            what: format!("backup {}", line.id),
+            planned: "no longer needed".to_owned(),
+            found: format!("kept: {}", line.reason),
+        }),
+    }
 }
 
 fn empty_trash(

@@ -34,7 +34,7 @@ fn every_call_fails(fault: Fault) {
             .unwrap_or_else(|e| panic!("{verb:?}: {}", chain(&e)));
         let calls = faults.calls();
         println!("{verb:?}: {calls} calls");
-        for n in spread(calls, 5) {
+        for n in spread(calls, 3) {
             let what = format!("{verb:?} with {fault:?} at call {n} of {calls}");
             let (w, faults) = template.faulty();
             faults.clear();

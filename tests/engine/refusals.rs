@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use brine::archive::state::ProtectDoc;
 use brine::engine::backup::{self, BackupPlan};
-use brine::engine::delete;
 use brine::engine::error::{EngineError, ErrorKind};
 use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::engine::{delete, retention};
 use brine::engine::{restore::way_back, truncate};
-use brine::model::backup::BackupType;
+use brine::model::backup::{BackupType, Protection};
 use brine::model::clock::Millis;
 use brine::model::filter::TableFilter;
 use brine::model::ids::BackupId;
@@ -266,4 +267,30 @@ fn a_gap_is_recorded_named_and_never_bridged() {
         });
     }
     check_moment(&w, &other, w.log_doc().runs[1].to.last_tso(), true).unwrap();
+}
+
+/// What was agreed to minutes ago is not what may go now.
+#[test]
+fn retention_does_not_drop_what_has_become_needed() {
+    let template = Template::new();
+    let w = template.world();
+    w.advance(9 * Millis::DAY / 2);
+    let view = w.view();
+    let plan = retention::plan(&view, &view.settings, w.now());
+    let dropped = plan.dropped().next().unwrap().id.clone();
+    let protection = Protection {
+        by: "me".to_owned(),
+        at: w.now(),
+    };
+    let protect = |doc: &mut ProtectDoc| drop(doc.0.insert(dropped.clone(), protection.clone()));
+    w.archive.update(&w.lock, protect).unwrap();
+    refused(
+        &w,
+        ErrorKind::Refused,
+        &["drifted", dropped.as_str(), "protected by me"],
+        || retention::run(&w.archive, &w.lock, &view, &plan, &w.cx()),
+    );
+    w.archive.update(&w.lock, |doc: &mut ProtectDoc| doc.0.clear()).unwrap();
+    let receipt = retention::run(&w.archive, &w.lock, &view, &plan, &w.cx()).unwrap();
+    assert_eq!(receipt.trashed, [dropped]);
 }
