@@ -11,7 +11,7 @@ use crate::archive::{Archive, ArchiveIdentity, ArchiveLock, Holder};
 use crate::cluster::Cluster;
 use crate::cluster::embedded::{EmbeddedCluster, Options};
 use crate::engine::backup::{self, BackupPlan};
-use crate::engine::cx::TestCx;
+use crate::engine::cx::{JobCx as _, TestCx};
 use crate::engine::log::task::{LogShared, LogTask};
 use crate::engine::log::{LogOptions, control};
 use crate::engine::verify;
@@ -170,7 +170,8 @@ impl Teller<'_> {
         let mut plan = BackupPlan::full(self.name.clone(), identity, kind);
         plan.note = note.map(str::to_owned);
         let plan = backup::plan(&*self.cluster, plan)?;
-        backup::run(&*self.cluster, &self.archive, &self.lock, &plan, &self.cx)
+        let cx = TestCx::new(Arc::clone(self.cx.clock())).asked_by("schedule");
+        backup::run(&*self.cluster, &self.archive, &self.lock, &plan, &cx)
             .context("taking a snapshot of the demo's past")
     }
 

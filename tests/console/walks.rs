@@ -26,16 +26,18 @@ fn worst_first_and_the_order_stays_while_keys_are_pressed() {
 }
 
 #[test]
-fn a_backup_needs_a_second_yes() {
+fn what_can_lose_something_has_no_focused() {
     let mut console = normal();
-    console.keys("jj<Enter>B").shows("Back up prod-eu now");
-    console.keys("<Enter>").lacks("Back up prod-eu now");
-    assert_eq!(
-        console.world.acts(),
-        [],
-        "Enter alone must not act: Cancel has the focus"
-    );
-    console.keys("B<Up><Up>before upgrade<Tab><Tab><Right><Enter>");
+    console.keys("jj<Enter>Lp<Enter>");
+    assert_eq!(console.world.acts(), [], "Enter alone must not pause the log backup");
+}
+
+#[test]
+fn a_backup_is_two_keys_and_a_note_some_more() {
+    let mut console = normal();
+    console.keys("jj<Enter>B").shows("Back up prod-eu now").keys("<Esc>");
+    assert_eq!(console.world.acts(), []);
+    console.keys("B<Up><Up>before upgrade<Tab><Tab><Enter>");
     match console.world.acts().as_slice() {
         [Question::TakeBackup { cluster: c, request }] => {
             assert_eq!(

@@ -1,4 +1,5 @@
-//! A form: a few fields and buttons. The first button always does nothing, and it has the focus where an act asks.
+//! A form: a few fields and buttons. The first button always does nothing, and it has the focus where an act could
+//! lose something.
 
 use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
@@ -107,7 +108,8 @@ impl Form {
     /// A form with the focus on its first field, or on its buttons when they are all it has.
     pub fn new(subject: Subject, mut fields: Vec<Field>, buttons: &[&str]) -> Form {
         let labels = buttons.iter().map(|b| (*b).to_owned()).collect();
-        fields.push(Field::Buttons { labels, at: 0 });
+        let at = subject.first_button();
+        fields.push(Field::Buttons { labels, at });
         Form {
             subject,
             fields,

@@ -71,6 +71,33 @@ pub enum Subject {
     },
 }
 
+impl Subject {
+    /// The button that Enter presses first: the act where nothing can be lost by it, or where leaving is what was
+    /// asked for and loses nothing; else the one that does nothing.
+    pub fn first_button(&self) -> usize {
+        match self {
+            Subject::BackupNow { .. }
+            | Subject::Verify { .. }
+            | Subject::Undelete { .. }
+            | Subject::Resume { .. }
+            | Subject::Traffic { .. }
+            | Subject::Quit => 1,
+            Subject::Protect { on, .. } => usize::from(*on),
+            Subject::Log { act, .. } => match act {
+                LogAct::Start | LogAct::Resume | LogAct::Flush => 1,
+                LogAct::Pause | LogAct::Stop => 0,
+            },
+            Subject::Settings { .. }
+            | Subject::Delete { .. }
+            | Subject::Purge { .. }
+            | Subject::OpenCluster { .. }
+            | Subject::Cancel { .. }
+            | Subject::Suspend
+            | Subject::Accident { .. } => 0,
+        }
+    }
+}
+
 type Lines = Vec<(String, Meaning)>;
 
 fn base(text: impl Into<String>) -> (String, Meaning) {
