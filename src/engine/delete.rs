@@ -95,12 +95,13 @@ fn refusal(view: &View, id: &BackupId, now: Millis) -> Option<String> {
     })
 }
 
-/// Puts a backup into the trash.
+/// Puts a backup into the trash; the last good one only when that was confirmed by the typed name.
 pub fn run(
     archive: &Archive,
     lock: &ArchiveLock,
     view: &View,
     id: &BackupId,
+    confirmed: bool,
     cx: &dyn JobCx,
 ) -> Result<DeletePlan, EngineError> {
     let now = cx.clock().now();
@@ -109,6 +110,12 @@ pub fn run(
         return Err(EngineError::refused(
             format!("backup {id} cannot be deleted: {why}"),
             "choose another backup",
+        ));
+    }
+    if plan.last_good && !confirmed {
+        return Err(EngineError::refused(
+            format!("backup {id} has become the last good one since its deletion was asked for"),
+            "ask again, with the typed name",
         ));
     }
     let moved = cx.step("Move the backup to the trash", Unit::Objects, Some(1));

@@ -1,5 +1,6 @@
 //! Keeps one cluster's log backup running: starts the task when it is wanted, again when it fails, stops it when not.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -46,6 +47,7 @@ struct State {
     quit: bool,
     poked: bool,
     failure: Option<String>,
+    failures: u64,
     task: Option<Arc<LogShared>>,
 }
 
@@ -132,6 +134,11 @@ impl Keeper {
         }
     }
 
+    /// How often it has failed since it was started.
+    pub fn failures(&self) -> u64 {
+        self.shared.state.lock().failures
+    }
+
     /// Flushes, ends the task and the thread.
     pub fn quit(&self) {
         self.shared.state.lock().quit = true;
@@ -161,7 +168,10 @@ impl Shared {
                         LineLevel::Error,
                         format!("log backup: {e}; trying again in {} s", pause.as_secs()),
                     );
-                    self.state.lock().failure = Some(e.to_string());
+                    let mut state = self.state.lock();
+                    state.failure = Some(e.to_string());
+                    state.failures += 1;
+                    drop(state);
                     self.wait(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -195,10 +205,18 @@ impl Shared {
         if read_wish().map(|doc| doc.desired).ok() != Some(Some(LogDesired::Running)) {
             task.shared.stop();
         }
-        let result = task.run(&KeeperCx {
+        let cx = KeeperCx {
             clock: &self.clock,
             tell: &self.tell,
             memory: MemoryResumeLog::default(),
+        };
+        // A panic must not leave a task behind that others wait for.
+        let run = catch_unwind(AssertUnwindSafe(|| task.run(&cx)));
+        let result = run.unwrap_or_else(|_| {
+            task.shared.end();
+            Err(EngineError::Corrupt(
+                "the log backup stopped at an error in brine itself".to_owned(),
+            ))
         });
         self.state.lock().task = None;
         self.changed.notify_all();

@@ -12,7 +12,7 @@ use super::wards::{Wards, open_storage};
 use super::work::Task;
 use super::{data, shop};
 use crate::archive::Archive;
-use crate::archive::state::ProtectDoc;
+use crate::archive::state::{LogDoc, ProtectDoc};
 use crate::cluster::{Cluster, ClusterState};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::changes::{self, Wanted};
@@ -30,6 +30,7 @@ use crate::model::backup::{BackupTable, BackupType, Protection};
 use crate::model::clock::{Clock, Millis};
 use crate::model::filter::TableFilter;
 use crate::model::ids::{BackupId, ClusterName, JobId, StorageName};
+use crate::model::log::LogDesired;
 use crate::model::settings::BackupSettings;
 use crate::storage::ObjectName;
 
@@ -232,7 +233,10 @@ impl LocalDesk {
                 .schedule_changed(ward.name(), self.clock.now())
                 .map_err(of_journal)?;
         }
-        if settings.pitr != before.pitr {
+        // The log's own wish decides, not the settings before: an act that failed the last time is done now.
+        let log = archive.state::<LogDoc>().map_err(EngineError::from)?.value;
+        let wanted = matches!(log.desired, Some(LogDesired::Running | LogDesired::Paused));
+        if settings.pitr != wanted {
             let wanted = if settings.pitr {
                 super::desk::LogAct::Start
             } else {
@@ -254,7 +258,9 @@ impl LocalDesk {
             true => doc.0.entry(id.clone()).or_insert_with(|| protection.clone()).clone(),
             false => doc.0.remove(id).unwrap_or_else(|| protection.clone()),
         };
-        archive.update(&*ward.lock()?, change).map_err(EngineError::from)?;
+        archive
+            .update(&*ward.lock_archive()?, change)
+            .map_err(EngineError::from)?;
         Ok(Answer::Done(format!(
             "{id} is {}",
             if on { "protected" } else { "no longer protected" }
@@ -275,12 +281,15 @@ impl LocalDesk {
         self.start(Task::Delete {
             cluster: ward.name().clone(),
             id: id.clone(),
+            confirmed: confirm == Some(ward.name().as_str()),
         })
     }
 
     fn undelete(&self, ward: &Ward, id: &BackupId) -> Result<Answer, Refusal> {
         let archive = ward.archive_for_reading()?;
-        archive.take_back(&*ward.lock()?, id).map_err(EngineError::from)?;
+        archive
+            .take_back(&*ward.lock_archive()?, id)
+            .map_err(EngineError::from)?;
         Ok(Answer::Done(format!("{id} is back")))
     }
 

@@ -1,6 +1,7 @@
 //! Acts on log backups, wherever their tasks run in this process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::desk::{LogAct, Refusal};
 use super::ward::Ward;
@@ -17,6 +18,9 @@ use crate::model::ids::ClusterName;
 use crate::model::log::LogDesired;
 use crate::model::position::Moment;
 use crate::model::settings::BackupSettings;
+
+/// How often somebody who waits for a turn looks whether it was cancelled.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The log backups of this process, as the engine asks for them.
 pub struct Logs {
@@ -44,27 +48,44 @@ pub fn flush(ward: &Ward, cx: &dyn JobCx) -> Result<Option<Moment>, Refusal> {
     let Some(archive) = ward.archive_if_any()? else {
         return Ok(None);
     };
-    if archive.state::<LogDoc>().map_err(EngineError::from)?.value.desired != Some(LogDesired::Running) {
+    if desired(&archive)? != Some(LogDesired::Running) {
         return Ok(None);
     }
     let now = ward.cluster()?.mark().map_err(EngineError::from)?.moment;
     if !ward.keeper.is_started() {
-        // Nobody streams: catch up in this very call.
+        // Nobody streams: catch up in this very call, one at a time.
+        let _turn = loop {
+            cx.check().map_err(EngineError::from)?;
+            if let Some(turn) = ward.catching_up.try_lock_for(PATIENCE) {
+                break turn;
+            }
+        };
         let task = ward.log_task(Arc::new(LogShared::default()))?;
         return Ok(Some(task.catch_up(cx)?));
     }
+    let failures = ward.keeper.failures();
     loop {
         cx.check().map_err(EngineError::from)?;
+        if !ward.keeper.is_started() || desired(&archive)? != Some(LogDesired::Running) {
+            // Stopped, paused or closed by somebody since.
+            return Ok(None);
+        }
         let task = ward.keeper.wait_for_task();
         if let Some(task) = task
             && task.flush_to(now, cx).map_err(EngineError::from)?
         {
             return Ok(task.checkpoint());
         }
-        if let Some(error) = ward.keeper.failure() {
+        if ward.keeper.failures() > failures
+            && let Some(error) = ward.keeper.failure()
+        {
             return Err(EngineError::refused(format!("the log backup fails: {error}"), "mend that first").into());
         }
     }
+}
+
+fn desired(archive: &Archive) -> Result<Option<LogDesired>, Refusal> {
+    Ok(archive.state::<LogDoc>().map_err(EngineError::from)?.value.desired)
 }
 
 /// Does one of the acts on a log backup.

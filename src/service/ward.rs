@@ -51,6 +51,8 @@ pub struct Ward {
     pub cache: SummaryCache,
     /// Keeps its log backup running.
     pub keeper: Keeper,
+    /// Held while a log backup catches up without its keeper: two must never write one log.
+    pub catching_up: Mutex<()>,
     /// Made-up applications, for the demo and for learning.
     pub traffic: Traffic,
     options: WardOptions,
@@ -65,6 +67,7 @@ impl Ward {
         Ward {
             cache: SummaryCache::default(),
             keeper: Keeper::new(Arc::clone(&options.clock), Arc::clone(&options.tell)),
+            catching_up: Mutex::default(),
             traffic: Traffic::default(),
             config,
             options,
@@ -96,11 +99,26 @@ impl Ward {
         if let Some(cluster) = &*slot {
             return Ok(Arc::clone(cluster));
         }
+        self.check_not_lost()?;
         let mut options = Options::new(Arc::clone(&self.options.clock));
         options.history = self.options.history;
         let cluster = EmbeddedCluster::open(self.path(), options)?;
         *slot = Some(Arc::clone(&cluster));
         Ok(cluster)
+    }
+
+    /// A database that has backups and is not there is lost, or its volume is not mounted: it is not silently begun anew.
+    fn check_not_lost(&self) -> Result<(), EngineError> {
+        if self.path().exists() || !matches!(self.archive_if_any(), Ok(Some(_))) {
+            return Ok(());
+        }
+        Err(EngineError::refused(
+            format!(
+                "the database in {} is not there, although it has backups",
+                self.path().display()
+            ),
+            "mount it; or create the directory for an empty one; or restore the backups into another cluster with --to",
+        ))
     }
 
     /// Puts an opened database in place, for callers that made it themselves.
@@ -162,17 +180,26 @@ impl Ward {
         })
     }
 
-    /// The archive's lock, taken now if it was not held.
+    /// The archive's lock, for writing what comes from the database; taken now if it was not held.
     pub fn lock(&self) -> Result<Arc<ArchiveLock>, Refusal> {
         let archive = self.archive()?;
         self.check_identity(&archive)?;
+        self.take_lock(&archive)
+    }
+
+    /// The archive's lock, for acts that need no database: it may be gone.
+    pub fn lock_archive(&self) -> Result<Arc<ArchiveLock>, Refusal> {
+        self.take_lock(&self.archive_for_reading()?)
+    }
+
+    fn take_lock(&self, archive: &Archive) -> Result<Arc<ArchiveLock>, Refusal> {
         let mut slot = self.lock.lock();
         if let Some(lock) = &*slot
             && lock.check().is_ok()
         {
             return Ok(Arc::clone(lock));
         }
-        let taken = ArchiveLock::take(&archive, self.options.holder.clone(), Arc::clone(&self.options.clock));
+        let taken = ArchiveLock::take(archive, self.options.holder.clone(), Arc::clone(&self.options.clock));
         let lock = Arc::new(taken.map_err(EngineError::from)?);
         *slot = Some(Arc::clone(&lock));
         Ok(lock)

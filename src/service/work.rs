@@ -20,7 +20,7 @@ use crate::engine::{delete, retention, truncate, verify};
 use crate::jobs::error::JobError;
 use crate::model::backup::ProofLevel;
 use crate::model::ids::{BackupId, ClusterName};
-use crate::model::job::Verb;
+use crate::model::job::{LineLevel, Verb};
 use crate::model::position::Moment;
 
 /// One job's work.
@@ -45,6 +45,9 @@ pub enum Task {
         cluster: ClusterName,
         /// this backup.
         id: BackupId,
+        /// Whether the name was typed, as the last good backup needs it.
+        #[serde(default)]
+        confirmed: bool,
     },
     /// Verify a backup.
     Verify {
@@ -118,7 +121,7 @@ impl Task {
             Task::Backup { plan } => backup_command(plan),
             Task::Restore { plan, undo: false } => plan.command_line(),
             Task::Restore { plan, undo: true } => format!("brine undo {0} --confirm-name {0} --yes", plan.target),
-            Task::Delete { cluster, id } => format!("brine backup delete {cluster} {id} --yes"),
+            Task::Delete { cluster, id, .. } => format!("brine backup delete {cluster} {id} --yes"),
             Task::Verify { cluster, id, level } => {
                 let level = match level {
                     ProofLevel::Files => "files",
@@ -155,9 +158,16 @@ impl Task {
         match self {
             Task::Backup { plan } => take_backup(&ward, plan, cx),
             Task::Restore { plan, undo } => restore(wards, &ward, plan, *undo, cx),
-            Task::Delete { id, .. } => {
+            Task::Delete { id, confirmed, .. } => {
                 let (archive, view) = ward.view_for_reading()?;
-                Ok(json!(delete::run(&archive, &*ward.lock()?, &view, id, cx)?))
+                Ok(json!(delete::run(
+                    &archive,
+                    &*ward.lock_archive()?,
+                    &view,
+                    id,
+                    *confirmed,
+                    cx
+                )?))
             }
             Task::Verify { id, level, .. } => verify(wards, &ward, id, *level, cx),
             Task::Retention { .. } => run_retention(&ward, cx),
@@ -167,7 +177,7 @@ impl Task {
                 if let Some(why) = plan.refused {
                     return Err(EngineError::refused(why, "choose an earlier moment, or --drop-pitr").into());
                 }
-                Ok(json!(truncate::run(&archive, &*ward.lock()?, *until, cx)?))
+                Ok(json!(truncate::run(&archive, &*ward.lock_archive()?, *until, cx)?))
             }
         }
     }
@@ -190,14 +200,20 @@ fn backup_command(plan: &BackupPlan) -> String {
 fn take_backup(ward: &Ward, plan: &BackupPlan, cx: &dyn JobCx) -> Result<Value, Refusal> {
     let (cluster, archive, lock) = (ward.cluster()?, ward.archive()?, ward.lock()?);
     let summary = backup::run(&*cluster, &archive, &lock, plan, cx)?;
-    run_retention(ward, cx)?;
+    // The backup is good whatever becomes of the old ones; a failure here must not make the schedule take it again.
+    if let Err(e) = run_retention(ward, cx) {
+        cx.line(
+            LineLevel::Warning,
+            format!("the backup is complete; retention after it failed: {e}"),
+        );
+    }
     Ok(json!(summary))
 }
 
 fn run_retention(ward: &Ward, cx: &dyn JobCx) -> Result<Value, Refusal> {
     let (archive, view) = ward.view_for_reading()?;
     let plan = retention::plan(&view, &view.settings, cx.clock().now());
-    let receipt = retention::run(&archive, &*ward.lock()?, &view, &plan, cx)?;
+    let receipt = retention::run(&archive, &*ward.lock_archive()?, &view, &plan, cx)?;
     Ok(json!(receipt))
 }
 
@@ -233,5 +249,12 @@ fn verify(wards: &Arc<Wards>, ward: &Ward, id: &BackupId, level: ProofLevel, cx:
         let cluster = EmbeddedCluster::open(dir.path(), Options::new(Arc::clone(cx.clock())))?;
         Ok(cluster as Arc<dyn Cluster>)
     };
-    Ok(json!(verify::run(&archive, &*ward.lock()?, id, level, &scratch, cx)?))
+    Ok(json!(verify::run(
+        &archive,
+        &*ward.lock_archive()?,
+        id,
+        level,
+        &scratch,
+        cx
+    )?))
 }

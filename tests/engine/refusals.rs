@@ -192,7 +192,7 @@ fn archives_that_have_changed() {
     });
     // The way back of the restore before stands on the second base.
     let way_back = w.view().bases()[1].id.clone();
-    let delete = |id: &BackupId| delete::run(&w.archive, &w.lock, &w.view(), id, &w.cx());
+    let delete = |id: &BackupId| delete::run(&w.archive, &w.lock, &w.view(), id, true, &w.cx());
     refused(&w, ErrorKind::Refused, &[way_back.as_str(), "way back"], || {
         delete(&way_back)
     });

@@ -130,7 +130,7 @@ impl Job {
                 if view.trash.iter().any(|(i, _, _)| *i == id) {
                     return Ok(());
                 }
-                delete::run(&w.archive, &w.lock, &view, &id, cx).map(drop)
+                delete::run(&w.archive, &w.lock, &view, &id, true, cx).map(drop)
             }
             Verb::VerifyChecksums | Verb::VerifyTested => {
                 let level = match verb {
@@ -196,7 +196,7 @@ impl Template {
         write(&w, 0);
         // Long in the trash when the story ends.
         let gone = w.backup();
-        delete::run(&w.archive, &w.lock, &w.view(), &gone.id, &w.cx()).unwrap();
+        delete::run(&w.archive, &w.lock, &w.view(), &gone.id, true, &w.cx()).unwrap();
         w.backup();
         w.start_log();
         for n in 1..6 {

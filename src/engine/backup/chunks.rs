@@ -4,6 +4,7 @@
 //! is saved in the resume log before the next chunk of the same range is started.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -193,7 +194,13 @@ impl<'a> Work<'a> {
 
     fn work(&self) {
         while let Some(task) = self.next_task() {
-            let result = self.perform(task);
+            // A panic must not leave the others waiting for this worker.
+            let performed = catch_unwind(AssertUnwindSafe(|| self.perform(task)));
+            let result = performed.unwrap_or_else(|_| {
+                Err(EngineError::Corrupt(
+                    "a worker of the backup stopped at an error in brine itself".to_owned(),
+                ))
+            });
             let mut queue = self.queue.lock();
             queue.busy -= 1;
             match result {

@@ -29,7 +29,11 @@ pub(super) fn open(
 ) -> Result<OpenRun, EngineError> {
     adopt(archive, lock, cx)?;
     // What a merge left that was killed between publishing and deleting; no reader sees it.
-    archive.clean_segments(lock, None)?;
+    // Where the merged one is damaged they stay, and are all the better for it.
+    match archive.clean_segments(lock, None) {
+        Err(e) if e.is_corrupt() => cx.line(LineLevel::Warning, format!("clearing away merged log segments: {e}")),
+        other => drop(other?),
+    }
     let view = View::read(archive, &SummaryCache::default())?;
     incarnation::check(&view.incarnations, &view.log)?;
     let live = view.live();
@@ -71,7 +75,16 @@ fn continuable(doc: &LogDoc) -> Option<LogRun> {
 
 /// Places worth beginning at, best first: the newest base of the live incarnation, then its beginning.
 fn starts(view: &View, live: IncarnationId) -> Vec<Mark> {
-    let base = view.backups.iter().rev().find(|b| b.is_full() && b.incarnation == live);
+    // Before the end of the last stretch the log was read already, as far as it could be.
+    let read = view
+        .log
+        .runs
+        .iter()
+        .filter(|r| r.incarnation == live)
+        .map(|r| r.to)
+        .max();
+    let newest = view.backups.iter().rev().find(|b| b.is_full() && b.incarnation == live);
+    let base = newest.filter(|b| read.is_none_or(|read| read < b.commit));
     let base = base.map(|b| Mark {
         moment: b.commit,
         position: b.position.clone(),
@@ -81,6 +94,7 @@ fn starts(view: &View, live: IncarnationId) -> Vec<Mark> {
         moment: i.began,
         position: i.began_position.clone(),
     });
+    let began = began.filter(|_| read.is_none());
     base.into_iter().chain(began).collect()
 }
 
@@ -221,6 +235,16 @@ fn adopt(archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<(), En
                 name.object
             )));
         }
+        if name.first_seq < doc.next_seq {
+            // Somebody went on and merged since the document was read: look again.
+            if archive.state::<LogDoc>()?.value.next_seq != doc.next_seq {
+                continue;
+            }
+            return Err(EngineError::Corrupt(format!(
+                "`{}` reaches beyond the log document: put `state/log` back from a copy of the archive",
+                name.object
+            )));
+        }
         let info = archive.segment_index(&name)?;
         let open = doc
             .runs
@@ -238,6 +262,7 @@ fn adopt(archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<(), En
                 );
                 advance(archive, lock, &mut run, &info)?;
             }
+            None if archive.state::<LogDoc>()?.value.next_seq != doc.next_seq => {}
             None => {
                 cx.line(
                     LineLevel::Warning,

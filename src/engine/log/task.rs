@@ -14,12 +14,13 @@ use super::runs::{self, OpenRun};
 use crate::archive::log::{ChainHash, Entry, SegmentEnd, SegmentInfo, SegmentStart, SegmentWriter};
 use crate::archive::state::LogDoc;
 use crate::archive::{Archive, ArchiveLock, Level};
-use crate::cluster::{Cluster, LogEvent, Mark, Txn};
+use crate::cluster::{Cluster, ClusterError, LogEvent, Mark, Txn};
 use crate::engine::cx::{Cancelled, JobCx};
 use crate::engine::error::{Doing, EngineError};
 use crate::model::clock::Millis;
 use crate::model::crash::crash_point;
-use crate::model::log::LogRun;
+use crate::model::job::LineLevel;
+use crate::model::log::{LogRun, RunEnd};
 use crate::model::position::Moment;
 
 /// How long the task waits for a change before it looks around.
@@ -122,7 +123,8 @@ impl LogShared {
         self.changed.notify_all();
     }
 
-    fn end(&self) {
+    /// The task is over, however it ended.
+    pub fn end(&self) {
         self.live.lock().ended = true;
         self.changed.notify_all();
     }
@@ -204,7 +206,9 @@ impl LogTask {
                     return Ok(stream.open.run.to);
                 }
             }
-            stream.step(cx)?;
+            if let Err(e) = stream.step(cx) {
+                return Err(stream.break_off(e, cx));
+            }
         }
     }
 }
@@ -302,6 +306,25 @@ impl Stream<'_> {
         has_news && (waited >= options.flush_every || self.task.shared.flush_wanted(checkpoint))
     }
 
+    /// The stream failed. Where the source's log itself is damaged, trying again would fail for ever: what is whole is
+    /// archived, the stretch ends there, and the next one begins behind it.
+    fn break_off(&mut self, e: EngineError, cx: &dyn JobCx) -> EngineError {
+        if !is_malformed(&e) {
+            return e;
+        }
+        let (archive, lock) = (&self.task.archive, &self.task.lock);
+        let ended = self
+            .flush(cx)
+            .and_then(|()| runs::end_run(archive, lock, &self.open.run, RunEnd::SourceLogGone));
+        if let Err(also) = ended {
+            cx.line(
+                LineLevel::Warning,
+                format!("the stretch of log could not be ended: {also}"),
+            );
+        }
+        e
+    }
+
     /// Closes the segment and moves the checkpoint.
     fn flush(&mut self, cx: &dyn JobCx) -> Result<(), EngineError> {
         let (archive, lock) = (&self.task.archive, &self.task.lock);
@@ -329,7 +352,13 @@ impl Stream<'_> {
         self.idle_since = Instant::now();
         self.task.cluster.keep_log(Some(&self.open.run.to_position))?;
         self.task.shared.publish(self.open.run.to, bytes, transactions);
-        self.tail.compact(archive, lock, cx)
+        if let Err(e) = self.tail.compact(archive, lock, cx) {
+            // Merging saves objects; that it fails must not keep new changes from being archived.
+            lock.check()?;
+            cx.line(LineLevel::Warning, format!("small log segments stay as they are: {e}"));
+            self.tail = Tail::default();
+        }
+        Ok(())
     }
 
     /// The stream came across a restore: this history ends here and the next begins.
@@ -358,6 +387,14 @@ fn beginning(run: &LogRun) -> Mark {
     Mark {
         moment: run.from,
         position: run.from_position.clone(),
+    }
+}
+
+fn is_malformed(e: &EngineError) -> bool {
+    match e {
+        EngineError::While { source, .. } => is_malformed(source),
+        EngineError::Cluster(e) => matches!(e, ClusterError::Malformed { .. }),
+        _ => false,
     }
 }
 

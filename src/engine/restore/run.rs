@@ -17,7 +17,7 @@ use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::{ClosedAs, Cluster, ClusterState, Mark, RestoreAsk, RestoreScope};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::JobCx;
-use crate::engine::error::{Doing, EngineError};
+use crate::engine::error::{Doing, EngineError, ErrorKind};
 use crate::engine::incarnation::{self, Beginning};
 use crate::engine::point::{RestorePoint, RestoreTarget};
 use crate::engine::scope::Scoped;
@@ -89,8 +89,16 @@ impl RestoreRun<'_> {
             );
             return self.finish(&done, started);
         }
-        let closes = self.plan.losses.is_some();
-        let done = self.switch(closes).or_else(|e| self.give_up(e, closes))?;
+        let done = match self.switch() {
+            Ok(done) => done,
+            // An error of the last step may come after the switch: then there is nothing to give up. Where even that
+            // cannot be known, the target stays closed and the job can be resumed.
+            Err(e) => match self.switched_before() {
+                Ok(Some(done)) => done,
+                Ok(None) => self.give_up(e)?,
+                Err(_) => return Err(e),
+            },
+        };
         crash_point("restore.published");
         self.cx.resume_log().save(PUBLISHED, &json!(done))?;
         self.finish(&done, started)
@@ -116,11 +124,17 @@ impl RestoreRun<'_> {
         Ok(Some(done))
     }
 
+    /// Whether the target is closed to applications meanwhile: where something of theirs is overwritten, and where the
+    /// target becomes exactly the source, because what they created in the meantime would be dropped.
+    fn closes(&self) -> bool {
+        self.plan.losses.is_some() || self.plan.whole
+    }
+
     /// Checks, closes, builds and switches over.
-    fn switch(&self, closes: bool) -> Result<Switched, EngineError> {
+    fn switch(&self) -> Result<Switched, EngineError> {
         self.check_assumptions()?;
         self.outline();
-        if closes {
+        if self.closes() {
             self.cx.step("Close the cluster to applications", Unit::Tables, None);
             self.close()?;
             crash_point("restore.closed");
@@ -141,7 +155,7 @@ impl RestoreRun<'_> {
     }
 
     /// Before the switch nothing has changed: throws away what was built and leaves the target as it was.
-    fn give_up(&self, e: EngineError, closes: bool) -> Result<Switched, EngineError> {
+    fn give_up(&self, e: EngineError) -> Result<Switched, EngineError> {
         let ask = match (self.recall(RESTORE_ID)?, self.recall(UNTIL)?) {
             (Some(id), Some(until)) => Some(self.ask(id, until)),
             _ => None,
@@ -151,7 +165,9 @@ impl RestoreRun<'_> {
             abandoned.doing(|| format!("throwing away what was built, after: {e}"))?;
         }
         let was = self.recall::<ClusterState>(WAS)?;
-        if closes && let Some(was) = was {
+        if self.closes()
+            && let Some(was) = was
+        {
             let left = match was {
                 ClusterState::Closed { why } => self.target.close(ClosedAs::Closed(why)),
                 _ => self.target.open(),
@@ -198,6 +214,8 @@ impl RestoreRun<'_> {
         if let Some(t) = self.target_archive {
             t.lock.check()?;
         }
+        // The load took its time: a table that came into being meanwhile must not be overwritten.
+        self.check_in_the_way()?;
         self.cx.resume_log().save(PUBLISHING, &json!((&ask, &totals)))?;
         crash_point("restore.before-publish");
         let mark = restorer.publish()?;
@@ -255,11 +273,12 @@ impl RestoreRun<'_> {
             match self.log.flush(source, self.cx) {
                 Ok(Some(checkpoint)) if latest => until = until.max(checkpoint),
                 Ok(_) => {}
-                // A dead source must not keep its own backup from being restored elsewhere.
-                Err(e) if !in_place => self
+                Err(e) if e.kind() == ErrorKind::Cancelled || (latest && in_place) => return Err(e),
+                // A source whose log backup fails must not keep its backups from being restored. In place the way
+                // back sees that the log lacks something, and becomes a safety snapshot.
+                Err(e) => self
                     .cx
                     .line(LineLevel::Warning, format!("the log could not be flushed: {e}")),
-                Err(e) => return Err(e),
             }
         }
         if let Some(known) = self.recall(UNTIL)? {
@@ -295,17 +314,6 @@ impl RestoreRun<'_> {
     /// The plan must still be true.
     fn check_assumptions(&self) -> Result<(), EngineError> {
         let assumed = &self.plan.assumptions;
-        let drifted = |what: &str, planned: String, found: String| {
-            if planned == found {
-                Ok(())
-            } else {
-                Err(EngineError::Drifted {
-                    what: what.to_owned(),
-                    planned,
-                    found,
-                })
-            }
-        };
         if let Some(check) = self.plan.blocked() {
             return Err(EngineError::refused(
                 format!("{}: {}", check.name, check.found),
@@ -326,6 +334,12 @@ impl RestoreRun<'_> {
         )?;
         let facts = self.target.facts()?;
         drifted("the target's identity", assumed.target_identity.clone(), facts.identity)?;
+        self.check_in_the_way()
+    }
+
+    /// What would be overwritten or dropped at the target must be what was agreed to.
+    fn check_in_the_way(&self) -> Result<(), EngineError> {
+        let assumed = &self.plan.assumptions;
         let there: Vec<_> = self
             .target
             .tables()?
@@ -359,7 +373,7 @@ impl RestoreRun<'_> {
                 self.plan.target
             ));
         }
-        if self.plan.losses.is_some() {
+        if self.closes() {
             self.open_again(&mut next_steps)?;
         }
         next_steps.extend(self.advice());
@@ -441,6 +455,17 @@ impl RestoreRun<'_> {
             RestoreTarget::InPlace => vec!["applications were disconnected: check that they are back".to_owned()],
         }
     }
+}
+
+fn drifted(what: &str, planned: String, found: String) -> Result<(), EngineError> {
+    if planned == found {
+        return Ok(());
+    }
+    Err(EngineError::Drifted {
+        what: what.to_owned(),
+        planned,
+        found,
+    })
 }
 
 fn assumed_in_the_way(plan: &RestorePlan, name: &crate::model::table::TableName, system: bool) -> bool {

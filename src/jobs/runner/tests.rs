@@ -379,7 +379,12 @@ fn secrets_do_not_reach_the_journal() {
     drop(r);
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let path = entry.unwrap().path();
-        let bytes = std::fs::read(&path).unwrap();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            // The job's thread lets go of the lease a moment after its end, and takes its note along.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(e) => panic!("{path:?}: {e}"),
+        };
         assert!(!bytes.windows(7).any(|w| w == b"hunter2"), "{path:?} holds a secret");
     }
 }
