@@ -26,6 +26,8 @@ mod env;
 mod faults;
 #[path = "engine/histories.rs"]
 mod histories;
+#[path = "engine/meanwhile.rs"]
+mod meanwhile;
 #[path = "engine/moments.rs"]
 mod moments;
 #[path = "engine/refusals.rs"]

@@ -106,6 +106,7 @@ pub fn plan(view: &View, settings: &BackupSettings, now: Millis) -> RetentionPla
     let truncate_until = kept
         .iter()
         .map(|b| b.commit)
+        .chain(in_trash(view, now))
         .min()
         .filter(|until| has_log_before(view, *until));
     let mut runs = view.log.runs.clone();
@@ -121,6 +122,17 @@ pub fn plan(view: &View, settings: &BackupSettings, now: Millis) -> RetentionPla
         window_before: view.window(),
         window_after: Window::new(kept, &runs),
     }
+}
+
+/// What can still be taken back: its log must be there when it is.
+fn in_trash(view: &View, now: Millis) -> impl Iterator<Item = Moment> {
+    let kept = view
+        .trash
+        .iter()
+        .filter(move |(_, note, _)| note.state == TrashState::Kept && note.until > now);
+    kept.filter_map(|(_, _, summary)| summary.as_ref())
+        .filter(|s| s.is_full())
+        .map(|s| s.commit)
 }
 
 fn has_log_before(view: &View, until: Moment) -> bool {
@@ -157,11 +169,13 @@ impl Rule<'_> {
         if let Some(p) = self.view.protect.0.get(&b.id) {
             return keep(format!("protected by {}", p.by), KeptTo::Unprotected);
         }
+        if (b.kind, b.keep_days) == (BackupType::Manual, None) {
+            return keep("manual: kept until it is deleted".to_owned(), KeptTo::Deleted);
+        }
         if let Some(until) = self.way_back_until(&b.id) {
             return keep("the way back of a restore".to_owned(), KeptTo::Instant { at: until });
         }
         let by_rule = match (b.kind, b.keep_days) {
-            (BackupType::Manual, None) => return keep("manual: kept until it is deleted".to_owned(), KeptTo::Deleted),
             (_, Some(days)) => self.for_days(b, days),
             (_, None) => self.by_window(b),
         };

@@ -6,6 +6,7 @@ use super::desk::{Health, HealthLevel, NextRun};
 use crate::cluster::ClusterState;
 use crate::engine::view::View;
 use crate::model::clock::Millis;
+use crate::model::ids::JobId;
 use crate::model::log::{LogActual, LogDesired, LogStatus, RunEnd};
 
 /// From so long a gap on, the log backup is late.
@@ -25,6 +26,8 @@ pub struct Facts<'a> {
     pub log: &'a LogStatus,
     /// The schedule.
     pub next_run: &'a NextRun,
+    /// The restore that closed it and was interrupted.
+    pub interrupted: Option<JobId>,
     /// Now.
     pub now: Millis,
 }
@@ -58,10 +61,20 @@ pub fn health(facts: &Facts<'_>) -> Health {
 fn state(facts: &Facts<'_>, out: &mut Vec<Finding>) {
     match facts.state {
         ClusterState::Available => {}
-        ClusterState::Restoring { .. } => out.push(Finding {
-            level: HealthLevel::Warning,
-            word: "restoring",
-            text: "the cluster is closed while a restore runs".to_owned(),
+        ClusterState::Restoring { .. } => out.push(match facts.interrupted {
+            None => Finding {
+                level: HealthLevel::Warning,
+                word: "restoring",
+                text: "the cluster is closed while a restore runs".to_owned(),
+            },
+            Some(job) => Finding {
+                level: HealthLevel::Bad,
+                word: "interrupted",
+                text: format!(
+                    "the restore of job {job} was interrupted and the cluster is closed: go on with `brine job resume {job}`, \
+                     or open it as it was with `brine cluster open`"
+                ),
+            },
         }),
         ClusterState::Closed { why } => out.push(Finding {
             level: HealthLevel::Warning,
@@ -210,6 +223,7 @@ mod tests {
             view: None,
             log,
             next_run,
+            interrupted: None,
             now: Millis(0),
         })
     }

@@ -13,6 +13,7 @@ use crate::engine::view::View;
 use crate::jobs::journal::JobQuery;
 use crate::jobs::schedule::{self, Scheduled, Standing};
 use crate::model::clock::Millis;
+use crate::model::job::{JobState, Verb};
 use crate::model::log::LogStatus;
 use crate::model::position::Moment;
 use crate::model::settings::BackupSettings;
@@ -50,24 +51,23 @@ impl LocalDesk {
         };
         let log = log_status(view.as_ref(), self.runner_of(ward), now);
         let next_run = self.next_run(ward, view.as_ref(), now)?;
-        let health = health::health(&Facts {
-            state: &state,
-            view: view.as_ref(),
-            log: &log,
-            next_run: &next_run,
-            now,
-        });
         let query = JobQuery {
             cluster: Some(ward.name().clone()),
             verb: None,
             limit: Some(5),
         };
-        let job = self
-            .runner
-            .list(&query)
-            .map_err(super::refusal::of_job)?
-            .into_iter()
-            .find(|j| !j.state.is_over());
+        let jobs = self.runner.list(&query).map_err(super::refusal::of_job)?;
+        let interrupted = jobs.iter().find(|j| matches!(j.verb, Verb::Restore | Verb::Undo));
+        let interrupted = interrupted.filter(|j| j.state == JobState::Interrupted).map(|j| j.id);
+        let health = health::health(&Facts {
+            state: &state,
+            view: view.as_ref(),
+            log: &log,
+            next_run: &next_run,
+            interrupted,
+            now,
+        });
+        let job = jobs.into_iter().find(|j| !j.state.is_over());
         let window = view.as_ref().map(View::window).unwrap_or_default();
         let card = ClusterCard {
             name: ward.name().clone(),

@@ -48,9 +48,12 @@ impl List {
             self.index = at;
             return;
         }
-        // While nothing is loaded yet, an id that was asked for is kept.
         if ids.is_empty() {
             self.index = 0;
+            // While nothing is loaded yet, an id that was asked for is kept; what a filter hides is not selected.
+            if !self.filter.value().is_empty() {
+                self.selected = None;
+            }
             return;
         }
         self.index = self.index.min(ids.len() - 1);

@@ -11,7 +11,7 @@ use super::LogOptions;
 use super::compaction::Tail;
 use super::index::IndexBuilder;
 use super::runs::{self, OpenRun};
-use crate::archive::log::{ChainHash, Entry, SegmentEnd, SegmentInfo, SegmentStart, SegmentWriter};
+use crate::archive::log::{ChainHash, Entry, SegmentEnd, SegmentInfo, SegmentName, SegmentStart, SegmentWriter};
 use crate::archive::state::LogDoc;
 use crate::archive::{Archive, ArchiveLock, Level};
 use crate::cluster::{Cluster, ClusterError, LogEvent, Mark, Txn};
@@ -21,7 +21,7 @@ use crate::model::clock::Millis;
 use crate::model::crash::crash_point;
 use crate::model::job::LineLevel;
 use crate::model::log::{LogRun, RunEnd};
-use crate::model::position::Moment;
+use crate::model::position::{Moment, Position};
 
 /// How long the task waits for a change before it looks around.
 const POLL: Duration = Duration::from_millis(200);
@@ -185,7 +185,7 @@ impl LogTask {
         self.cluster.keep_log(Some(&open.run.to_position))?;
         let (tail, last) = Tail::load(&self.archive, &open.run)?;
         let covered = match last {
-            Some(name) => end_of(&self.archive.segment_index(&name)?),
+            Some(name) => self.end_of_stored(&name, &open.run, cx)?,
             None => beginning(&open.run),
         };
         let mut stream = Stream {
@@ -209,6 +209,28 @@ impl LogTask {
             if let Err(e) = stream.step(cx) {
                 return Err(stream.break_off(e, cx));
             }
+        }
+    }
+}
+
+impl LogTask {
+    /// Where the last stored segment ends. One that is damaged is a hole in the past; what comes now is still archived.
+    fn end_of_stored(&self, name: &SegmentName, run: &LogRun, cx: &dyn JobCx) -> Result<Mark, EngineError> {
+        match self.archive.segment_index(name) {
+            Ok(info) => Ok(end_of(&info)),
+            Err(e) if e.is_corrupt() => {
+                cx.line(
+                    LineLevel::Warning,
+                    format!("take a new snapshot: the last log segment cannot be read: {e}"),
+                );
+                // Its name tells the moment. Without a TSO the position of the checkpoint behind it has to do.
+                let position = name.to.tso.map_or_else(|| run.to_position.clone(), Position::Tso);
+                Ok(Mark {
+                    moment: name.to,
+                    position,
+                })
+            }
+            Err(e) => Err(e.into()),
         }
     }
 }

@@ -37,6 +37,9 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
         Cmd::Undo => undo(m),
         Cmd::OpenCluster => match card(m)?.state {
             ClusterState::Closed { .. } => Ok(()),
+            // Nobody is at work on it: the restore was interrupted, and nothing of it is visible yet.
+            ClusterState::Restoring { .. } if card(m)?.job.is_none() => Ok(()),
+            ClusterState::Restoring { .. } => Err("a restore is at work; cancel its job first".to_owned()),
             _ => Err("the cluster is not closed".to_owned()),
         },
         Cmd::RunPlan => match m.screen() {

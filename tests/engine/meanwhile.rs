@@ -1,0 +1,153 @@
+//! What others do meanwhile: tables that come into being during a restore, a delete that became the last, a merge that
+//! cannot be done.
+
+use std::sync::Arc;
+
+use brine::cluster::ClusterError;
+use brine::engine::cx::{Cancelled, JobCx, Meter, ResumeLog, TestCx};
+use brine::engine::error::ErrorKind;
+use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::engine::view::base_of;
+use brine::engine::{delete, retention};
+use brine::model::clock::Clock;
+use brine::model::job::{LineLevel, Unit};
+use brine::model::window::covering_run;
+use brine::storage::memory::Memory;
+use brine::storage::{ObjectName, Storage};
+
+use crate::env::{World, t};
+
+/// Does something when a job comes to a step.
+struct Meddler<'a> {
+    cx: TestCx,
+    at: &'a str,
+    act: Box<dyn Fn() + Send + Sync + 'a>,
+}
+
+impl JobCx for Meddler<'_> {
+    fn check(&self) -> Result<(), Cancelled> {
+        self.cx.check()
+    }
+    fn clock(&self) -> &Arc<dyn Clock> {
+        self.cx.clock()
+    }
+    fn step(&self, name: &str, unit: Unit, total: Option<u64>) -> Arc<Meter> {
+        if name == self.at {
+            (self.act)();
+        }
+        self.cx.step(name, unit, total)
+    }
+    fn line(&self, level: LineLevel, text: String) {
+        self.cx.line(level, text);
+    }
+    fn resume_log(&self) -> &dyn ResumeLog {
+        self.cx.resume_log()
+    }
+    fn asked_by(&self) -> &str {
+        "test"
+    }
+}
+
+/// One table with a row, and a backup of it.
+fn world() -> (World, RestorePoint) {
+    let w = World::new();
+    w.app().create_table(&t("shop", "a"), "{}").unwrap();
+    w.app().put(&t("shop", "a"), b"k", b"v").unwrap();
+    let id = w.backup().id;
+    (w, RestorePoint::Snapshot { id })
+}
+
+#[test]
+fn a_table_that_came_into_being_during_a_restore_beside_is_not_overwritten() {
+    let (w, point) = world();
+    let plan = w.plan(&w.request(point, RestoreTarget::Beside)).unwrap();
+    let name = t("shop_restored", "a");
+    let meddler = Meddler {
+        cx: w.cx(),
+        at: "Switch over",
+        act: Box::new(|| {
+            w.app().create_table(&name, "{}").unwrap();
+            w.app().put(&name, b"theirs", b"!").unwrap();
+        }),
+    };
+    let e = w.run(&plan, &meddler).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Refused, "{e}");
+    assert_eq!(w.app().get(&name, b"theirs").unwrap().as_deref(), Some(&b"!"[..]));
+    assert_eq!(w.app().get(&name, b"k").unwrap(), None);
+}
+
+#[test]
+fn a_cluster_that_becomes_exactly_the_source_is_closed_meanwhile() {
+    let (w, point) = world();
+    let spare = w.spare();
+    let target = RestoreTarget::Cluster {
+        name: spare.name.clone(),
+    };
+    let plan = w.plan_to(&w.request(point, target), spare).unwrap();
+    assert!(plan.whole && plan.losses.is_none());
+    let meddler = Meddler {
+        cx: w.cx(),
+        at: "Switch over",
+        act: Box::new(|| assert!(matches!(spare.c().session("app"), Err(ClusterError::Closed(_))))),
+    };
+    w.run_to(&plan, spare, false, &meddler).unwrap();
+    assert_eq!(spare.sums(), w.sums());
+    spare.app().put(&t("shop", "a"), b"open", b"again").unwrap();
+}
+
+#[test]
+fn a_backup_that_became_the_last_good_one_needs_its_own_yes() {
+    let (w, _) = world();
+    let id = w.view().bases()[0].id.clone();
+    let delete = |confirmed| delete::run(&w.archive, &w.lock, &w.view(), &id, confirmed, &w.cx());
+    assert_eq!(delete(false).unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(w.view().bases().len(), 1);
+    delete(true).unwrap();
+    assert!(w.view().bases().is_empty());
+}
+
+/// Found by a new user: delete, back up, undelete - and the log of the first backup was gone.
+#[test]
+fn what_is_in_the_trash_keeps_its_log() {
+    let w = World::new();
+    w.app().create_table(&t("shop", "a"), "{}").unwrap();
+    let first = w.backup();
+    w.start_log();
+    w.app().put(&t("shop", "a"), b"k", b"v").unwrap();
+    w.catch_up();
+    w.backup();
+    delete::run(&w.archive, &w.lock, &w.view(), &first.id, false, &w.cx()).unwrap();
+    let plan = retention::plan(&w.view(), &w.view().settings, w.now());
+    retention::run(&w.archive, &w.lock, &w.view(), &plan, &w.cx()).unwrap();
+    w.archive.take_back(&w.lock, &first.id).unwrap();
+    let view = w.view();
+    let base = base_of(view.backup(&first.id).unwrap());
+    assert!(covering_run(&base, &view.log.runs).is_some(), "{:?}", view.log.runs);
+}
+
+/// Merging saves objects; that it cannot be done must not keep new changes from being archived.
+#[test]
+fn a_damaged_small_segment_does_not_stop_the_log_backup() {
+    let memory = Memory::new();
+    let w = World::on(Arc::new(memory.clone()));
+    w.app().create_table(&t("shop", "a"), "{}").unwrap();
+    w.backup();
+    w.start_log();
+    for n in 0..40u32 {
+        w.app().put(&t("shop", "a"), &n.to_be_bytes(), b"v").unwrap();
+        let before = w.mark();
+        let checkpoint = w.catch_up();
+        assert!(checkpoint.last_tso() > before, "segment {n}");
+        if n == 5 {
+            let names = memory.names();
+            let segment = names.iter().rfind(|n| n.ends_with(".seg")).unwrap();
+            let object = ObjectName::new(segment.clone()).unwrap();
+            let mut bytes = memory.read(&object, 1 << 20).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            memory.overwrite(&object, &bytes);
+        }
+    }
+    // What came after the damage is there; a restore across it is refused.
+    assert_eq!(w.log_doc().runs.len(), 1);
+}
