@@ -103,7 +103,9 @@ pub fn plan(view: &View, settings: &BackupSettings, now: Millis) -> RetentionPla
         .into_iter()
         .filter(|b| lines.iter().any(|l| l.keep && l.id == b.id))
         .collect();
-    let truncate_until = kept
+    // Those that are dropped now lie in the trash for a while, and can be taken back with their log.
+    let bases = view.bases();
+    let truncate_until = bases
         .iter()
         .map(|b| b.commit)
         .chain(in_trash(view, now))
