@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, Message, Question, Refusal, RefusalKind, StorageCard};
+use super::acts::confirmed;
+use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, Message, Question, Refusal, RefusalKind};
 use super::log_control;
 use super::pages::settings_of;
 use super::refusal::{failed, of_job, of_journal, usage};
 use super::ward::Ward;
-use super::wards::{Wards, open_storage};
+use super::wards::Wards;
 use super::work::Task;
 use super::{data, shop};
-use crate::archive::Archive;
-use crate::archive::state::{LogDoc, ProtectDoc};
-use crate::cluster::{Cluster, ClusterState};
+use crate::cluster::Cluster;
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::changes::{self, Wanted};
 use crate::engine::cx::TestCx;
@@ -26,13 +25,11 @@ use crate::engine::{delete, retention, truncate};
 use crate::jobs::error::{ErrorKind, JobError};
 use crate::jobs::journal::{JobQuery, ScheduleSlot};
 use crate::jobs::runner::{JobSpec, Runner, Work};
-use crate::model::backup::{BackupTable, BackupType, Protection};
+use crate::model::backup::{BackupTable, BackupType};
 use crate::model::clock::{Clock, Millis};
 use crate::model::filter::TableFilter;
-use crate::model::ids::{BackupId, ClusterName, JobId, StorageName};
-use crate::model::log::LogDesired;
+use crate::model::ids::{BackupId, ClusterName, JobId};
 use crate::model::settings::BackupSettings;
-use crate::storage::ObjectName;
 
 /// The longest that one question waits.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -56,7 +53,7 @@ pub struct LocalDesk {
     pub(super) wards: Arc<Wards>,
     pub(super) runner: Arc<Runner>,
     pub(super) clock: Arc<dyn Clock>,
-    role: Role,
+    pub(super) role: Role,
 }
 
 impl LocalDesk {
@@ -103,12 +100,12 @@ impl LocalDesk {
             .map_err(of_job)
     }
 
-    fn start(&self, task: Task) -> Result<Answer, Refusal> {
+    pub(super) fn start(&self, task: Task) -> Result<Answer, Refusal> {
         self.submit(task, None, &self.role.asked_by).map(Answer::Job)
     }
 
     /// Surroundings of what is done at once, without a job.
-    fn at_once(&self) -> TestCx {
+    pub(super) fn at_once(&self) -> TestCx {
         TestCx::new(Arc::clone(&self.clock)).asked_by(&self.role.asked_by)
     }
 
@@ -218,81 +215,6 @@ impl LocalDesk {
         self.plan_restore(&way_back::undo_request(&view, cluster, self.clock.now())?)
     }
 
-    fn set_settings(&self, ward: &Ward, settings: &BackupSettings) -> Result<Answer, Refusal> {
-        let (archive, lock) = (ward.archive()?, ward.lock()?);
-        let (_, before) = archive
-            .update(&lock, |doc: &mut BackupSettings| {
-                std::mem::replace(doc, settings.clone())
-            })
-            .map_err(EngineError::from)?;
-        let rescheduled = (before.schedule, before.backup_time, before.time_zone)
-            != (settings.schedule, settings.backup_time, settings.time_zone);
-        if rescheduled {
-            self.runner
-                .journal()
-                .schedule_changed(ward.name(), self.clock.now())
-                .map_err(of_journal)?;
-        }
-        // The log's own wish decides, not the settings before: an act that failed the last time is done now.
-        let log = archive.state::<LogDoc>().map_err(EngineError::from)?.value;
-        let wanted = matches!(log.desired, Some(LogDesired::Running | LogDesired::Paused));
-        if settings.pitr != wanted {
-            let wanted = if settings.pitr {
-                super::desk::LogAct::Start
-            } else {
-                super::desk::LogAct::Stop
-            };
-            log_control::act(ward, wanted, &self.role.asked_by, &self.at_once())?;
-        }
-        Ok(Answer::Done("settings saved".to_owned()))
-    }
-
-    fn protect(&self, ward: &Ward, id: &BackupId, on: bool) -> Result<Answer, Refusal> {
-        let (archive, view) = ward.view_for_reading()?;
-        view.backup(id)?;
-        let protection = Protection {
-            by: self.role.asked_by.clone(),
-            at: self.clock.now(),
-        };
-        let change = |doc: &mut ProtectDoc| match on {
-            true => doc.0.entry(id.clone()).or_insert_with(|| protection.clone()).clone(),
-            false => doc.0.remove(id).unwrap_or_else(|| protection.clone()),
-        };
-        archive
-            .update(&*ward.lock_archive()?, change)
-            .map_err(EngineError::from)?;
-        Ok(Answer::Done(format!(
-            "{id} is {}",
-            if on { "protected" } else { "no longer protected" }
-        )))
-    }
-
-    fn delete(&self, ward: &Ward, id: &BackupId, confirm: Option<&str>) -> Result<Answer, Refusal> {
-        let (_, view) = ward.view_for_reading()?;
-        let plan = delete::plan(&view, id, self.clock.now())?;
-        if let Some(why) = plan.refused {
-            return Err(
-                EngineError::refused(format!("backup {id} cannot be deleted: {why}"), "choose another backup").into(),
-            );
-        }
-        if plan.last_good || ward.config.protected {
-            confirmed(ward.name(), confirm)?;
-        }
-        self.start(Task::Delete {
-            cluster: ward.name().clone(),
-            id: id.clone(),
-            confirmed: confirm == Some(ward.name().as_str()),
-        })
-    }
-
-    fn undelete(&self, ward: &Ward, id: &BackupId) -> Result<Answer, Refusal> {
-        let archive = ward.archive_for_reading()?;
-        archive
-            .take_back(&*ward.lock_archive()?, id)
-            .map_err(EngineError::from)?;
-        Ok(Answer::Done(format!("{id} is back")))
-    }
-
     fn changes(&self, ward: &Ward, wanted: &Wanted) -> Result<Answer, Refusal> {
         let (archive, view) = ward.view_for_reading()?;
         let kind = crate::cluster::ClusterKind::Embedded;
@@ -302,78 +224,6 @@ impl LocalDesk {
             crate::cluster::codec(kind),
             wanted,
         )?))
-    }
-
-    fn open(&self, ward: &Ward) -> Result<Answer, Refusal> {
-        let cluster = ward.cluster()?;
-        let state = cluster.facts().map_err(EngineError::from)?.state;
-        let query = JobQuery {
-            cluster: Some(ward.name().clone()),
-            verb: None,
-            limit: Some(20),
-        };
-        let jobs = self.runner.list(&query).map_err(of_job)?;
-        let restoring = jobs.iter().find(|j| {
-            !j.state.is_over() && matches!(j.verb, crate::model::job::Verb::Restore | crate::model::job::Verb::Undo)
-        });
-        if let (ClusterState::Restoring { .. }, Some(job)) = (&state, restoring) {
-            return Err(EngineError::refused(
-                format!("{} is being restored by job {}", ward.name(), job.id),
-                format!("wait for it, or cancel it: brine job cancel {}", job.id),
-            )
-            .into());
-        }
-        cluster.open().map_err(EngineError::from)?;
-        Ok(Answer::Done(format!("{} is open", ward.name())))
-    }
-
-    fn storages(&self) -> Answer {
-        let config = self.wards.config();
-        let cards = config.storages.iter().map(|s| {
-            let archives = self.archives_in(&s.name);
-            StorageCard {
-                name: s.name.clone(),
-                url: s.place.url(),
-                error: archives.as_ref().err().map(ToString::to_string),
-                archives: archives.unwrap_or_default(),
-            }
-        });
-        Answer::Storages(cards.collect())
-    }
-
-    fn archives_in(&self, name: &StorageName) -> Result<Vec<(ClusterName, u64)>, Refusal> {
-        let storage = open_storage(self.wards.config(), name)?;
-        let names = Archive::list(&*storage).map_err(EngineError::from)?;
-        let size = |n: ClusterName| {
-            let ward = self.wards.get(&n).ok();
-            let view = ward.and_then(|w| w.view().ok().flatten());
-            let bytes = view.map_or(0, |v| {
-                v.backups.iter().map(|b| b.stored_bytes).sum::<u64>() + v.log.stored_bytes
-            });
-            (n, bytes)
-        };
-        Ok(names.into_iter().map(size).collect())
-    }
-
-    /// Writes, reads, lists and deletes a small object.
-    fn check_storage(&self, name: &StorageName) -> Result<Answer, Refusal> {
-        let storage = open_storage(self.wards.config(), name)?;
-        let random = getrandom::u64().map_err(|e| failed(format!("the system gives no random numbers: {e}")))?;
-        let object = ObjectName::new(format!("brine-check-{random:016x}")).map_err(|e| failed(e.to_string()))?;
-        let of = |e| Refusal::from(EngineError::from(crate::archive::ArchiveError::from(e)));
-        let body = random.to_le_bytes();
-        storage.put_new(&object, &body).map_err(of)?;
-        let read = storage.read(&object, 64).map_err(of);
-        storage.delete(&object).map_err(of)?;
-        if read? != body {
-            return Err(failed(format!(
-                "storage {name} gave back other bytes than were written"
-            )));
-        }
-        Ok(Answer::Done(format!(
-            "{name} can be written, read and deleted: {}",
-            storage.describe()
-        )))
     }
 
     fn pulse(&self, since: u64, timeout_ms: u64) -> Answer {
@@ -584,18 +434,6 @@ impl LocalDesk {
 
 fn work(task: Task, wards: Arc<Wards>) -> Work {
     Box::new(move |cx| task.run(&wards, cx))
-}
-
-/// The typed name must be the target's.
-fn confirmed(name: &ClusterName, typed: Option<&str>) -> Result<(), Refusal> {
-    if typed == Some(name.as_str()) {
-        return Ok(());
-    }
-    let what = match typed {
-        None => format!("this needs the typed name of {name}"),
-        Some(other) => format!("the typed name `{}` is not {name}", crate::model::text::safe(other, 64)),
-    };
-    Err(EngineError::refused(what, format!("add --confirm-name {name}")).into())
 }
 
 fn not_yet(cluster: &ClusterName) -> Refusal {

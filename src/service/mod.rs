@@ -4,6 +4,7 @@
 //! control socket passes every question on to the process that holds the runner lease. Both speak in
 //! the same values, so the console and the commands cannot tell them apart.
 
+mod acts;
 mod backups;
 mod data;
 pub mod desk;
@@ -16,6 +17,7 @@ mod pages;
 mod refusal;
 pub mod remote;
 pub mod shop;
+mod storages;
 mod traffic;
 pub mod ward;
 pub mod wards;

@@ -1,0 +1,126 @@
+//! Small acts that are done at once, or that check something before their job is queued.
+
+use super::desk::{Answer, LogAct, Refusal};
+use super::local::LocalDesk;
+use super::log_control;
+use super::refusal::{of_job, of_journal};
+use super::ward::Ward;
+use super::work::Task;
+use crate::archive::state::{LogDoc, ProtectDoc};
+use crate::cluster::{Cluster, ClusterState};
+use crate::engine::delete;
+use crate::engine::error::EngineError;
+use crate::jobs::journal::JobQuery;
+use crate::model::backup::Protection;
+use crate::model::ids::{BackupId, ClusterName};
+use crate::model::job::Verb;
+use crate::model::log::LogDesired;
+use crate::model::settings::BackupSettings;
+
+impl LocalDesk {
+    pub(super) fn set_settings(&self, ward: &Ward, settings: &BackupSettings) -> Result<Answer, Refusal> {
+        let (archive, lock) = (ward.archive()?, ward.lock()?);
+        let (_, before) = archive
+            .update(&lock, |doc: &mut BackupSettings| {
+                std::mem::replace(doc, settings.clone())
+            })
+            .map_err(EngineError::from)?;
+        let rescheduled = (before.schedule, before.backup_time, before.time_zone)
+            != (settings.schedule, settings.backup_time, settings.time_zone);
+        if rescheduled {
+            self.runner
+                .journal()
+                .schedule_changed(ward.name(), self.clock.now())
+                .map_err(of_journal)?;
+        }
+        // The log's own wish decides, not the settings before: an act that failed the last time is done now.
+        let log = archive.state::<LogDoc>().map_err(EngineError::from)?.value;
+        let wanted = matches!(log.desired, Some(LogDesired::Running | LogDesired::Paused));
+        if settings.pitr != wanted {
+            let wanted = if settings.pitr { LogAct::Start } else { LogAct::Stop };
+            log_control::act(ward, wanted, &self.role.asked_by, &self.at_once())?;
+        }
+        Ok(Answer::Done("settings saved".to_owned()))
+    }
+
+    pub(super) fn protect(&self, ward: &Ward, id: &BackupId, on: bool) -> Result<Answer, Refusal> {
+        let (archive, view) = ward.view_for_reading()?;
+        view.backup(id)?;
+        let protection = Protection {
+            by: self.role.asked_by.clone(),
+            at: self.clock.now(),
+        };
+        let change = |doc: &mut ProtectDoc| match on {
+            true => doc.0.entry(id.clone()).or_insert_with(|| protection.clone()).clone(),
+            false => doc.0.remove(id).unwrap_or_else(|| protection.clone()),
+        };
+        archive
+            .update(&*ward.lock_archive()?, change)
+            .map_err(EngineError::from)?;
+        Ok(Answer::Done(format!(
+            "{id} is {}",
+            if on { "protected" } else { "no longer protected" }
+        )))
+    }
+
+    pub(super) fn delete(&self, ward: &Ward, id: &BackupId, confirm: Option<&str>) -> Result<Answer, Refusal> {
+        let (_, view) = ward.view_for_reading()?;
+        let plan = delete::plan(&view, id, self.clock.now())?;
+        if let Some(why) = plan.refused {
+            return Err(
+                EngineError::refused(format!("backup {id} cannot be deleted: {why}"), "choose another backup").into(),
+            );
+        }
+        if plan.last_good || ward.config.protected {
+            confirmed(ward.name(), confirm)?;
+        }
+        self.start(Task::Delete {
+            cluster: ward.name().clone(),
+            id: id.clone(),
+            confirmed: confirm == Some(ward.name().as_str()),
+        })
+    }
+
+    pub(super) fn undelete(&self, ward: &Ward, id: &BackupId) -> Result<Answer, Refusal> {
+        let archive = ward.archive_for_reading()?;
+        archive
+            .take_back(&*ward.lock_archive()?, id)
+            .map_err(EngineError::from)?;
+        Ok(Answer::Done(format!("{id} is back")))
+    }
+
+    pub(super) fn open(&self, ward: &Ward) -> Result<Answer, Refusal> {
+        let cluster = ward.cluster()?;
+        let state = cluster.facts().map_err(EngineError::from)?.state;
+        let query = JobQuery {
+            cluster: Some(ward.name().clone()),
+            verb: None,
+            limit: Some(20),
+        };
+        let jobs = self.runner.list(&query).map_err(of_job)?;
+        let restoring = jobs
+            .iter()
+            .find(|j| !j.state.is_over() && matches!(j.verb, Verb::Restore | Verb::Undo));
+        if let (ClusterState::Restoring { .. }, Some(job)) = (&state, restoring) {
+            return Err(EngineError::refused(
+                format!("{} is being restored by job {}", ward.name(), job.id),
+                format!("wait for it, or cancel it: brine job cancel {}", job.id),
+            )
+            .into());
+        }
+        cluster.open().map_err(EngineError::from)?;
+        Ok(Answer::Done(format!("{} is open", ward.name())))
+    }
+}
+
+/// The typed name must be the target's.
+pub(super) fn confirmed(name: &ClusterName, typed: Option<&str>) -> Result<(), Refusal> {
+    if typed == Some(name.as_str()) {
+        return Ok(());
+    }
+    let what = match typed {
+        None => format!("this needs the typed name of {name}"),
+        Some(other) => format!("the typed name `{}` is not {name}", crate::model::text::safe(other, 64)),
+    };
+    Err(EngineError::refused(what, format!("add --confirm-name {name}")).into())
+}
