@@ -310,7 +310,7 @@ impl Take<'_> {
         );
         let (tables, chunks) = work.run()?;
         // The total was an estimate; what was read is what there is.
-        counted.set_total(Some(counted.progress().done));
+        counted.complete();
         let published = cx.step("Publish the manifest", Unit::Objects, Some(1));
         cx.check()?;
         let manifest = self.assemble(tables, chunks)?;

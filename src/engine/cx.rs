@@ -100,6 +100,11 @@ impl Meter {
         self.total.store(total.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
+    /// Everything was done: an estimated total becomes what it turned out to be.
+    pub fn complete(&self) {
+        self.total.store(self.done.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// How far the step is.
     pub fn progress(&self) -> StepProgress {
         let total = self.total.load(Ordering::Relaxed);

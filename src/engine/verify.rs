@@ -133,6 +133,7 @@ pub fn read_through(archive: &Archive, id: &BackupId, cx: &dyn JobCx) -> Result<
         }
         total = total + sum;
     }
+    meter.complete();
     Ok(total.rows)
 }
 

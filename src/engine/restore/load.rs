@@ -106,6 +106,7 @@ impl Load<'_> {
                     at: entry.commit,
                 });
             }
+            meter.complete();
         }
         self.restorer.end_of_log()?;
         crash_point("restore.log-staged");
@@ -252,12 +253,13 @@ impl Load<'_> {
                 }
             }
         }
+        let tables = match built.len() {
+            1 => "one table".to_owned(),
+            n => format!("{n} tables"),
+        };
         totals.compared = match totals.replayed {
-            0 => format!("checksums of {} tables, read back, equal the backup's", built.len()),
-            _ => format!(
-                "the base's rows equal its manifest; {} tables read back equal what was written",
-                built.len()
-            ),
+            0 => format!("read back, the checksums of {tables} equal the backup's"),
+            _ => format!("the base's rows equal its manifest; {tables}, read back, equal what was written"),
         };
         Ok(())
     }
