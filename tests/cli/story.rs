@@ -1,5 +1,7 @@
 //! The main job from end to end.
 
+use std::fs;
+
 use crate::env::Brine;
 
 #[test]
@@ -157,4 +159,31 @@ fn the_log_backup_is_paused_resumed_stopped_and_truncated() {
     assert_eq!(brine.json("log status demo")["desired"], "stopped");
     assert_eq!(brine.json("settings show demo")["settings"]["pitr"], false);
     assert_eq!(brine.run(&["log", "resume", "demo"]).code, 4);
+}
+
+/// The disaster that the archive is for: it can be read, kept, checked and restored elsewhere without its database, and
+/// looking at it does not silently begin a new one.
+#[test]
+fn the_archive_of_a_lost_database_can_be_kept_and_restored() {
+    let brine = Brine::new();
+    let moment = brine.with_history();
+    let id = brine.newest_backup();
+    let expected = brine.sums("demo", Some(&moment));
+    fs::remove_dir_all(brine.path("demo")).unwrap();
+    let listed = brine.ok("cluster list");
+    assert!(listed.out.contains("nreachable"), "{}", listed.out);
+    brine.ok(&format!("backup protect demo {id}"));
+    brine.ok(&format!("backup verify demo {id} --level checksums"));
+    let refused = brine.run(&["backup", "create", "demo"]);
+    assert_eq!(refused.code, 4, "{}", refused.err);
+    assert!(
+        refused.err.contains("not there, although it has backups"),
+        "{}",
+        refused.err
+    );
+    assert!(!brine.path("demo").exists(), "no empty database was begun in its place");
+    let restored = brine
+        .run(&["restore", "demo", "--at", &moment, "--to", "other", "--yes"])
+        .ok();
+    assert_eq!(brine.sums("other", None), expected, "{}", restored.out);
 }
