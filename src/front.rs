@@ -39,7 +39,11 @@ impl Front {
             return Ok(());
         }
         let gone = |e: std::io::Error| failed(&e.into());
-        detach::leave(self.link.take()).map_err(gone)?;
+        if let Err(e) = detach::leave(self.link.take()) {
+            // It cannot go on without the terminal: what was archived so far is flushed, the jobs can be resumed.
+            host.shut(Shutdown::Leave);
+            return Err(gone(e));
+        }
         carry_on(host).map_err(gone)
     }
 }

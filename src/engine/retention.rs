@@ -356,8 +356,7 @@ fn clear_debris(
 ) -> Result<(), EngineError> {
     for id in &view.incomplete {
         cx.check()?;
-        let begun = chrono::NaiveDateTime::parse_from_str(id.as_str().get(..14).unwrap_or_default(), "%Y%m%d%H%M%S");
-        let old = begun.is_ok_and(|t| now.since(Millis(t.and_utc().timestamp_millis())) > DEBRIS_GRACE);
+        let old = id.dated().is_some_and(|begun| now.since(begun) > DEBRIS_GRACE);
         if old {
             archive.remove_snapshot(lock, id)?;
             receipt.cleared.push(id.clone());

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
+
+use super::clock::Millis;
 
 /// Why a name or id was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +102,12 @@ impl BackupId {
     pub fn of_job(job: JobId) -> BackupId {
         BackupId(format!("job-{job}"))
     }
+
+    /// The second of its commit_ts, which its first fourteen digits tell; `None` for ids of another form.
+    pub fn dated(&self) -> Option<Millis> {
+        let at = NaiveDateTime::parse_from_str(self.0.get(..14)?, "%Y%m%d%H%M%S").ok()?;
+        Some(at.and_utc().into())
+    }
 }
 
 /// One run of a verb; numbered from 1 in each state directory.
@@ -126,6 +135,18 @@ impl fmt::Display for IncarnationId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backup_id_tells_its_second() {
+        let id = BackupId::new("20261120020004-7f3a").unwrap();
+        assert_eq!(id.dated().unwrap().utc().to_rfc3339(), "2026-11-20T02:00:04+00:00");
+        assert_eq!(BackupId::of_job(JobId(7)).dated(), None);
+        assert_eq!(
+            BackupId::new("20261320020004-7f3a").unwrap().dated(),
+            None,
+            "there is no 13th month"
+        );
+    }
 
     #[test]
     fn names_never_become_paths() {

@@ -65,14 +65,16 @@ fn stand_in(ward: &Ward, job: &Job, status: BackupStatus) -> BackupEntry {
 
 /// Backups whose manifest cannot be used, dated by their ids.
 fn broken(ward: &Ward, view: &View) -> Vec<BackupEntry> {
-    let dated = |id: &BackupId| {
-        let text = id.as_str().get(..14).unwrap_or_default();
-        let at = chrono::NaiveDateTime::parse_from_str(text, "%Y%m%d%H%M%S").ok();
-        at.map_or(Millis::default(), |t| Millis(t.and_utc().timestamp_millis()))
-    };
     let line = |(id, error): &(BackupId, String)| {
         let status = BackupStatus::Broken { error: error.clone() };
-        entry(ward, id.clone(), dated(id), BackupType::Manual, "", status)
+        entry(
+            ward,
+            id.clone(),
+            id.dated().unwrap_or_default(),
+            BackupType::Manual,
+            "",
+            status,
+        )
     };
     view.broken.iter().map(line).collect()
 }

@@ -270,15 +270,9 @@ impl RestoreRun<'_> {
         let in_place = self.plan.request.target == RestoreTarget::InPlace;
         if latest || in_place {
             self.cx.step("Flush the log", Unit::Transactions, None);
-            match self.log.flush(source, self.cx) {
-                Ok(Some(checkpoint)) if latest => until = until.max(checkpoint),
-                Ok(_) => {}
-                Err(e) if e.kind() == ErrorKind::Cancelled || (latest && in_place) => return Err(e),
-                // A source whose log backup fails must not keep its backups from being restored. In place the way
-                // back sees that the log lacks something, and becomes a safety snapshot.
-                Err(e) => self
-                    .cx
-                    .line(LineLevel::Warning, format!("the log could not be flushed: {e}")),
+            let checkpoint = self.flush(source, latest && in_place)?;
+            if let Some(checkpoint) = checkpoint.filter(|_| latest) {
+                until = until.max(checkpoint);
             }
         }
         if let Some(known) = self.recall(UNTIL)? {
@@ -287,6 +281,21 @@ impl RestoreRun<'_> {
         self.cx.resume_log().save(UNTIL, &json!(until))?;
         self.way_back()?;
         Ok(until)
+    }
+
+    /// Brings a log backup up to the present.
+    ///
+    /// One that fails must not keep backups from being restored, unless the restore `needs` what it lacks: the way back
+    /// sees that the log is not complete, and becomes a safety snapshot.
+    fn flush(&self, cluster: &ClusterName, needs: bool) -> Result<Option<Moment>, EngineError> {
+        match self.log.flush(cluster, self.cx) {
+            Err(e) if e.kind() != ErrorKind::Cancelled && !needs => {
+                let text = format!("the log of {cluster} could not be flushed: {e}");
+                self.cx.line(LineLevel::Warning, text);
+                Ok(None)
+            }
+            flushed => flushed,
+        }
     }
 
     /// Makes the way back, once, and remembers it.
@@ -303,7 +312,7 @@ impl RestoreRun<'_> {
             return Ok(());
         }
         if self.plan.target != self.plan.request.source {
-            self.log.flush(&self.plan.target, self.cx)?;
+            self.flush(&self.plan.target, false)?;
         }
         let made = way_back::make(self.target, target, &self.plan.target, self.cx)?;
         self.cx.resume_log().save(WAY_BACK, &json!(made))?;
