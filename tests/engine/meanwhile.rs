@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use brine::cluster::ClusterError;
 use brine::engine::cx::{Cancelled, JobCx, Meter, ResumeLog, TestCx};
-use brine::engine::error::ErrorKind;
+use brine::engine::error::{EngineError, ErrorKind};
 use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::engine::restore::run::{LogControl, RestoreRun};
 use brine::engine::view::base_of;
 use brine::engine::{delete, retention};
 use brine::model::clock::Clock;
+use brine::model::ids::ClusterName;
 use brine::model::job::{LineLevel, Unit};
+use brine::model::position::Moment;
 use brine::model::window::covering_run;
 use brine::storage::memory::Memory;
 use brine::storage::{ObjectName, Storage};
@@ -150,4 +153,49 @@ fn a_damaged_small_segment_does_not_stop_the_log_backup() {
     }
     // What came after the damage is there; a restore across it is refused.
     assert_eq!(w.log_doc().runs.len(), 1);
+}
+
+/// A log backup that cannot be flushed.
+struct Failing;
+
+impl LogControl for Failing {
+    fn flush(&self, _: &ClusterName, _: &dyn JobCx) -> Result<Option<Moment>, EngineError> {
+        Err(EngineError::Corrupt("the log backup fails".to_owned()))
+    }
+}
+
+/// Then, of all times, a restore must be possible; and what the log lacks must not be missing from the way back.
+#[test]
+fn in_place_while_the_log_backup_fails_the_way_back_is_a_safety_snapshot() {
+    let (w, point) = world();
+    w.start_log();
+    w.app().put(&t("shop", "a"), b"not archived", b"!").unwrap();
+    let before = w.sums();
+    let plan = w.plan(&w.request(point, RestoreTarget::InPlace)).unwrap();
+    let cx = w.cx();
+    let run = RestoreRun {
+        log: &Failing,
+        ..w.restore_run(&plan, &w, false, &cx)
+    };
+    let receipt = run.run().unwrap();
+    assert!(
+        cx.lines().iter().any(|(_, l)| l.contains("could not be flushed")),
+        "{:?}",
+        cx.lines()
+    );
+    assert!(receipt.undo_until.is_some());
+    assert_ne!(w.sums(), before);
+    w.undo().unwrap();
+    assert_eq!(w.sums(), before, "the row that no log held is back");
+    // To the latest moment, in place, the log is needed: nothing is restored without it.
+    let plan = w
+        .plan(&w.request(RestorePoint::Latest, RestoreTarget::InPlace))
+        .unwrap();
+    let cx = w.cx();
+    let run = RestoreRun {
+        log: &Failing,
+        ..w.restore_run(&plan, &w, false, &cx)
+    };
+    run.run().unwrap_err();
+    assert_eq!(w.sums(), before);
 }
