@@ -242,3 +242,28 @@ fn a_snapshot_in_a_quiet_night_is_a_base_for_the_day() {
         check_moment(&w, &other, ts, false).unwrap();
     }
 }
+
+/// The last change was yesterday, a snapshot was taken after midnight, and nothing has happened since: the log between
+/// the snapshot and now has no segment, and its last one lies in yesterday's folder.
+#[test]
+fn a_snapshot_after_midnight_reaches_a_moment_of_the_same_quiet_day() {
+    let w = World::new();
+    let other = other();
+    w.backup();
+    w.start_log();
+    w.app().create_table(&t("shop", "a"), "{}").unwrap();
+    w.app().put(&t("shop", "a"), b"k", b"yesterday").unwrap();
+    w.catch_up();
+    w.advance(20_000_000);
+    w.backup();
+    w.advance(1_000);
+    w.catch_up();
+    let night = w.view().bases().pop().unwrap();
+    let at = night.commit.last_tso().next();
+    assert!(w.view().window().span_at(Moment::of_tso(at)).is_some());
+    let plan = w
+        .plan_to(&w.request_to(&other, at), &other)
+        .unwrap_or_else(|e| panic!("{}", chain(&e)));
+    assert_eq!(plan.base.id, night.id);
+    check_moment(&w, &other, at, true).unwrap();
+}

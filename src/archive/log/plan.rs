@@ -95,6 +95,9 @@ impl RunWalk {
                 return Ok(None);
             }
             let Some(segment) = self.segments.next()? else {
+                if self.previous.is_none() && self.resume.is_none() && self.ended_before()? {
+                    return Ok(None);
+                }
                 return Err(self.broken(self.expected(), None, "it is missing"));
             };
             if !is_after(segment.to, self.from) {
@@ -109,6 +112,20 @@ impl RunWalk {
                 return Ok(Some(seen.clone()));
             }
         }
+    }
+
+    /// Whether the last segment of the run is there and lies before the stretch. The walk lists the days from the
+    /// stretch's beginning on, so a quiet source leaves it nothing to see: the last segment is in an earlier day's folder.
+    fn ended_before(&self) -> Result<bool> {
+        let last = self.run.end_seq.saturating_sub(1)..self.run.end_seq;
+        let mut segments = self.archive.segments(last, Some((self.run.from, self.from)))?;
+        while let Some(segment) = segments.next()? {
+            let is_last = segment.last_seq + 1 == self.run.end_seq && segment.last == short(&self.run.last_hash);
+            if is_last && !is_after(segment.to, self.from) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The segment is behind us: the next one is resumed after it.
