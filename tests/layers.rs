@@ -22,9 +22,15 @@ const ORDER: [&[&str]; 9] = [
 ];
 
 /// Foreign crates and the only places that may name them. A place is a folder or a file below `src/`.
-const HOMES: [(&str, &[&str]); 17] = [
+const HOMES: [(&str, &[&str]); 23] = [
     ("fjall", &["cluster/embedded"]),
-    ("zstd", &["archive"]),
+    ("mysql_common", &["cluster/mysql"]),
+    ("rustls", &["cluster/mysql"]),
+    ("rustls_native_certs", &["cluster/mysql"]),
+    ("flate2", &["cluster/mysql"]),
+    ("crc32fast", &["cluster/mysql"]),
+    ("base64", &["cluster/mysql"]),
+    ("zstd", &["archive", "cluster/mysql/binlog"]),
     ("blake3", &["archive"]),
     ("rusqlite", &["jobs"]),
     ("croner", &["jobs"]),

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use crate::model::backup::BackupSummary;
 use crate::model::checksum::TableChecksum;
 use crate::model::crash::crash_point;
+use crate::model::definition::Definition;
 use crate::model::ids::BackupId;
 use crate::model::table::TableName;
 
@@ -55,6 +56,8 @@ pub struct Manifest {
     pub summary: BackupSummary,
     /// Its tables, ordered by name.
     pub tables: Vec<ManifestTable>,
+    /// What is not a table.
+    pub definitions: Vec<Definition>,
 }
 
 /// The first frame.
@@ -62,15 +65,26 @@ pub struct Manifest {
 struct Head {
     summary: BackupSummary,
     tables: u64,
+    /// How many definitions come behind the tables.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    definitions: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks this way
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// The tables of a manifest, one after the other; the last answer comes only when all were there.
 pub struct ManifestTables {
     file: SealedReader,
     expected: u64,
-    given: u64,
+    /// Tables read, given or ready.
+    read: u64,
     bytes: usize,
     ready: VecDeque<ManifestTable>,
+    expected_definitions: u64,
+    definitions: Vec<Definition>,
 }
 
 impl ManifestTables {
@@ -79,7 +93,6 @@ impl ManifestTables {
     pub fn next(&mut self) -> Result<Option<ManifestTable>> {
         loop {
             if let Some(table) = self.ready.pop_front() {
-                self.given += 1;
                 return Ok(Some(table));
             }
             let Some((kind, batch)) = self.file.next(MAX_MANIFEST)? else {
@@ -89,16 +102,27 @@ impl ManifestTables {
             if kind != FrameKind::Payload || self.bytes > MAX_TABLES {
                 return Err(self.file.corrupt("its tables are not in order"));
             }
-            self.ready = from_json(&self.file, &batch)?;
+            if self.read < self.expected {
+                self.ready = from_json(&self.file, &batch)?;
+                self.read += self.ready.len() as u64;
+            } else {
+                let more: Vec<Definition> = from_json(&self.file, &batch)?;
+                self.definitions.extend(more);
+            }
         }
     }
 
     fn end(&self) -> Result<()> {
-        if self.given == self.expected {
-            return Ok(());
-        }
-        let why = format!("it holds {} tables instead of {}", self.given, self.expected);
-        Err(self.file.corrupt(&why))
+        let check = |found: u64, expected: u64, what: &str| {
+            let why = || format!("it holds {found} {what} instead of {expected}");
+            if found == expected {
+                Ok(())
+            } else {
+                Err(self.file.corrupt(&why()))
+            }
+        };
+        check(self.read, self.expected, "tables")?;
+        check(self.definitions.len() as u64, self.expected_definitions, "definitions")
     }
 }
 
@@ -113,13 +137,13 @@ fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     })
 }
 
-/// The tables as JSON arrays of about [`BATCH`] bytes.
-fn table_batches(tables: &[ManifestTable]) -> Result<Vec<Vec<u8>>> {
+/// Tables or definitions as JSON arrays of about [`BATCH`] bytes.
+fn batches<T: Serialize>(items: &[T]) -> Result<Vec<Vec<u8>>> {
     let mut batches = Vec::new();
     let mut batch = Vec::new();
-    for table in tables {
+    for item in items {
         batch.push(if batch.is_empty() { b'[' } else { b',' });
-        batch.append(&mut to_json(table)?);
+        batch.append(&mut to_json(item)?);
         if batch.len() >= BATCH {
             batch.push(b']');
             batches.push(std::mem::take(&mut batch));
@@ -165,10 +189,12 @@ impl Archive {
     }
 
     fn encode_manifest(&self, manifest: &Manifest, epoch: u64) -> Result<Vec<u8>> {
-        let batches = table_batches(&manifest.tables)?;
+        let mut batches = batches(&manifest.tables)?;
+        batches.extend(self::batches(&manifest.definitions)?);
         let mut head = Head {
             summary: manifest.summary.clone(),
             tables: manifest.tables.len() as u64,
+            definitions: manifest.definitions.len() as u64,
         };
         // The summary holds the size of the whole: reserve room for the longest number, measure, then fill in.
         head.summary.stored_bytes = u64::MAX;
@@ -259,9 +285,11 @@ impl Archive {
         let tables = ManifestTables {
             file,
             expected: head.tables,
-            given: 0,
+            read: 0,
             bytes: 0,
             ready: VecDeque::new(),
+            expected_definitions: head.definitions,
+            definitions: Vec::new(),
         };
         Ok((head.summary, tables))
     }
@@ -273,6 +301,10 @@ impl Archive {
         while let Some(table) = reader.next()? {
             tables.push(table);
         }
-        Ok(Manifest { summary, tables })
+        Ok(Manifest {
+            summary,
+            tables,
+            definitions: reader.definitions,
+        })
     }
 }

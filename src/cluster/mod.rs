@@ -14,12 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::checksum::TableChecksum;
 use crate::model::clock::Millis;
+use crate::model::definition::Definition;
 use crate::model::filter::{RenameMap, TableFilter};
 use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
 use crate::model::tso::Tso;
 
 pub mod embedded;
+pub mod mysql;
 
 /// What kind of database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,6 +29,8 @@ pub mod embedded;
 pub enum ClusterKind {
     /// The transactional store in this process.
     Embedded,
+    /// A MySQL or MariaDB server.
+    Mysql,
 }
 
 impl ClusterKind {
@@ -34,6 +38,7 @@ impl ClusterKind {
     pub fn word(self) -> &'static str {
         match self {
             ClusterKind::Embedded => "embedded",
+            ClusterKind::Mysql => "mysql",
         }
     }
 }
@@ -246,6 +251,41 @@ pub enum ClusterError {
     /// The caller's sink or source stopped it.
     #[error(transparent)]
     Stopped(#[from] Stop),
+    /// No connection to the server could be made.
+    #[error("{address} cannot be used: {why}; {hint}")]
+    Connect {
+        /// host:port or socket.
+        address: String,
+        /// Why.
+        why: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The server answered a statement with an error.
+    #[error("{doing}: the server says {code} ({state}): {message}{hint}")]
+    Server {
+        /// What was being done.
+        doing: String,
+        /// Its error number.
+        code: u16,
+        /// Its SQLSTATE.
+        state: String,
+        /// Its words.
+        message: String,
+        /// What to do, beginning with a separator; may be empty.
+        hint: String,
+    },
+    /// It is another server than the one that was expected.
+    #[error("{0}")]
+    OtherServer(String),
+    /// The server, its settings or its privileges do not allow it.
+    #[error("{what}; {hint}")]
+    Unsupported {
+        /// What cannot be done, and why.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// The store under the cluster failed.
     #[error("{doing}")]
     Store {
@@ -267,6 +307,11 @@ pub trait Snapshot: Send + Sync {
 
     /// The tables at that moment, ordered by name.
     fn tables(&self) -> Result<Vec<TableDef>, ClusterError>;
+
+    /// What is not a table: databases, views, triggers, routines, events, accounts, in the order of their creation.
+    fn definitions(&self) -> Result<Vec<Definition>, ClusterError> {
+        Ok(Vec::new())
+    }
 
     /// Splits a table into at most `parts` ranges of roughly equal size, in order; none for an empty table.
     fn split(&self, table: &TableName, parts: usize) -> Result<Vec<ChunkRange>, ClusterError>;
@@ -388,6 +433,11 @@ pub trait Restorer: Send + Sync {
     /// Creates a table under its source name; the rename map gives the target's name.
     fn define(&self, table: &TableDef) -> Result<(), ClusterError>;
 
+    /// Takes what is not a table, before the rows; what the ask's filter and scope leave out is ignored.
+    fn define_others(&self, _definitions: &[Definition]) -> Result<(), ClusterError> {
+        Ok(())
+    }
+
     /// Whether this table was completely loaded before a crash.
     fn is_loaded(&self, table: &TableName) -> Result<bool, ClusterError>;
 
@@ -448,8 +498,12 @@ pub trait Cluster: Send + Sync {
     /// Opens a consistent view of now, or the view of a token.
     fn open_snapshot(&self, token: Option<&str>) -> Result<Box<dyn Snapshot>, ClusterError>;
 
-    /// Streams everything after a position; [`ClusterError::LogGone`] when the source no longer has it.
-    fn changes(&self, after: &Position) -> Result<Box<dyn Changes>, ClusterError>;
+    /// Streams everything after a place; [`ClusterError::LogGone`] when the source no longer has it.
+    ///
+    /// Commit times are above the place's moment. `anchors` are places further on that were dated before (the snapshots
+    /// of the archive, in order): transactions up to such a place get times at or before its moment, those behind it
+    /// later ones, so that moments and positions never contradict each other.
+    fn changes(&self, after: &Mark, anchors: &[Mark]) -> Result<Box<dyn Changes>, ClusterError>;
 
     /// Asks the source to keep its log from this position on (as long as it can); `None` lets go.
     fn keep_log(&self, from: Option<&Position>) -> Result<(), ClusterError>;
@@ -488,6 +542,9 @@ pub trait Codec: Send + Sync {
     /// Rows, bytes and checksum of one batch of snapshot records.
     fn batch_checksum(&self, batch: &[u8]) -> Result<TableChecksum, ClusterError>;
 
+    /// Whether a position includes a transaction of this id; `None` when the id is not one of this kind of cluster.
+    fn covers(&self, position: &Position, transaction: &str) -> Option<bool>;
+
     /// What a log record did: table by table, and the schema change if it is one.
     fn describe(&self, payload: &[u8]) -> Result<(Vec<TableDelta>, Option<Ddl>), ClusterError>;
 }
@@ -496,5 +553,6 @@ pub trait Codec: Send + Sync {
 pub fn codec(kind: ClusterKind) -> &'static dyn Codec {
     match kind {
         ClusterKind::Embedded => embedded::codec(),
+        ClusterKind::Mysql => mysql::codec(),
     }
 }

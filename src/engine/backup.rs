@@ -368,6 +368,7 @@ impl Take<'_> {
             None => Ok(Manifest {
                 summary: self.summary(&tables, objects),
                 tables,
+                definitions: self.snapshot.definitions()?,
             }),
         }
     }

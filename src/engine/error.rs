@@ -167,6 +167,8 @@ fn cluster_kind(e: &ClusterError) -> ErrorKind {
         | ClusterError::SessionEnded(_)
         | ClusterError::Conflict { .. }
         | ClusterError::TableExists(_)
+        | ClusterError::OtherServer(_)
+        | ClusterError::Unsupported { .. }
         | ClusterError::Locked { .. } => ErrorKind::Refused,
         ClusterError::Malformed { .. } | ClusterError::WentBack { .. } => ErrorKind::Corrupt,
         ClusterError::Stopped(stop) => match stop.0.downcast_ref::<EngineError>() {
@@ -176,6 +178,8 @@ fn cluster_kind(e: &ClusterError) -> ErrorKind {
         ClusterError::LogGone { .. }
         | ClusterError::SnapshotGone(_)
         | ClusterError::TooLarge(_)
+        | ClusterError::Connect { .. }
+        | ClusterError::Server { .. }
         | ClusterError::Store { .. } => ErrorKind::Failed,
     }
 }

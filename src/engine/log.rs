@@ -7,7 +7,7 @@
 pub mod compaction;
 pub mod control;
 mod index;
-mod runs;
+pub(in crate::engine) mod runs;
 pub mod status;
 pub mod task;
 

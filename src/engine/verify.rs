@@ -117,11 +117,11 @@ fn files(archive: &Archive, id: &BackupId, cx: &dyn JobCx) -> Result<VerifyRecei
 pub fn read_through(archive: &Archive, id: &BackupId, cx: &dyn JobCx) -> Result<u64, EngineError> {
     let summary = archive.read_summary(id)?;
     let meter = cx.step("Read and check every row", Unit::Bytes, Some(summary.totals.bytes));
-    let kind = archive.identity().kind.clone();
+    let codec = codec_of(archive)?;
     let mut total = TableChecksum::default();
     let mut tables = archive.manifest_tables(id)?;
     while let Some(table) = tables.next()? {
-        let sum = read_table(archive, id, &table, codec_of(&kind)?, &meter, cx)?;
+        let sum = read_table(archive, id, &table, codec, &meter, cx)?;
         if sum != table.sum {
             return Err(EngineError::Mismatch {
                 table: table.name.to_string(),
@@ -137,8 +137,9 @@ pub fn read_through(archive: &Archive, id: &BackupId, cx: &dyn JobCx) -> Result<
     Ok(total.rows)
 }
 
-fn codec_of(kind: &str) -> Result<&'static dyn crate::cluster::Codec, EngineError> {
-    let kind = serde_json::from_value(serde_json::Value::String(kind.to_owned()));
+/// Reads the records of the kind of cluster that an archive is of.
+pub fn codec_of(archive: &Archive) -> Result<&'static dyn crate::cluster::Codec, EngineError> {
+    let kind = serde_json::from_value(serde_json::Value::String(archive.identity().kind.clone()));
     kind.map(codec).map_err(|e| {
         EngineError::Corrupt(format!(
             "the archive is of a kind of cluster that this version does not know: {e}"

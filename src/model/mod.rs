@@ -9,6 +9,7 @@ pub mod backup;
 pub mod checksum;
 pub mod clock;
 pub mod crash;
+pub mod definition;
 pub mod filter;
 pub mod ids;
 pub mod job;

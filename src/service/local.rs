@@ -217,13 +217,8 @@ impl LocalDesk {
 
     fn changes(&self, ward: &Ward, wanted: &Wanted) -> Result<Answer, Refusal> {
         let (archive, view) = ward.view_for_reading()?;
-        let kind = crate::cluster::ClusterKind::Embedded;
-        Ok(Answer::Changes(changes::list(
-            &archive,
-            &view,
-            crate::cluster::codec(kind),
-            wanted,
-        )?))
+        let codec = crate::engine::verify::codec_of(&archive)?;
+        Ok(Answer::Changes(changes::list(&archive, &view, codec, wanted)?))
     }
 
     fn pulse(&self, since: u64, timeout_ms: u64) -> Answer {

@@ -122,6 +122,7 @@ pub fn manifest(id: BackupId, chunks: Vec<ManifestChunk>) -> Manifest {
     Manifest {
         summary: summary(id),
         tables: vec![table],
+        definitions: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use brine::model::filter::TableFilter;
 use brine::model::position::Moment;
 use brine::model::table::TableName;
 
-use super::env::{Env, START, sum_of, t};
+use super::env::{Env, START, place, sum_of, t};
 
 #[test]
 fn a_transaction_sees_its_start_and_its_own_writes() {
@@ -237,7 +237,7 @@ fn a_store_that_lost_commits_is_refused_unless_the_loss_is_accepted() {
     let after = c.session("app").unwrap().put(&t("a"), b"k", b"w").unwrap();
     assert!(after > lost);
     let e = c
-        .changes(&brine::model::position::Position::Tso(lost))
+        .changes(&place(&brine::model::position::Position::Tso(lost)), &[])
         .map(|_| ())
         .unwrap_err();
     assert!(matches!(e, ClusterError::LogGone { .. }), "{e}");
@@ -352,7 +352,8 @@ fn garbage_goes_and_the_window_stays() {
         "the state at the safepoint is whole"
     );
     assert!(matches!(
-        env.c().changes(&brine::model::position::Position::Tso(old)),
+        env.c()
+            .changes(&place(&brine::model::position::Position::Tso(old)), &[]),
         Err(ClusterError::LogGone { .. })
     ));
     env.clock.advance(Duration::from_millis(71 * Millis::MINUTE as u64));

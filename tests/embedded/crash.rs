@@ -17,7 +17,7 @@ use brine::model::position::{Moment, Position};
 use brine::model::table::TableName;
 use brine::model::tso::Tso;
 
-use super::env::{Backup, ask, back_up, build, drain, log_after, t};
+use super::env::{Backup, ask, back_up, build, drain, log_after, place, t};
 
 const SCENARIO: &str = "EMBEDDED_CRASH_SCENARIO";
 const DIR: &str = "EMBEDDED_CRASH_DIR";
@@ -343,7 +343,7 @@ fn a_restore_is_whole_or_not_there_and_goes_on() {
         assert_eq!(target.checksums(&TableFilter::all(), None).unwrap(), want, "{point}");
         let s = target.session("app").unwrap();
         s.put(&t("one"), b"new", b"row").unwrap();
-        let mut stream = target.changes(&Position::Tso(Tso::ZERO)).unwrap();
+        let mut stream = target.changes(&place(&Position::Tso(Tso::ZERO)), &[]).unwrap();
         assert!(!drain(&mut *stream).is_empty());
     }
 }

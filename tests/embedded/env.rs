@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use brine::cluster::embedded::{EmbeddedCluster, Options};
 use brine::cluster::{
-    BatchSink, BatchSource, Changes, Cluster, ClusterError, LogEvent, ReplayTxn, RestoreAsk, RestoreScope, Restorer,
-    Snapshot, Stop, Txn,
+    BatchSink, BatchSource, Changes, Cluster, ClusterError, LogEvent, Mark, ReplayTxn, RestoreAsk, RestoreScope,
+    Restorer, Snapshot, Stop, Txn,
 };
 use brine::model::checksum::TableChecksum;
 use brine::model::clock::{ManualClock, Millis};
@@ -154,7 +154,7 @@ pub fn drain(stream: &mut dyn Changes) -> Vec<LogEvent> {
 }
 
 pub fn log_after(c: &dyn Cluster, at: Tso) -> Vec<Txn> {
-    let mut stream = c.changes(&Position::Tso(at)).unwrap();
+    let mut stream = c.changes(&place(&Position::Tso(at)), &[]).unwrap();
     let txns = drain(&mut *stream).into_iter().map(|e| match e {
         LogEvent::Txn(txn) => txn,
         other => panic!("{other:?}"),
@@ -192,4 +192,12 @@ pub fn build(restorer: &dyn Restorer, backup: &Backup, log: &[Txn], until: Tso) 
         assert_eq!(loaded.sum, found.map(|(_, _, sum)| *sum).unwrap_or_default());
     }
     Ok(())
+}
+
+/// A place that is known by its position alone, as an embedded cluster needs it.
+pub fn place(position: &Position) -> Mark {
+    Mark {
+        moment: Moment::of_tso(position.tso().unwrap_or(Tso::ZERO)),
+        position: position.clone(),
+    }
 }

@@ -6,7 +6,7 @@ use brine::cluster::{Cluster, ClusterError, LogEvent};
 use brine::model::position::Position;
 use brine::model::tso::Tso;
 
-use super::env::{Env, drain, log_after, t};
+use super::env::{Env, drain, log_after, place, t};
 
 #[test]
 fn the_log_tells_what_happened() {
@@ -42,7 +42,7 @@ fn marks_follow_what_they_cover_and_move_while_idle() {
     let env = Env::new();
     let s = env.c().session("app").unwrap();
     s.create_table(&t("a"), "{}").unwrap();
-    let mut stream = env.c().changes(&Position::Tso(Tso::ZERO)).unwrap();
+    let mut stream = env.c().changes(&place(&Position::Tso(Tso::ZERO)), &[]).unwrap();
     let mut last = Tso::ZERO;
     for n in 0..20u8 {
         let commit = (n % 3 == 0).then(|| s.put(&t("a"), &[n], b"v").unwrap());
@@ -71,7 +71,7 @@ fn a_waiting_stream_wakes_for_a_commit() {
     let env = Env::new();
     let s = env.c().session("app").unwrap();
     s.create_table(&t("a"), "{}").unwrap();
-    let mut stream = env.c().changes(&Position::Tso(Tso::ZERO)).unwrap();
+    let mut stream = env.c().changes(&place(&Position::Tso(Tso::ZERO)), &[]).unwrap();
     drain(&mut *stream);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(move || stream.next(Duration::from_secs(60)).unwrap().unwrap());
@@ -88,7 +88,7 @@ fn a_waiting_stream_wakes_for_a_commit() {
 #[test]
 fn positions_from_elsewhere_are_refused() {
     let env = Env::new();
-    let open = |p: &Position| env.c().changes(p).map(|_| ()).unwrap_err();
+    let open = |p: &Position| env.c().changes(&place(p), &[]).map(|_| ()).unwrap_err();
     let future = Position::Tso(Tso::from_millis(super::env::START.plus(86_400_000)));
     assert!(matches!(open(&future), ClusterError::OutsideHistory { .. }));
     let binlog = Position::Binlog {
@@ -109,9 +109,9 @@ fn the_log_is_kept_for_its_backup() {
     env.c().keep_log(Some(&Position::Tso(first))).unwrap();
     env.clock.advance(Duration::from_secs(3600));
     env.c().collect_garbage().unwrap();
-    let mut running = env.c().changes(&Position::Tso(first)).unwrap();
+    let mut running = env.c().changes(&place(&Position::Tso(first)), &[]).unwrap();
     assert_eq!(log_after(env.c(), first)[0].commit.last_tso(), second);
-    assert!(env.c().changes(&Position::Tso(first.prev())).is_err());
+    assert!(env.c().changes(&place(&Position::Tso(first.prev())), &[]).is_err());
     drop(s);
     env.c().keep_log(None).unwrap();
     env.c().collect_garbage().unwrap();
@@ -122,5 +122,5 @@ fn the_log_is_kept_for_its_backup() {
     );
     drop(running);
     env.reopen();
-    assert!(env.c().changes(&Position::Tso(first)).is_err());
+    assert!(env.c().changes(&place(&Position::Tso(first)), &[]).is_err());
 }

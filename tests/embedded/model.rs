@@ -9,7 +9,7 @@ use brine::model::position::{Moment, Position};
 use brine::model::tso::Tso;
 use proptest::prelude::*;
 
-use super::env::{Backup, Env, World, ask, back_up, build, drain, log_after, t};
+use super::env::{Backup, Env, World, ask, back_up, build, drain, log_after, place, t};
 
 /// One row's change in a transaction: table, key, value or deletion.
 type Write = (u8, Vec<u8>, Option<Vec<u8>>);
@@ -195,7 +195,7 @@ impl Model {
     /// The log after each backup leads to every later moment.
     fn check_restores(&self, pick: usize) {
         for backup in &self.backups {
-            let Ok(mut stream) = self.env.c().changes(&Position::Tso(backup.at)) else {
+            let Ok(mut stream) = self.env.c().changes(&place(&Position::Tso(backup.at)), &[]) else {
                 continue;
             };
             let events = drain(&mut *stream);

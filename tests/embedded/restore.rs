@@ -6,7 +6,7 @@ use brine::model::position::{Moment, Position};
 use brine::model::table::TableName;
 use brine::model::tso::Tso;
 
-use super::env::{Env, Given, ask, back_up, build, drain, log_after, read_all, t};
+use super::env::{Env, Given, ask, back_up, build, drain, log_after, place, read_all, t};
 
 fn fill(env: &Env, table: &TableName, rows: u32, tag: u8) -> Tso {
     let s = env.c().session("app").unwrap();
@@ -101,7 +101,7 @@ fn a_whole_restore_is_the_source_at_that_moment() {
     assert_eq!(b.schema, "{\"v\":2}");
     ts.put(&t("a"), b"row00000", b"after").unwrap();
     assert_eq!(ts.get(&t("a"), b"row00000").unwrap().unwrap(), b"after");
-    let mut stream = target.c().changes(&before.position).unwrap();
+    let mut stream = target.c().changes(&place(&before.position), &[]).unwrap();
     let events = drain(&mut *stream);
     assert!(matches!(&events[0], LogEvent::Restored(m) if *m == mark), "{events:?}");
     assert!(matches!(&events[1], LogEvent::Txn(_)));
@@ -257,6 +257,6 @@ fn a_log_across_a_restore_is_refused() {
     build(&*restorer, &backup, &[], backup.at).unwrap();
     let mark = restorer.publish().unwrap();
     // The stream does not give the record, so take it as an archive with a fault would.
-    let mut stream = env.c().changes(&Position::Tso(backup.at)).unwrap();
+    let mut stream = env.c().changes(&place(&Position::Tso(backup.at)), &[]).unwrap();
     assert_eq!(drain(&mut *stream), [LogEvent::Restored(mark)]);
 }

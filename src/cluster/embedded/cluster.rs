@@ -151,8 +151,8 @@ impl Cluster for EmbeddedCluster {
         Ok(Box::new(snapshot::open(&self.core, token)?))
     }
 
-    fn changes(&self, after: &Position) -> Result<Box<dyn Changes>, ClusterError> {
-        Ok(Box::new(changes::stream(self.core.clone(), after)?))
+    fn changes(&self, after: &Mark, _anchors: &[Mark]) -> Result<Box<dyn Changes>, ClusterError> {
+        Ok(Box::new(changes::stream(self.core.clone(), &after.position)?))
     }
 
     fn keep_log(&self, from: Option<&Position>) -> Result<(), ClusterError> {

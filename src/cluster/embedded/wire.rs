@@ -5,7 +5,9 @@
 
 use crate::cluster::{ClusterError, Codec, Ddl, TableDelta};
 use crate::model::checksum::TableChecksum;
+use crate::model::position::Position;
 use crate::model::table::TableName;
+use crate::model::tso::Tso;
 
 use super::keys;
 use super::record::{self, Change};
@@ -151,6 +153,11 @@ impl Codec for EmbeddedCodec {
             sum.add_row(key, value);
         }
         Ok(sum)
+    }
+
+    fn covers(&self, position: &Position, transaction: &str) -> Option<bool> {
+        let commit: Tso = transaction.parse().ok()?;
+        Some(commit <= position.tso()?)
     }
 
     fn describe(&self, payload: &[u8]) -> Result<(Vec<TableDelta>, Option<Ddl>), ClusterError> {

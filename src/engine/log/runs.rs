@@ -1,5 +1,7 @@
 //! Where the log backup goes on: the open stretch of log, or a new one.
 
+use std::sync::Arc;
+
 use crate::archive::log::{ChainHash, SegmentInfo};
 use crate::archive::state::{IncarnationsDoc, LogDoc, Versioned};
 use crate::archive::{Archive, ArchiveLock};
@@ -8,6 +10,7 @@ use crate::engine::cx::JobCx;
 use crate::engine::error::{Doing, EngineError};
 use crate::engine::incarnation;
 use crate::engine::view::{SummaryCache, View};
+use crate::model::backup::BackupSummary;
 use crate::model::crash::crash_point;
 use crate::model::ids::IncarnationId;
 use crate::model::job::LineLevel;
@@ -38,7 +41,11 @@ pub(super) fn open(
     incarnation::check(&view.incarnations, &view.log)?;
     let live = view.live();
     if let Some(run) = continuable(&view.log) {
-        match cluster.changes(&run.to_position) {
+        let end = Mark {
+            moment: run.to,
+            position: run.to_position.clone(),
+        };
+        match cluster.changes(&end, &anchors(&view, &end)) {
             Ok(changes) => return reopen(archive, lock, run, changes),
             Err(e @ ClusterError::LogGone { .. }) => {
                 cx.line(
@@ -51,7 +58,7 @@ pub(super) fn open(
         }
     }
     for start in starts(&view, live) {
-        match cluster.changes(&start.position) {
+        match cluster.changes(&start, &anchors(&view, &start)) {
             Ok(changes) => return begin(archive, lock, live, &start, changes),
             Err(ClusterError::LogGone { .. }) => {}
             Err(e) => return Err(e).doing(|| "opening the source's change log".to_owned()),
@@ -62,8 +69,18 @@ pub(super) fn open(
         LineLevel::Warning,
         "the log backup begins now: take a snapshot, it is the first moment that can be restored".to_owned(),
     );
-    let changes = cluster.changes(&now.position)?;
+    let changes = cluster.changes(&now, &[])?;
     begin(archive, lock, live, &now, changes)
+}
+
+/// The snapshots behind a place: what the log dates must agree with them.
+pub(in crate::engine) fn anchors(view: &View, after: &Mark) -> Vec<Mark> {
+    let later = view.backups.iter().filter(|b| b.commit > after.moment);
+    let mark = |b: &Arc<BackupSummary>| Mark {
+        moment: b.commit,
+        position: b.position.clone(),
+    };
+    later.map(mark).collect()
 }
 
 /// The last stretch, if nothing but a stop ended it. One of an earlier incarnation goes on as well: what it does not
@@ -301,6 +318,7 @@ pub(super) fn cross_restore(
     };
     end_run(archive, lock, run, RunEnd::Restored)?;
     crash_point("log.crossing");
-    let changes = cluster.changes(&start.position)?;
+    let view = View::read(archive, &SummaryCache::default())?;
+    let changes = cluster.changes(&start, &anchors(&view, &start))?;
     begin(archive, lock, id, &start, changes)
 }

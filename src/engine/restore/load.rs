@@ -62,6 +62,7 @@ impl Load<'_> {
             };
             self.restorer.define(&def)?;
         }
+        self.restorer.define_others(&manifest.definitions)?;
         let mut totals = Totals::default();
         if self.capabilities.log_before_load {
             self.replay(&mut totals)?;

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::run::TargetArchive;
 use crate::archive::state::{WayBack, WayBackKind};
+use crate::cluster::Mark;
 use crate::cluster::{Cluster, LogEvent};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::JobCx;
 use crate::engine::error::{Doing, EngineError};
+use crate::engine::log::runs;
 use crate::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
 use crate::engine::scope::Scoped;
 use crate::engine::verify;
@@ -78,7 +80,11 @@ fn bookmark(
         return Ok(None);
     };
     // Nothing may have been committed that the log does not hold: the cluster is closed, and the log was flushed after that.
-    let mut changes = cluster.changes(&run.to_position)?;
+    let end = Mark {
+        moment: run.to,
+        position: run.to_position.clone(),
+    };
+    let mut changes = cluster.changes(&end, &runs::anchors(&view, &end))?;
     match changes.next(Duration::ZERO)? {
         Some(LogEvent::Reached(_)) | None => {}
         Some(LogEvent::Txn(_) | LogEvent::Restored(_)) => return Ok(None),

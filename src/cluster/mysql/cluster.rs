@@ -1,0 +1,100 @@
+//! The driver: the [`Cluster`] trait over one server or a group of them.
+
+use std::sync::Arc;
+
+use super::check::Finding;
+use super::clock::CommitClock;
+use super::core::Core;
+use super::options::MysqlOptions;
+use super::{binlog, check, facts, fence, restore, snapshot, sums};
+use crate::cluster::{
+    Capabilities, Changes, ClosedAs, Cluster, ClusterError, ClusterFacts, Codec, Mark, RestoreAsk, Restorer, Snapshot,
+    TableFacts,
+};
+use crate::model::checksum::TableChecksum;
+use crate::model::clock::Clock;
+use crate::model::filter::TableFilter;
+use crate::model::position::{Moment, Position};
+use crate::model::table::TableName;
+
+/// A MySQL or MariaDB server, or several that replicate each other.
+pub struct MysqlCluster {
+    core: Arc<Core>,
+}
+
+impl MysqlCluster {
+    /// Makes the driver; connects when it is first needed.
+    pub fn new(options: MysqlOptions, clock: Arc<dyn Clock>) -> Self {
+        MysqlCluster {
+            core: Arc::new(Core {
+                options,
+                commit_clock: CommitClock::default(),
+                clock,
+            }),
+        }
+    }
+
+    /// What the server has and lacks for backups, with the statements that mend it.
+    pub fn check(&self) -> Result<Vec<Finding>, ClusterError> {
+        check::check(&self.core)
+    }
+}
+
+impl Cluster for MysqlCluster {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            reopen_snapshot: false,
+            read_past: false,
+            log_before_load: false,
+            atomic_restore: false,
+        }
+    }
+
+    fn facts(&self) -> Result<ClusterFacts, ClusterError> {
+        facts::facts(&self.core)
+    }
+
+    fn tables(&self) -> Result<Vec<TableFacts>, ClusterError> {
+        facts::tables(&self.core)
+    }
+
+    fn mark(&self) -> Result<Mark, ClusterError> {
+        binlog::mark(&self.core)
+    }
+
+    fn open_snapshot(&self, token: Option<&str>) -> Result<Box<dyn Snapshot>, ClusterError> {
+        snapshot::open(&self.core, token)
+    }
+
+    fn changes(&self, after: &Mark, anchors: &[Mark]) -> Result<Box<dyn Changes>, ClusterError> {
+        binlog::changes(&self.core, after, anchors)
+    }
+
+    fn keep_log(&self, from: Option<&Position>) -> Result<(), ClusterError> {
+        binlog::keep_log(&self.core, from)
+    }
+
+    fn checksums(
+        &self,
+        filter: &TableFilter,
+        at: Option<Moment>,
+    ) -> Result<Vec<(TableName, TableChecksum)>, ClusterError> {
+        sums::checksums(&self.core, filter, at)
+    }
+
+    fn close(&self, state: ClosedAs) -> Result<(), ClusterError> {
+        fence::close(&self.core, state)
+    }
+
+    fn open(&self) -> Result<(), ClusterError> {
+        fence::open(&self.core)
+    }
+
+    fn restorer(&self, ask: &RestoreAsk) -> Result<Box<dyn Restorer>, ClusterError> {
+        restore::open(&self.core, ask)
+    }
+
+    fn codec(&self) -> &'static dyn Codec {
+        super::codec()
+    }
+}

@@ -1,0 +1,3 @@
+//! Definitions of tables and of everything else, as the server shows them.
+
+pub mod table;
