@@ -215,9 +215,7 @@ pub(super) fn own(conn: &mut Conn) -> Result<AccountName, ClusterError> {
 
 /// Whether an account is never locked nor changed.
 pub(super) fn is_spared(account: &AccountName, own: &AccountName) -> bool {
-    account == own
-        || SYSTEM.contains(&account.user.as_str())
-        || (account.user == "root" && account.host == "localhost")
+    account == own || SYSTEM.contains(&account.user.as_str()) || (account.user == "root" && account.host == "localhost")
 }
 
 /// The accounts that can log in and are not spared.
@@ -278,6 +276,14 @@ fn put_up(conn: &mut Conn) -> Result<(), ClusterError> {
     // An account that was made between the list and read_only.
     lock_all(conn)?;
     end_sessions(conn)
+}
+
+/// A setting's value as it was read: a switch is a number or a word.
+fn setting(value: &str) -> String {
+    match value.bytes().all(|b| b.is_ascii_digit()) && !value.is_empty() {
+        true => value.to_owned(),
+        false => string(value),
+    }
 }
 
 fn set(conn: &mut Conn, name: &str, value: &str) -> Result<(), ClusterError> {
@@ -344,7 +350,7 @@ pub(super) fn open(core: &Arc<Core>) -> Result<(), ClusterError> {
     conn.run("UPDATE _brine.fence SET phase = 'opening' WHERE id = 1")
         .map_err(&err)?;
     let saved = journal.saved;
-    set(&mut conn, "read_only", &string(&saved.read_only))?;
+    set(&mut conn, "read_only", &setting(&saved.read_only))?;
     set(&mut conn, "init_connect", &string(&saved.init_connect))?;
     let rows = conn
         .rows("SELECT user, host FROM _brine.fence_accounts")

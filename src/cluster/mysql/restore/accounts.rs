@@ -108,7 +108,10 @@ impl Work<'_> {
             Ok(_) => Ok(true),
             Err(WireError::Server { code, message, .. }) => {
                 let words: Vec<&str> = statement.split_whitespace().take(2).collect();
-                let text = format!("an account statement ({} ...) failed: {code}: {message}", words.join(" "));
+                let text = format!(
+                    "an account statement ({} ...) failed: {code}: {message}",
+                    words.join(" ")
+                );
                 self.remarks.push(text);
                 Ok(false)
             }

@@ -131,7 +131,7 @@ fn split_to_close(inner: &str) -> (Vec<&str>, Option<usize>) {
 }
 
 /// A name in backticks at the beginning, and what is behind it.
-fn leading_name(text: &str) -> Option<(String, &str)> {
+pub(super) fn leading_name(text: &str) -> Option<(String, &str)> {
     let end = text.starts_with('`').then(|| skip(text.as_bytes(), 0))?;
     let (quoted, rest) = (text.get(1..end.checked_sub(1)?)?, text.get(end..)?);
     Some((quoted.replace("``", "`"), rest))
@@ -382,8 +382,7 @@ mod tests {
 
     #[test]
     fn a_counter_keeps_its_key() {
-        let create =
-            "CREATE TABLE `t` (\n  `a` int,\n  `n` int NOT NULL AUTO_INCREMENT,\n  PRIMARY KEY (`a`),\n  KEY `n` (`n`)\n)";
+        let create = "CREATE TABLE `t` (\n  `a` int,\n  `n` int NOT NULL AUTO_INCREMENT,\n  PRIMARY KEY (`a`),\n  KEY `n` (`n`)\n)";
         let parsed = CreateTable::parse(create).unwrap();
         assert!(parsed.statement("d", "t", true).contains("KEY `n`"));
         assert_eq!(parsed.later_keys(), (vec![], vec![]));

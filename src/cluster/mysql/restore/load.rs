@@ -27,14 +27,34 @@ fn lean(schema: &TableSchema) -> bool {
 
 /// Creates the table where it is not there. `name` is where it is built.
 pub(super) fn create(conn: &mut Conn, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
-    let parsed = CreateTable::parse(&schema.create)?;
-    let statement = parsed.statement(&name.db, &name.table, lean(schema));
+    let statement = match schema.kind {
+        TableKind::Sequence => sequence(&schema.create, name)?,
+        TableKind::Base | TableKind::Versioned => {
+            CreateTable::parse(&schema.create)?.statement(&name.db, &name.table, lean(schema))
+        }
+    };
     let use_db = format!("USE {}", text::ident(&name.db));
     match conn.run_all(&[&use_db, &statement]) {
         // It was made before a crash.
         Err(e) if e.code() == Some(1050) => Ok(()),
         other => other.map_err(|e| e.doing(format!("creating {name}"))),
     }
+}
+
+/// `SHOW CREATE SEQUENCE` under another name.
+fn sequence(create: &str, name: &TableName) -> Result<String, ClusterError> {
+    let options = create
+        .strip_prefix("CREATE SEQUENCE ")
+        .and_then(|rest| super::create::leading_name(rest))
+        .map(|(_, options)| options);
+    let options = options.ok_or_else(|| ClusterError::Malformed {
+        what: "a sequence's definition",
+        why: "it does not begin with CREATE SEQUENCE and a name".to_owned(),
+    })?;
+    Ok(format!(
+        "CREATE SEQUENCE {}{options}",
+        text::table(&name.db, &name.table)
+    ))
 }
 
 /// Makes it anew and empty.
@@ -77,7 +97,9 @@ pub(super) fn fill(
             }
         };
         drop(give);
-        let written = writers.into_iter().map(|w| w.join().unwrap_or_else(|_| Err(died(name))));
+        let written = writers
+            .into_iter()
+            .map(|w| w.join().unwrap_or_else(|_| Err(died(name))));
         let written: Result<Vec<()>, ClusterError> = written.collect();
         fed?;
         written.map(|_| sum)
@@ -117,13 +139,7 @@ fn add_keys(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<(), C
         .into_iter()
         .chain(alone.into_iter().map(|key| vec![key]))
         .filter(|keys| !keys.is_empty())
-        .map(|keys| {
-            format!(
-                "ALTER TABLE {} {}",
-                text::table(&name.db, &name.table),
-                keys.join(", ")
-            )
-        });
+        .map(|keys| format!("ALTER TABLE {} {}", text::table(&name.db, &name.table), keys.join(", ")));
     pool.with(|conn| {
         for statement in statements {
             conn.run(&statement)

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
+use crate::cluster::mysql::schema::table::TableKind;
 use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
@@ -83,13 +84,10 @@ impl Switch<'_> {
             &[],
         ));
         let relinked = outside_links(conn, &moving)?;
+        let aside: BTreeSet<String> = moves.iter().map(|m| m.aside.db.clone()).collect();
         steps.push(Step::Rename(moves));
         steps.push(run("linking foreign keys", relinked, GONE));
-        steps.push(run(
-            "linking foreign keys",
-            self.links_out()?,
-            &[1091, 1146, 1826, 1005, 1061],
-        ));
+        steps.push(run("linking foreign keys", self.links_out()?, GONE));
         let (programs, events) = self.programs(&mut remarks)?;
         steps.push(Step::Programs(programs));
         if self.whole() {
@@ -101,7 +99,7 @@ impl Switch<'_> {
             let kept: BTreeSet<String> = source_dbs.iter().map(|d| target_db(self.ask, d)).collect();
             gone.extend(live_dbs.difference(&kept).cloned());
         }
-        steps.push(run("dropping what was put aside", self.drops(&gone), &[1008]));
+        steps.push(run("dropping what was put aside", self.drops(&aside, &gone), &[1008]));
         Ok((steps, remarks))
     }
 
@@ -172,7 +170,10 @@ impl Switch<'_> {
             "TRIGGER",
         )?;
         if whole {
-            list("SELECT event_schema, event_name, '' FROM information_schema.events", "EVENT")?;
+            list(
+                "SELECT event_schema, event_name, '' FROM information_schema.events",
+                "EVENT",
+            )?;
             for what in ["PROCEDURE", "FUNCTION", "PACKAGE BODY", "PACKAGE"] {
                 let sql = format!(
                     "SELECT routine_schema, routine_name, '' FROM information_schema.routines WHERE routine_type = '{what}'"
@@ -180,7 +181,9 @@ impl Switch<'_> {
                 list(&sql, what)?;
             }
         }
-        let views = live.iter().filter(|(name, view)| **view && (whole || moving.contains(name)));
+        let views = live
+            .iter()
+            .filter(|(name, view)| **view && (whole || moving.contains(name)));
         out.extend(views.map(|(v, _)| format!("DROP VIEW IF EXISTS {}", table(&v.db, &v.table))));
         Ok(out)
     }
@@ -211,6 +214,9 @@ impl Switch<'_> {
     fn links_out(&self) -> Result<Vec<String>, ClusterError> {
         let mut out = Vec::new();
         for known in self.known.iter().filter(|k| self.built.contains(&k.name)) {
+            if known.schema.kind == TableKind::Sequence {
+                continue;
+            }
             for key in CreateTable::parse(&known.schema.create)?.foreign_keys() {
                 let parent = TableName::new(key.db.as_deref().unwrap_or(&known.name.db), key.table.clone());
                 if self.known.iter().any(|k| k.name == parent) {
@@ -218,6 +224,10 @@ impl Switch<'_> {
                 }
                 let (place, parent) = (self.target(&known.name), self.target(&parent));
                 let clause = key.clause(&parent.db, &parent.table);
+                if let Some(name) = &key.name {
+                    let place = table(&place.db, &place.table);
+                    out.push(format!("ALTER TABLE {place} DROP FOREIGN KEY {}", ident(name)));
+                }
                 out.push(format!("ALTER TABLE {} {clause}", table(&place.db, &place.table)));
             }
         }
@@ -296,12 +306,11 @@ impl Switch<'_> {
     }
 
     /// What is dropped in the end: shadows, what was put aside, databases that the source did not have.
-    fn drops(&self, gone: &[String]) -> Vec<String> {
-        let aside = (0..self.built.len().max(1) + gone.len() + 64).map(|k| self.shadows.aside(k));
+    fn drops(&self, aside: &BTreeSet<String>, gone: &[String]) -> Vec<String> {
         aside
-            .take(256)
-            .chain(self.shadows.of.values().cloned())
-            .chain(gone.iter().cloned())
+            .iter()
+            .chain(self.shadows.of.values())
+            .chain(gone)
             .map(|db| format!("DROP DATABASE IF EXISTS {}", ident(&db)))
             .collect()
     }

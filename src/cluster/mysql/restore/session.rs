@@ -61,7 +61,9 @@ pub(in crate::cluster::mysql) fn keep_out_of_log(conn: &mut Conn) -> Result<(), 
             what: format!("brine's account may not keep a restore out of the server's own log ({message})"),
             hint: match conn.info().flavor {
                 Flavor::MariaDb => "GRANT BINLOG ADMIN ON *.* TO the account".to_owned(),
-                Flavor::MySql => "GRANT SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN ON *.* TO the account".to_owned(),
+                Flavor::MySql => {
+                    "GRANT SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN ON *.* TO the account".to_owned()
+                }
             },
         }),
         Err(e) => Err(e.doing("preparing the session")),

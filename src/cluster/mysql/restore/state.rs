@@ -320,7 +320,9 @@ pub(super) struct BegunDdl {
 /// The statement that was begun last.
 pub(super) fn ddl(conn: &mut Conn, n: u64) -> Result<Option<BegunDdl>, ClusterError> {
     let row = conn
-        .row(&format!("SELECT txn, part, before_it, done FROM _brine.ddl WHERE n = {n}"))
+        .row(&format!(
+            "SELECT txn, part, before_it, done FROM _brine.ddl WHERE n = {n}"
+        ))
         .map_err(failed)?;
     Ok(row.map(|r| BegunDdl {
         txn: r.number(0),

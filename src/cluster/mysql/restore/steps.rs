@@ -50,7 +50,13 @@ pub(super) enum Step {
 }
 
 /// Does what is left.
-pub(super) fn run(core: &Core, conn: &mut Conn, n: u64, id: &str, remarks: &mut Vec<String>) -> Result<(), ClusterError> {
+pub(super) fn run(
+    core: &Core,
+    conn: &mut Conn,
+    n: u64,
+    id: &str,
+    remarks: &mut Vec<String>,
+) -> Result<(), ClusterError> {
     for (k, step) in state::steps_left::<Step>(conn, n)? {
         one(core, conn, n, id, &step, remarks)?;
         crash_point("mysql.restore.step-run");
