@@ -22,6 +22,10 @@ pub struct Glyphs {
     pub base: &'static str,
     pub log: &'static str,
     pub broken: &'static str,
+    pub turn: &'static str,
+    pub change: &'static str,
+    pub check: &'static str,
+    pub part: &'static str,
     pub end: &'static str,
     pub here: &'static str,
     pub done: &'static str,
@@ -49,6 +53,10 @@ pub static UNICODE: Glyphs = Glyphs {
     base: "▮",
     log: "▬",
     broken: "✗",
+    turn: "/",
+    change: "!",
+    check: "]",
+    part: "~",
     end: "|",
     here: "^",
     done: "▮",
@@ -76,6 +84,10 @@ pub static ASCII: Glyphs = Glyphs {
     base: "+",
     log: "=",
     broken: "x",
+    turn: "/",
+    change: "!",
+    check: "]",
+    part: "~",
     end: "|",
     here: "^",
     done: "#",
@@ -105,7 +117,7 @@ mod tests {
     fn all(g: &Glyphs) -> Vec<&'static str> {
         let one = [
             g.ok, g.warn, g.bad, g.off, g.busy, g.unknown, g.select, g.up, g.down, g.crumb, g.rule, g.side, g.cut,
-            g.base, g.log, g.broken, g.end, g.here, g.done, g.todo,
+            g.base, g.log, g.broken, g.turn, g.change, g.check, g.part, g.end, g.here, g.done, g.todo,
         ];
         one.into_iter().chain(g.levels).collect()
     }

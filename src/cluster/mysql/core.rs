@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::clock::CommitClock;
+use super::control::Control;
 use super::options::{Endpoint, MysqlOptions};
 use super::wire::{Conn, WireError};
 use crate::cluster::ClusterError;
@@ -19,6 +20,8 @@ pub(super) struct Core {
     pub commit_clock: CommitClock,
     /// For waiting and for what happens on this side; the server's own clock dates what happens there.
     pub clock: Arc<dyn Clock>,
+    /// The connection for short questions.
+    pub control: Control,
     /// The endpoint that was used last: it is the first to be tried again.
     chosen: AtomicUsize,
 }
@@ -30,6 +33,7 @@ impl Core {
             options,
             commit_clock: CommitClock::default(),
             clock,
+            control: Control::default(),
             chosen: AtomicUsize::new(0),
         }
     }

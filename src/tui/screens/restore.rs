@@ -121,6 +121,14 @@ pub struct Restore {
     pub error: Option<String>,
 }
 
+/// The nearest instant whose whole millisecond can be restored: a written time means all of its millisecond, and
+/// the window may end in the middle of one.
+pub fn within((from, to): (Moment, Moment), at: Millis) -> Millis {
+    let whole = to.last_tso() == Moment::of_millis(to.at).last_tso();
+    let last = if whole { to.at } else { to.at.plus(-1) };
+    at.min(last).max(from.at)
+}
+
 impl Restore {
     /// Point-in-time, with the changes to choose from.
     pub fn new(cluster: ClusterName) -> Restore {
@@ -160,6 +168,26 @@ impl Restore {
         new.changes.select(change.id.clone());
         new.all = matches!(change.kind, crate::model::log::ChangeKind::Transaction);
         new.focus = Focus::Changes;
+        new
+    }
+
+    /// To the latest moment.
+    pub fn latest(cluster: ClusterName) -> Restore {
+        let mut new = Restore::new(cluster);
+        new.point = Point::Latest;
+        new.focus = Focus::Which;
+        new
+    }
+
+    /// To an instant; or to an exact place in the source's log, as it is typed.
+    pub fn at_moment(cluster: ClusterName, m: &Model, at: Millis, place: Option<String>) -> Restore {
+        let mut new = Restore::new(cluster);
+        new.point = Point::Exact;
+        match place {
+            Some(place) => new.time = Input::new(place),
+            None => new.set_time(m, at),
+        }
+        new.focus = Focus::Which;
         new
     }
 
@@ -378,8 +406,9 @@ impl Restore {
         self.set_time(m, at.max(from.at).min(to.at));
     }
 
-    /// Writes a moment into the time field.
+    /// Writes a moment into the time field; one outside the window becomes the nearest inside.
     pub fn set_time(&mut self, m: &Model, at: Millis) {
+        let at = self.window(m).and_then(Window::bounds).map_or(at, |b| within(b, at));
         self.time = Input::new(time::exact(at, m.zone_of(Some(&self.cluster))));
     }
 

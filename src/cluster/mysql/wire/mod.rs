@@ -32,4 +32,3 @@ pub use dump::{Dump, DumpRequest, DumpStart};
 pub use error::WireError;
 pub use kill::Killer;
 pub use statement::{ParamType, Statement};
-#[cfg(test)]
