@@ -139,6 +139,23 @@ impl ClockState {
         Ok(Moment::of_tso(moment))
     }
 
+    /// The time of a restore's marker that is about to be written.
+    pub fn date_marker(&mut self, server_now: Millis) -> Tso {
+        let now = Tso::last_of_millis(server_now);
+        self.last = match now > self.last {
+            true => now,
+            false => Tso::last_of_millis(self.last.millis().plus(ROOM_MS)),
+        };
+        self.last
+    }
+
+    /// The marker was written: this is the place behind it.
+    pub fn place_marker(&mut self, moment: Tso, position: &Position) -> Result<(), ClusterError> {
+        let at = Where::of(position)?;
+        self.remember(Anchor { moment, at });
+        Ok(())
+    }
+
     /// Whether a place lies before what was handed out. On MySQL that is so for some milliseconds after a commit.
     pub fn is_behind(&self, at: &Where) -> bool {
         self.handed.as_ref().is_some_and(|handed| !at.reaches(handed))
