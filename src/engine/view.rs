@@ -12,7 +12,7 @@ use crate::archive::state::{IncarnationsDoc, LogDoc, ProofsDoc, ProtectDoc};
 use crate::archive::{Archive, TrashNote};
 use crate::engine::error::EngineError;
 use crate::engine::{incarnation, retention};
-use crate::model::backup::{BackupEntry, BackupStatus, BackupSummary, PitrTo, Proof};
+use crate::model::backup::{BackupEntry, BackupStatus, BackupSummary, KeptTo, PitrTo, Proof};
 use crate::model::clock::Millis;
 use crate::model::ids::{BackupId, IncarnationId};
 use crate::model::settings::BackupSettings;
@@ -195,12 +195,17 @@ impl View {
         status: BackupStatus,
         plan: &retention::RetentionPlan,
     ) -> BackupEntry {
+        // What lies in the trash is kept until it is emptied, whatever the rules say.
+        let kept_to = match &status {
+            BackupStatus::Deleted { until } => KeptTo::Instant { at: *until },
+            _ => plan.kept_to(&summary.id),
+        };
         BackupEntry {
             summary: (**summary).clone(),
             status,
             protection: self.protect.0.get(&summary.id).cloned(),
             proof: self.proof(&summary.id),
-            kept_to: plan.kept_to(&summary.id),
+            kept_to,
             pitr_to: self.pitr_to(summary),
         }
     }

@@ -33,6 +33,17 @@ pub struct Span {
     pub ended: Option<String>,
 }
 
+/// A stretch that cannot be restored, between two that can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// The last restorable moment before it.
+    pub from: Moment,
+    /// The first one after it.
+    pub to: Moment,
+    /// Whether it lies between two histories; else the log has a gap.
+    pub between_histories: bool,
+}
+
 /// All restorable moments of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
@@ -92,6 +103,33 @@ impl Window {
             .filter(|(a, b)| a.incarnation == b.incarnation && a.ended.is_some() && a.to < b.from)
             .map(|(a, b)| (a.to, b.from))
             .collect()
+    }
+
+    /// Every stretch between the first and the last restorable moment that cannot be restored: gaps of the log, and
+    /// the time between the end of one history and the first base of the next.
+    ///
+    /// Where a span still grows, no hole lies behind it within its incarnation.
+    pub fn holes(&self) -> Vec<Hole> {
+        let mut spans: Vec<&Span> = self.spans.iter().collect();
+        spans.sort_by_key(|s| s.from);
+        let mut holes = Vec::new();
+        let mut reach: Option<&Span> = None;
+        for span in spans {
+            if let Some(last) = reach.filter(|last| last.to < span.from) {
+                let between_histories = last.incarnation != span.incarnation;
+                if between_histories || last.ended.is_some() {
+                    holes.push(Hole {
+                        from: last.to,
+                        to: span.from,
+                        between_histories,
+                    });
+                }
+            }
+            if reach.is_none_or(|last| last.to <= span.to) {
+                reach = Some(span);
+            }
+        }
+        holes
     }
 
     /// The nearest restorable moments before and after one that is not.
@@ -184,6 +222,23 @@ mod tests {
         assert_eq!(spans(&w), [(10, 20)]);
         let w = Window::new(vec![base(10, 1)], &[run(5, 20, 2, None)]);
         assert_eq!(spans(&w), [(10, 10)]);
+    }
+
+    #[test]
+    fn holes_between_histories_are_holes_too() {
+        let w = Window::new(
+            vec![base(10, 1), base(30, 2), base(60, 2)],
+            &[
+                run(5, 20, 1, Some(RunEnd::Restored)),
+                run(20, 40, 2, Some(RunEnd::Stopped)),
+                run(55, 70, 2, None),
+            ],
+        );
+        let holes: Vec<_> = w.holes().iter().map(|h| (h.from, h.to, h.between_histories)).collect();
+        assert_eq!(holes, [(at(20), at(30), true), (at(40), at(60), false)]);
+        assert_eq!(w.gaps().len(), 1);
+        let growing = Window::new(vec![base(10, 1), base(40, 1)], &[run(5, 35, 1, None)]);
+        assert_eq!(growing.holes(), []);
     }
 
     #[test]

@@ -423,6 +423,9 @@ pub struct ClusterPage {
     pub incarnations: Vec<IncarnationView>,
     /// The undo on offer.
     pub undo: Option<UndoOffer>,
+    /// Backups in the trash.
+    #[serde(default)]
+    pub in_trash: u64,
     /// Traffic per second of an embedded cluster (demo), newest last.
     pub traffic: Vec<u32>,
     /// The error of the demo's shop, while it cannot work.

@@ -128,6 +128,7 @@ impl LocalDesk {
             location: self.location(ward)?,
             incarnations: view.as_ref().map(incarnations).unwrap_or_default(),
             undo: view.as_ref().and_then(|v| undo_offer(v, now)),
+            in_trash: view.as_ref().map_or(0, |v| v.trash.len() as u64),
             settings,
             traffic,
             traffic_error,
@@ -182,7 +183,7 @@ fn newest_proof(view: &View) -> Option<(crate::model::backup::ProofLevel, Millis
 fn next_runs(settings: &BackupSettings, now: Millis) -> Vec<Millis> {
     let mut runs = Vec::new();
     let mut after = now;
-    while runs.len() < 3 {
+    while settings.schedule && runs.len() < 3 {
         let Some(next) = schedule::slot_after(settings, after) else {
             break;
         };

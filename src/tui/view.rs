@@ -79,7 +79,7 @@ fn view_too_small(m: &Model, p: &mut Painter<'_>, area: Rect) {
     );
     p.put(area.x, area.y + 1, area.width, "q quits", Meaning::Muted);
     if let Some(job) = m.store.running().first() {
-        let text = progress::ticker(m, job, p.glyphs);
+        let text = progress::ticker(m, job, p.glyphs, usize::from(area.width));
         p.put(area.x, area.y + 2, area.width, &text, Meaning::Busy);
     }
     p.cursor_at(area.x, area.y);
@@ -102,7 +102,8 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
         } else {
             String::new()
         };
-        let text = format!(" {}{more}", progress::ticker(m, job, p.glyphs));
+        let room = usize::from(area.width).saturating_sub(more.len() + 2);
+        let text = format!(" {}{more}", progress::ticker(m, job, p.glyphs, room));
         p.put(area.x, bottom, area.width, &text, Meaning::Busy);
     }
     let body = Rect::new(area.x, area.y + 1, area.width, bottom - area.y - 1);
@@ -183,41 +184,76 @@ fn clock(m: &Model) -> String {
 }
 
 /// The most useful commands that can be done now, as many as fit, and always help.
+///
+/// Where not all fit, shorter words make room, so that what this screen is for is not pushed out.
 fn view_hints(m: &Model, p: &mut Painter<'_>, area: Rect) {
     let y = area.bottom() - 1;
+    let shown = hinted(m);
+    let help = m.keymap.hint(Cmd::Help).to_owned();
+    let room = usize::from(area.width).saturating_sub(help.width() + 3);
+    let width = |c: &&'static Command, words: Words| m.keymap.hint(c.cmd).width() + label(m, c, words).width() + 3;
+    let whole = |words: Words| shown.iter().map(|c| width(c, words)).sum::<usize>();
+    let own = |words: Words| {
+        let own = shown
+            .iter()
+            .filter(|c| !c.scopes.contains(&Scope::Everywhere) || c.cmd == Cmd::Enter);
+        own.map(|c| width(c, words)).sum::<usize>()
+    };
+    let words = if whole(Words::Long) <= room || own(Words::Long) + 8 <= room {
+        Words::Long
+    } else {
+        Words::Short
+    };
+    let mut at = area.x + 1;
+    let mut used = 0;
+    for c in &shown {
+        let wide = width(c, words);
+        if used + wide > room {
+            continue;
+        }
+        used += wide;
+        let pieces = [
+            (m.keymap.hint(c.cmd), Meaning::Key),
+            (" ", Meaning::Base),
+            (label(m, c, words), Meaning::Muted),
+        ];
+        at = p.pieces(at, y, area.right().saturating_sub(at), &pieces) + 2;
+    }
+    let help = if used + 6 <= room { format!("{help} Help") } else { help };
+    p.put_right(area.x, y, area.width - 1, &help, Meaning::Muted);
+}
+
+/// The commands worth a hint here and now, the most useful first.
+fn hinted(m: &Model) -> Vec<&'static Command> {
     let scope = m.scope();
-    let mut shown: Vec<&Command> = COMMANDS
+    let here = |c: &&Command| {
+        let within = |s: &Scope| *s == scope || *s == Scope::Everywhere || (*s == Scope::List && scope.is_list());
+        c.priority > 0 && c.scopes.iter().any(within)
+    };
+    let mut shown: Vec<&'static Command> = COMMANDS
         .iter()
-        .filter(|c| {
-            c.priority > 0
-                && c.scopes
-                    .iter()
-                    .any(|s| *s == scope || *s == Scope::Everywhere || (*s == Scope::List && scope.is_list()))
-        })
+        .filter(here)
         .filter(|c| c.cmd != Cmd::Accident || m.is_demo())
         .filter(|c| enabled(c.cmd, m).is_ok() && !is_idle_enter(m, c))
         .collect();
-    shown.sort_by_key(|c| std::cmp::Reverse(c.priority));
-    let help = format!("{} Help", m.keymap.hint(Cmd::Help));
-    let room = usize::from(area.width).saturating_sub(help.len() + 2);
-    let mut at = 1;
-    let mut used = 0;
-    for c in shown {
-        let (key, label) = (m.keymap.hint(c.cmd), label(m, c));
-        let width = key.len() + label.len() + 3;
-        if used + width > room {
-            continue;
-        }
-        used += width;
-        at = p.pieces(
-            area.x + at,
-            y,
-            area.width,
-            &[(key, Meaning::Key), (" ", Meaning::Base), (label, Meaning::Muted)],
-        ) - area.x
-            + 2;
+    shown.sort_by_key(|c| std::cmp::Reverse(priority(c, scope)));
+    shown
+}
+
+/// A command's place in the hints of a screen.
+fn priority(c: &Command, scope: Scope) -> u8 {
+    match (c.cmd, scope) {
+        // R is there too and offers every point, the selected snapshot included.
+        (Cmd::Enter, Scope::Backup) => 42,
+        _ => c.priority,
     }
-    p.put_right(area.x, y, area.width - 1, &help, Meaning::Muted);
+}
+
+/// How long the words of hints are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Words {
+    Long,
+    Short,
 }
 
 /// On the plan page Enter does something only in the field for the name.
@@ -227,14 +263,19 @@ fn is_idle_enter(m: &Model, c: &Command) -> bool {
 }
 
 /// A command's label, told apart where Enter means something of its own.
-fn label(m: &Model, c: &'static Command) -> &'static str {
-    match (c.cmd, m.scope()) {
-        (Cmd::Enter, Scope::Restore) => "Plan",
-        (Cmd::Enter, Scope::Plan) => "Confirm",
-        (Cmd::Enter, Scope::Backup) => "Restore from it",
-        (Cmd::Enter, Scope::Log) => "Restore to before it",
-        _ => c.label,
-    }
+fn label(m: &Model, c: &'static Command, words: Words) -> &'static str {
+    let (long, short) = match (c.cmd, m.scope()) {
+        (Cmd::Enter, Scope::Restore) => ("Plan", "Plan"),
+        (Cmd::Enter, Scope::Plan) => ("Confirm", "Confirm"),
+        (Cmd::Enter, Scope::Backup) => ("Restore from it", "From it"),
+        (Cmd::Enter, Scope::Log) => ("Restore to before it", "To before it"),
+        (Cmd::BackupNow, _) => (c.label, "Back up"),
+        (Cmd::LogMenu, _) => (c.label, "Log"),
+        (Cmd::Undo, _) => (c.label, "Undo"),
+        (Cmd::CancelJob, _) => (c.label, "Cancel"),
+        _ => (c.label, c.label),
+    };
+    if words == Words::Long { long } else { short }
 }
 
 /// The demo's shop: orders per second, and what it says when it cannot work.

@@ -355,3 +355,41 @@ fn nothing_moves_while_nothing_happens() {
     let deadline = brine::tui::update::next_deadline(&console.model).unwrap();
     assert!(deadline.since(console.now) > 10_000, "an idle console must sleep");
 }
+
+#[test]
+fn typing_a_time_starts_inside_the_window() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>R<Left><Left>")
+        .shows("(o) Latest")
+        .keys("i")
+        .shows("restorable    YES");
+    console.keys("<Esc>").keys("R").keys("i").shows("restorable    YES");
+}
+
+#[test]
+fn the_schedule_that_is_off_has_no_next_runs() {
+    let mut console = normal();
+    console.keys("jj<Enter>E").shows("Next runs: 21 Nov 02:00");
+    console
+        .keys("<Tab><Tab><Right>")
+        .shows("The daily schedule is off")
+        .lacks("Next runs");
+}
+
+#[test]
+fn the_trash_is_mentioned_where_it_is_not_shown() {
+    let mut console = normal();
+    console.keys("jj<Enter>").shows("1 in trash (a)");
+    console.keys("a").shows("1 in trash").lacks("1 in trash (a)");
+}
+
+#[test]
+fn an_interrupted_step_does_not_look_done() {
+    let mut console = normal();
+    console
+        .keys("4j<Enter>")
+        .shows("* list objects")
+        .shows("! read and check blocks")
+        .shows("interrupted here");
+}

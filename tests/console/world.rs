@@ -318,6 +318,7 @@ impl World {
                 restored_to: None,
             }],
             undo,
+            in_trash: 1,
             traffic: (0..40).map(|i| (i * 7) % 23).collect(),
             traffic_error: None,
             card,

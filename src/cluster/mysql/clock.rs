@@ -9,7 +9,9 @@
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::cluster::Mark;
+use crate::cluster::{ClusterError, Mark};
+use crate::model::clock::Millis;
+use crate::model::position::{Moment, Position};
 use crate::model::tso::Tso;
 
 /// The clock of one cluster.
@@ -33,5 +35,15 @@ impl CommitClock {
     /// Holds the stream back while the guard lives.
     pub fn hold(&self) -> MutexGuard<'_, ClockState> {
         self.state.lock()
+    }
+}
+
+impl ClockState {
+    /// Dates a place that was read from the server since the hold began: `server_now` is the server's clock, read since then
+    /// too. The stream keeps to it. An error when the place lies before what the stream has handed out already (another,
+    /// lagging host).
+    pub fn date_place(&mut self, server_now: Millis, _position: &Position) -> Result<Moment, ClusterError> {
+        self.last = self.last.next().max(Tso::from_millis(server_now));
+        Ok(Moment::of_tso(self.last))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::check::Finding;
 use super::clock::CommitClock;
+use super::control::Control;
 use super::core::Core;
 use super::options::MysqlOptions;
 use super::{binlog, check, facts, fence, restore, snapshot, sums};
@@ -30,6 +31,7 @@ impl MysqlCluster {
                 options,
                 commit_clock: CommitClock::default(),
                 clock,
+                control: Control::default(),
             }),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::clock::CommitClock;
+use super::control::Control;
 use super::options::MysqlOptions;
 use super::wire::{Conn, WireError};
 use crate::cluster::ClusterError;
@@ -15,6 +16,8 @@ pub(super) struct Core {
     pub commit_clock: CommitClock,
     /// For waiting and for what happens on this side; the server's own clock dates what happens there.
     pub clock: Arc<dyn Clock>,
+    /// The connection for short questions.
+    pub control: Control,
 }
 
 impl Core {

@@ -19,10 +19,12 @@ mod check;
 mod clock;
 mod cluster;
 mod codec;
+mod control;
 mod core;
 mod facts;
 mod fence;
 mod options;
+mod text;
 
 pub mod binlog;
 pub mod gtid;

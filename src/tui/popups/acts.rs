@@ -180,7 +180,8 @@ pub fn changed(m: &mut Model, form: &mut Form) -> Vec<Effect> {
     }
 }
 
-fn settings(form: &Form, was: &BackupSettings) -> Result<BackupSettings, String> {
+/// The settings as they are typed.
+pub fn settings(form: &Form, was: &BackupSettings) -> Result<BackupSettings, String> {
     let days = form.text(1);
     let days: u32 = days
         .parse()

@@ -165,7 +165,7 @@ impl Subject {
     pub fn body(&self, m: &Model, form: &Form) -> Lines {
         match self {
             Subject::BackupNow { cluster } => backup_now(m, cluster),
-            Subject::Settings { cluster, was } => settings(m, cluster, was),
+            Subject::Settings { cluster, was } => settings(m, cluster, was, form),
             Subject::Verify { .. } => vec![
                 muted("files: every object is there with its size; seconds"),
                 muted("checksums: every byte is read and its checksums hold; reads the whole backup"),
@@ -234,15 +234,17 @@ fn backup_now(m: &Model, cluster: &ClusterName) -> Lines {
     out
 }
 
-fn settings(m: &Model, cluster: &ClusterName, was: &BackupSettings) -> Lines {
+fn settings(m: &Model, cluster: &ClusterName, was: &BackupSettings, form: &Form) -> Lines {
     let mut out = Vec::new();
-    if let Some(page) = m.store.page(cluster) {
-        let runs = super::super::screens::backup::next_runs(m, cluster, &page.next_runs);
-        let zone = was.time_zone.name();
-        out.push(match runs.as_str() {
-            "" => muted(format!("No run is scheduled. Times are {zone}.")),
-            runs => muted(format!("Next runs as it is now: {runs} ({zone})")),
-        });
+    let zone = was.time_zone.name();
+    // What is typed decides, so that the next runs are seen before anything is confirmed.
+    match super::acts::settings(form, was) {
+        Ok(now) if !now.schedule => out.push(muted("The daily schedule is off: no run is due.")),
+        Ok(now) => {
+            let runs = super::super::screens::backup::next_runs(m, cluster, &now);
+            out.push(muted(format!("Next runs: {runs} ({zone})")));
+        }
+        Err(_) => {}
     }
     if let Some(error) = m.store.error(&Query::Preview) {
         out.push((refusal_text(error), Meaning::Error));

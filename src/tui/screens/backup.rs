@@ -3,10 +3,12 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
+use crate::jobs::schedule;
 use crate::model::backup::{BackupEntry, BackupStatus, PitrTo};
 use crate::model::clock::Millis;
 use crate::model::ids::{BackupId, ClusterName};
 use crate::model::position::Position;
+use crate::model::settings::BackupSettings;
 use crate::model::size;
 use crate::model::time;
 use crate::service::desk::{ClusterPage, NextRun, Question};
@@ -124,7 +126,7 @@ impl Backup {
         let rows = self.rows(m);
         let body = Rect::new(area.x, area.y + 2, area.width, area.height.saturating_sub(3));
         if rows.is_empty() {
-            return self.view_empty(m, p, body);
+            return self.view_empty(m, p, body, page.in_trash);
         }
         let selected = self.list.index().min(rows.len() - 1);
         let offset = cache.offset("backups");
@@ -138,8 +140,13 @@ impl Backup {
         let more = table::more(p, rows.len(), offset, usize::from(body.height));
         p.put(area.x + 1, y, 30, &more, Meaning::Muted);
         let log = page.card.log.stored_bytes;
+        let trash = match page.in_trash {
+            0 => String::new(),
+            n if self.trash => format!("{n} in trash  "),
+            n => format!("{n} in trash (a)  "),
+        };
         let total = format!(
-            "{}: {}, log {}",
+            "{trash}{}: {}, log {}",
             status::plural(page.card.backups, "backup"),
             size::iec(page.card.stored_bytes),
             size::iec(log)
@@ -147,8 +154,23 @@ impl Backup {
         p.put_right(area.x + 31, y, area.width.saturating_sub(32), &total, Meaning::Muted);
     }
 
-    fn view_empty(&self, m: &Model, p: &mut Painter<'_>, area: Rect) {
+    fn view_empty(&self, m: &Model, p: &mut Painter<'_>, area: Rect, in_trash: u64) {
         let query = Query::Backups(self.cluster.clone(), self.trash);
+        let loaded = m.store.backups(&self.cluster, self.trash).is_some();
+        if loaded && in_trash > 0 && self.list.filter.value().is_empty() {
+            let many = status::plural(in_trash, "backup");
+            let text = format!("No backup can be restored; {many} in the trash: a shows, U undeletes.");
+            p.put(area.x + 2, area.y, area.width.saturating_sub(2), &text, Meaning::Warn);
+            let more = "B takes a new one.";
+            p.put(
+                area.x + 2,
+                area.y + 1,
+                area.width.saturating_sub(2),
+                more,
+                Meaning::Muted,
+            );
+            return;
+        }
         let text = if !self.list.filter.value().is_empty() {
             "No backup matches the filter. Esc clears it."
         } else if m.store.backups(&self.cluster, self.trash).is_some() {
@@ -204,7 +226,11 @@ fn row(m: &Model, p: &mut Painter<'_>, area: Rect, y: u16, page: &ClusterPage, e
             return;
         }
         BackupStatus::Deleted { until } => {
-            let text = format!("until {}; U undeletes", time::day(*until, m.zone_shown()));
+            let text = if *until > m.now {
+                format!("until {}; U undeletes", time::day(*until, m.zone_shown()))
+            } else {
+                "goes next; U undeletes".to_owned()
+            };
             table::cell(p, area, y, SIZE, (&size::iec(s.stored_bytes), Meaning::Base));
             p.put(area.x + KEPT.x, y, rest, &text, Meaning::Muted);
             return;
@@ -301,11 +327,11 @@ fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
     };
     let (from, at) = (start(from.at, zone), time::short_seconds(to.at, zone));
     let window = format!("Restorable {from} -> {at} ({})", m.ago(to.at));
-    let gaps = card.window.gaps();
-    let gap = match gaps.as_slice() {
+    let holes = card.window.holes();
+    let gap = match holes.as_slice() {
         [] => String::new(),
-        [(a, b)] => format!("  gap {}", time::age(b.at.since(a.at))),
-        many => format!("  {} gaps", many.len()),
+        [h] if !h.between_histories => format!("  gap {}", time::age(h.to.at.since(h.from.at))),
+        many => format!("  {}", status::holes(many)),
     };
     let pieces = [
         (health.as_str(), meaning),
@@ -442,9 +468,11 @@ fn remark(m: &Model, entry: &BackupEntry) -> (String, Meaning) {
     (format!("{proof}{note}"), Meaning::Base)
 }
 
-/// Whether the next run is worth a word in words: used by dialogs.
-pub fn next_runs(m: &Model, cluster: &ClusterName, runs: &[Millis]) -> String {
+/// The next three runs of a schedule, for dialogs.
+pub fn next_runs(m: &Model, cluster: &ClusterName, settings: &BackupSettings) -> String {
     let zone = m.zone_of(Some(cluster));
-    let texts: Vec<String> = runs.iter().take(3).map(|at| time::short(*at, zone)).collect();
+    let after = |at: &Millis| schedule::slot_after(settings, *at);
+    let runs = std::iter::successors(schedule::slot_after(settings, m.now), after);
+    let texts: Vec<String> = runs.take(3).map(|at| time::short(at, zone)).collect();
     texts.join(", ")
 }

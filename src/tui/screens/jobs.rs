@@ -119,7 +119,7 @@ fn view_detail(m: &Model, p: &mut Painter<'_>, area: Rect, job: &Job) {
     let width = area.width.saturating_sub(2);
     let mut lines: Vec<(String, Meaning)> = Vec::new();
     if !job.state.is_over() {
-        lines.push((progress::ticker(m, job, p.glyphs), Meaning::Busy));
+        lines.push((progress::ticker(m, job, p.glyphs, usize::from(width)), Meaning::Busy));
     }
     if !job.error.is_empty() {
         let text = wrap(&safe(&job.error.join(": ")), usize::from(width));

@@ -248,12 +248,17 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
         ));
     }
     out.extend(runs(m, log));
-    for (a, b) in page.card.window.gaps() {
+    for h in page.card.window.holes() {
+        let between = if h.between_histories {
+            ", between two histories"
+        } else {
+            ""
+        };
         let text = format!(
-            "{} -> {}, {}, not restorable",
-            m.stamp_seconds(a.at),
-            m.stamp_seconds(b.at),
-            time::age(b.at.since(a.at))
+            "{} -> {}, {}, not restorable{between}",
+            m.stamp_seconds(h.from.at),
+            m.stamp_seconds(h.to.at),
+            time::age(h.to.at.since(h.from.at))
         );
         out.push(("Gap", text, Meaning::Gap));
     }

@@ -121,6 +121,14 @@ pub struct Restore {
     pub error: Option<String>,
 }
 
+/// The nearest instant whose whole millisecond can be restored: a written time means all of its millisecond, and
+/// the window may end in the middle of one.
+pub fn within((from, to): (Moment, Moment), at: Millis) -> Millis {
+    let whole = to.last_tso() == Moment::of_millis(to.at).last_tso();
+    let last = if whole { to.at } else { to.at.plus(-1) };
+    at.min(last).max(from.at)
+}
+
 impl Restore {
     /// Point-in-time, with the changes to choose from.
     pub fn new(cluster: ClusterName) -> Restore {
@@ -378,8 +386,9 @@ impl Restore {
         self.set_time(m, at.max(from.at).min(to.at));
     }
 
-    /// Writes a moment into the time field.
+    /// Writes a moment into the time field; one outside the window becomes the nearest inside.
     pub fn set_time(&mut self, m: &Model, at: Millis) {
+        let at = self.window(m).and_then(Window::bounds).map_or(at, |b| within(b, at));
         self.time = Input::new(time::exact(at, m.zone_of(Some(&self.cluster))));
     }
 

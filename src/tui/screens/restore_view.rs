@@ -112,11 +112,7 @@ fn bounds(s: &Restore, m: &Model) -> String {
         return "nothing yet: go back and press B to take the first backup".to_owned();
     };
     let zone = m.zone_shown();
-    let gaps = match window.gaps().len() {
-        0 => "no gap".to_owned(),
-        1 => "one gap".to_owned(),
-        n => format!("{n} gaps"),
-    };
+    let gaps = status::holes(&window.holes());
     let (a, b) = (time::short_seconds(from.at, zone), time::short_seconds(to.at, zone));
     format!("{a} -> {b} {} ({}), {gaps}", time::offset(to.at, zone), m.ago(to.at))
 }

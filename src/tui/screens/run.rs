@@ -166,18 +166,25 @@ fn head(m: &Model, p: &Painter<'_>, job: &Job) -> Vec<(String, Meaning)> {
 
 /// `* load tables     3.1 GiB of 4.0 GiB   212 MiB/s   41 s`.
 fn step_line(m: &Model, p: &Painter<'_>, step: &JobStep, job: &Job) -> (String, Meaning) {
-    let over = job.state.is_over();
-    let (glyph, meaning) = match (step.ended, over) {
-        (Some(_), _) => (p.glyphs.ok, Meaning::Ok),
-        (None, false) => (p.glyphs.busy, Meaning::Busy),
-        (None, true) if job.state == JobState::Succeeded => (p.glyphs.ok, Meaning::Ok),
-        (None, true) => (p.glyphs.bad, Meaning::Error),
+    let last = job.steps.last().is_some_and(|s| std::ptr::eq(s, step));
+    let (glyph, meaning, word) = match (job.state, step.ended) {
+        (JobState::Succeeded, _) => (p.glyphs.ok, Meaning::Ok, ""),
+        // A job that ended badly ended in its last step, whether or not anybody lived to write that down.
+        (JobState::Failed, _) if last => (p.glyphs.bad, Meaning::Error, "  failed here"),
+        (JobState::Interrupted, _) if last => (p.glyphs.warn, Meaning::Warn, "  interrupted here"),
+        (JobState::Cancelled, _) if last => (p.glyphs.off, Meaning::Muted, "  cancelled here"),
+        (_, Some(_)) => (p.glyphs.ok, Meaning::Ok, ""),
+        (state, None) if state.is_over() => (p.glyphs.bad, Meaning::Error, ""),
+        (_, None) => (p.glyphs.busy, Meaning::Busy, ""),
     };
     let end = step.ended.or(job.ended).unwrap_or(m.now);
     let took = time::took(end.since(step.started).max(0));
-    let name = crate::tui::paint::pad(&safe(&step.name), 28, p.glyphs.cut);
+    let name = crate::tui::paint::pad(&safe(&step.name), 22, p.glyphs.cut);
     (
-        format!("{glyph} {name}  {:<26} {took:>7}", progress::steps(&step.progress)),
+        format!(
+            "{glyph} {name}  {:<26} {took:>7}{word}",
+            progress::steps(&step.progress)
+        ),
         meaning,
     )
 }

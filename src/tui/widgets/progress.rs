@@ -1,5 +1,7 @@
 //! Progress: a bar that is never full before the job is done, a rate, and the time it ends as a clock time.
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::model::clock::Millis;
 use crate::model::job::{Job, JobState, JobStep, StepProgress, Unit};
 use crate::model::size;
@@ -76,22 +78,32 @@ pub fn stillness(m: &Model, job: &Job) -> Option<String> {
     (job.state == JobState::Running && still >= STILL).then(|| format!("no movement for {}{step}", time::age(still)))
 }
 
-/// One line about a running job.
-pub fn ticker(m: &Model, job: &Job, g: &Glyphs) -> String {
-    let bar = bar(g, job.progress.basis_points, 12);
-    let tail = stillness(m, job).or_else(|| ends(m, job)).unwrap_or_default();
+/// One line about a running job, at most so many cells wide: what does not fit is left out whole, the least important
+/// first.
+pub fn ticker(m: &Model, job: &Job, g: &Glyphs, width: usize) -> String {
     let doing = match job.state {
         JobState::Cancelling => "cancelling".to_owned(),
         JobState::Queued => "queued".to_owned(),
         _ => job.steps.last().map(|s| s.name.clone()).unwrap_or_default(),
     };
+    let doing = crate::tui::paint::safe(&doing);
+    let tail = stillness(m, job).or_else(|| ends(m, job)).unwrap_or_default();
     let cluster = crate::tui::paint::fit(job.cluster.as_str(), 20, g.cut);
     let percent = percent(job.progress.basis_points);
-    format!(
-        "job {} {} {cluster}  {bar} {percent}  {tail}  {doing}",
-        job.id,
-        job.verb.word()
-    )
+    let head = format!("job {} {} {cluster}", job.id, job.verb.word());
+    let line = |cells: usize, parts: [&str; 2]| {
+        let bar = bar(g, job.progress.basis_points, cells);
+        let parts = parts.into_iter().filter(|p| !p.is_empty()).map(|p| format!("  {p}"));
+        format!("{head}  {bar} {percent}{}", parts.collect::<String>())
+    };
+    let tries = [
+        line(12, [&tail, &doing]),
+        line(6, [&tail, &doing]),
+        line(12, [&tail, ""]),
+        line(6, [&tail, ""]),
+    ];
+    let fits = tries.into_iter().find(|t| t.width() <= width);
+    fits.unwrap_or_else(|| format!("{head}  {percent}"))
 }
 
 #[cfg(test)]

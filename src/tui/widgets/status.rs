@@ -7,6 +7,7 @@ use crate::model::job::JobState;
 use crate::model::log::{LogActual, LogDesired, LogStatus};
 use crate::model::position::Moment;
 use crate::model::time;
+use crate::model::window::Hole;
 use crate::service::desk::{ClusterCard, HealthLevel, NextRun};
 use crate::tui::glyphs::Glyphs;
 use crate::tui::model::Model;
@@ -116,6 +117,8 @@ pub fn kept_to(m: &Model, kept: &KeptTo) -> Words {
     match kept {
         KeptTo::Deleted => ("always".to_owned(), Meaning::Base),
         KeptTo::Unprotected => ("P always".to_owned(), Meaning::Protected),
+        // Retention may drop it, and will when it runs next: a day in the past would say that it is gone.
+        KeptTo::Instant { at } if *at <= m.now => ("next run".to_owned(), Meaning::Warn),
         KeptTo::Instant { at } => (time::day(*at, m.zone_shown()), Meaning::Base),
         KeptTo::LastGood => ("last one".to_owned(), Meaning::Base),
     }
@@ -172,6 +175,26 @@ fn both_zones(m: &Model, moment: Moment) -> String {
 
 fn tso(moment: Moment) -> String {
     moment.tso.map(|t| format!(", TSO {t}")).unwrap_or_default()
+}
+
+/// How many stretches of a window cannot be restored, and of which kind; `no gap` only when there is none at all.
+pub fn holes(holes: &[Hole]) -> String {
+    let between = holes.iter().filter(|h| h.between_histories).count();
+    let gaps = match holes.len() - between {
+        0 => None,
+        1 => Some("one gap".to_owned()),
+        n => Some(format!("{n} gaps")),
+    };
+    let turns = match between {
+        0 => None,
+        1 => Some("one hole between histories".to_owned()),
+        n => Some(format!("{n} holes between histories")),
+    };
+    match (gaps, turns) {
+        (None, None) => "no gap".to_owned(),
+        (Some(one), None) | (None, Some(one)) => one,
+        (Some(gaps), Some(turns)) => format!("{gaps}, {turns}"),
+    }
 }
 
 /// A count with thousands separated; millions shortened.

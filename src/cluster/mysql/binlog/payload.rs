@@ -1,8 +1,158 @@
 //! A transaction of the binary log as the archive keeps it.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | format, [`FORMAT`] |
+//! | 1 | whose server: 0 MariaDB, 1 MySQL |
+//! | 1 | 1 when each event ends in a CRC32 |
+//! | 1 | 0 |
+//! | 6 | the server's version: major, minor, patch, u16 little endian each |
+//! | ... | the events of the transaction, one behind the other, as they came |
+//!
+//! The first event is the one with the transaction's GTID. Compressed events and compressed transactions are unfolded
+//! before they come here (with lengths and checksums made anew); everything else is byte for byte what the server sent.
 
+use crate::cluster::mysql::wire::{Flavor, Version};
 use crate::cluster::{ClusterError, Ddl, TableDelta};
+
+use super::event::{CHECKSUM, Cursor, Event, HEADER, Header};
+
+/// The format that is written.
+pub const FORMAT: u8 = 1;
+/// Bytes before the events.
+pub const HEAD: usize = 10;
+
+/// Where the events of a payload come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Whose server.
+    pub flavor: Flavor,
+    /// Its version.
+    pub version: Version,
+    /// Whether each event ends in a CRC32.
+    pub checksum: bool,
+}
+
+impl Head {
+    /// Its bytes.
+    pub fn encode(&self) -> [u8; HEAD] {
+        let flavor = match self.flavor {
+            Flavor::MariaDb => 0,
+            Flavor::MySql => 1,
+        };
+        let (major, minor, patch) = self.version;
+        let fields = [FORMAT, flavor, u8::from(self.checksum), 0]
+            .into_iter()
+            .chain([major, minor, patch].into_iter().flat_map(u16::to_le_bytes));
+        let mut bytes = [0; HEAD];
+        bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        bytes
+    }
+}
+
+/// A payload, taken apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload<'a> {
+    /// Where its events come from.
+    pub head: Head,
+    events: &'a [u8],
+}
+
+/// Takes a payload apart.
+pub fn parse(payload: &[u8]) -> Result<Payload<'_>, ClusterError> {
+    let mut at = Cursor::new(payload);
+    let head = parse_head(&mut at).ok_or_else(|| malformed("its head is cut or of a newer format"))?;
+    Ok(Payload {
+        head,
+        events: at.rest(),
+    })
+}
+
+fn parse_head(at: &mut Cursor<'_>) -> Option<Head> {
+    let format = at.u8()?;
+    let flavor = match at.u8()? {
+        0 => Flavor::MariaDb,
+        1 => Flavor::MySql,
+        _ => return None,
+    };
+    let checksum = match at.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let _ = at.u8()?;
+    let version = (at.u16()?, at.u16()?, at.u16()?);
+    (format == FORMAT).then_some(Head {
+        flavor,
+        version,
+        checksum,
+    })
+}
+
+/// The events of a payload. Bound by [`parse`]'s head: each is checked.
+pub fn events(payload: &[u8]) -> Result<Events<'_>, ClusterError> {
+    Ok(parse(payload)?.events())
+}
+
+impl<'a> Payload<'a> {
+    /// Its events in order, each with its checksum compared.
+    pub fn events(&self) -> Events<'a> {
+        Events {
+            rest: self.events,
+            checksum: self.head.checksum,
+        }
+    }
+}
+
+/// The events of a payload, in order. Ends after the first error.
+#[derive(Clone, Debug)]
+pub struct Events<'a> {
+    rest: &'a [u8],
+    checksum: bool,
+}
+
+impl<'a> Events<'a> {
+    fn take(&mut self) -> Result<Event<'a>, ClusterError> {
+        let cut = || malformed("an event is cut");
+        let header = Header::parse(self.rest).ok_or_else(cut)?;
+        let size = header.size as usize;
+        if size < HEADER + if self.checksum { CHECKSUM } else { 0 } {
+            return Err(malformed("an event is shorter than its header"));
+        }
+        let (raw, rest) = self.rest.split_at_checked(size).ok_or_else(cut)?;
+        self.rest = rest;
+        Event::parse(raw, self.checksum)
+    }
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Result<Event<'a>, ClusterError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let event = self.take();
+        if event.is_err() {
+            self.rest = &[];
+        }
+        Some(event)
+    }
+}
+
+/// A FORMAT_DESCRIPTION event that a server of the same kind takes before the payload's events in a `BINLOG` statement.
+pub fn format_description(head: &Head) -> Vec<u8> {
+    super::format::build(head)
+}
 
 /// What a transaction did.
 pub fn describe(_payload: &[u8]) -> Result<(Vec<TableDelta>, Option<Ddl>), ClusterError> {
     Err(super::not_yet())
+}
+
+pub(super) fn malformed(why: impl Into<String>) -> ClusterError {
+    ClusterError::Malformed {
+        what: "a record of the change log",
+        why: why.into(),
+    }
 }

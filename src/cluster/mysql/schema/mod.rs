@@ -1,3 +1,8 @@
 //! Definitions of tables and of everything else, as the server shows them.
 
+pub mod accounts;
+pub mod definition;
+pub mod programs;
+pub mod select;
 pub mod table;
+pub mod tables;

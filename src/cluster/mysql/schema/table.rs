@@ -40,7 +40,7 @@ pub enum TableKind {
 pub struct TableSchema {
     /// What kind.
     pub kind: TableKind,
-    /// `SHOW CREATE TABLE`, whole.
+    /// `SHOW CREATE TABLE`, whole; of a sequence `SHOW CREATE SEQUENCE`.
     pub create: String,
     /// InnoDB, MyISAM, Aria ...
     pub engine: String,

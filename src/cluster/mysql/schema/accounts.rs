@@ -1,0 +1,235 @@
+//! Reading what belongs to the whole server: accounts, roles, their grants, and variables that were set at run time.
+
+use super::definition::{AccountName, DefinitionText, kind};
+use crate::cluster::mysql::text;
+use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
+use crate::model::definition::Definition;
+
+/// Accounts that the server makes itself.
+const SYSTEM: [&str; 4] = ["mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema"];
+
+/// Variables that say what a server does just now, not how it is set up; or that belong to its place in a group.
+const TRANSIENT: [&str; 12] = [
+    "read_only",
+    "super_read_only",
+    "offline_mode",
+    "init_connect",
+    "event_scheduler",
+    "gtid_binlog_state",
+    "gtid_slave_pos",
+    "gtid_purged",
+    "gtid_executed",
+    "server_id",
+    "rpl_semi_sync_master_enabled",
+    "rpl_semi_sync_slave_enabled",
+];
+
+fn definition(kind: &str, name: String, made: &DefinitionText) -> Result<Definition, WireError> {
+    let text = made.text().map_err(|e| WireError::Protocol(e.to_string()))?;
+    Ok(Definition {
+        kind: kind.to_owned(),
+        db: None,
+        name,
+        text,
+    })
+}
+
+struct Account {
+    name: AccountName,
+    role: bool,
+}
+
+impl Account {
+    /// As statements write it.
+    fn quoted(&self) -> String {
+        if self.role {
+            return text::ident(&self.name.user);
+        }
+        format!("{}@{}", text::ident(&self.name.user), text::ident(&self.name.host))
+    }
+
+    fn shown(&self) -> String {
+        if self.role {
+            return self.name.user.clone();
+        }
+        format!("{}@{}", self.name.user, self.name.host)
+    }
+
+    /// MariaDB's role that everybody has; it is there already.
+    fn is_public(&self) -> bool {
+        self.role && self.name.user.eq_ignore_ascii_case("PUBLIC")
+    }
+}
+
+/// Accounts, then roles, then grants, then variables.
+pub fn read(conn: &mut Conn) -> Result<Vec<Definition>, WireError> {
+    let flavor = conn.info().flavor;
+    if flavor == Flavor::MySql {
+        // Salts of caching_sha2_password are any bytes.
+        conn.run("SET SESSION print_identified_with_as_hex = ON")?;
+    }
+    let own = conn
+        .row("SELECT CURRENT_USER()")?
+        .map(|r| r.text(0))
+        .unwrap_or_default();
+    let accounts = accounts(conn, flavor)?;
+    let mut made = Vec::new();
+    let mut grants = Vec::new();
+    for account in &accounts {
+        let defaults = if account.is_public() {
+            Vec::new()
+        } else {
+            let (definition, defaults) = one(conn, account, &own)?;
+            made.push(definition);
+            defaults
+        };
+        grants.push(grants_of(conn, account, defaults)?);
+    }
+    made.sort_by_key(|d| d.kind != kind::ACCOUNT);
+    made.extend(grants);
+    made.extend(globals(conn, flavor)?);
+    Ok(made)
+}
+
+fn accounts(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Account>, WireError> {
+    let role = match flavor {
+        Flavor::MariaDb => "is_role",
+        Flavor::MySql => "'N'",
+    };
+    let rows = conn.rows(&format!(
+        "SELECT user, host, {role} FROM mysql.user ORDER BY user, host"
+    ))?;
+    Ok(rows
+        .iter()
+        .map(|row| Account {
+            name: AccountName {
+                user: row.text(0),
+                host: row.text(1),
+            },
+            role: row.text(2) == "Y",
+        })
+        .filter(|a| !SYSTEM.contains(&a.name.user.as_str()))
+        .collect())
+}
+
+/// The definition, and the statements for its default roles.
+fn one(conn: &mut Conn, account: &Account, own: &str) -> Result<(Definition, Vec<String>), WireError> {
+    let mut made = DefinitionText {
+        account: Some(account.name.clone()),
+        ..DefinitionText::default()
+    };
+    if account.role {
+        made.statements = vec![format!("CREATE ROLE {}", account.quoted())];
+        return Ok((definition(kind::ROLE, account.shown(), &made)?, Vec::new()));
+    }
+    let shown = conn.row(&format!("SHOW CREATE USER {}", account.quoted()))?;
+    let create = shown.map(|r| r.text(0)).unwrap_or_default();
+    let (create, roles) = without_default_role(&create);
+    made.locked = outside_quotes(&create).contains(" ACCOUNT LOCK");
+    made.own = account.shown() == own;
+    made.statements = vec![create];
+    let defaults = roles.map(|r| format!("SET DEFAULT ROLE {r} TO {}", account.quoted()));
+    Ok((
+        definition(kind::ACCOUNT, account.shown(), &made)?,
+        defaults.into_iter().collect(),
+    ))
+}
+
+fn grants_of(conn: &mut Conn, account: &Account, defaults: Vec<String>) -> Result<Definition, WireError> {
+    let rows = conn.rows(&format!("SHOW GRANTS FOR {}", account.quoted()))?;
+    let made = DefinitionText {
+        statements: rows.iter().map(|r| r.text(0)).chain(defaults).collect(),
+        account: Some(account.name.clone()),
+        ..DefinitionText::default()
+    };
+    definition(kind::GRANTS, account.shown(), &made)
+}
+
+/// A statement with all that is quoted taken out.
+fn outside_quotes(statement: &str) -> String {
+    let mut quote = None;
+    let mut out = String::with_capacity(statement.len());
+    for c in statement.chars() {
+        match quote {
+            None if matches!(c, '\'' | '`' | '"') => quote = Some(c),
+            None => out.push(c),
+            Some(q) if q == c => quote = None,
+            Some(_) => {}
+        }
+    }
+    out
+}
+
+/// MySQL shows default roles within `CREATE USER`, where they would have to exist before; takes them out.
+fn without_default_role(create: &str) -> (String, Option<String>) {
+    const WORDS: &str = " DEFAULT ROLE ";
+    const NEXT: &str = " REQUIRE ";
+    let cut = || {
+        // The words cannot stand in a quoted part: names and hashes in front of them are hex or hold no such text.
+        let (before, rest) = create.split_once(WORDS)?;
+        let at = rest.find(NEXT)?;
+        let (roles, after) = rest.split_at(at);
+        outside_quotes(before)
+            .starts_with("CREATE USER")
+            .then(|| (format!("{before}{after}"), Some(roles.to_owned())))
+    };
+    cut().unwrap_or_else(|| (create.to_owned(), None))
+}
+
+fn globals(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireError> {
+    let sql = match flavor {
+        Flavor::MariaDb => {
+            "SELECT LOWER(variable_name), global_value FROM information_schema.system_variables \
+             WHERE global_value_origin = 'SQL' ORDER BY variable_name"
+        }
+        Flavor::MySql => {
+            "SELECT LOWER(v.variable_name), v.variable_value FROM performance_schema.global_variables v \
+             JOIN performance_schema.variables_info i USING (variable_name) \
+             WHERE i.variable_source IN ('DYNAMIC', 'PERSISTED') ORDER BY v.variable_name"
+        }
+    };
+    let mut out = Vec::new();
+    for row in conn.rows(sql)? {
+        let (name, Some(value)) = (row.text(0), row.opt(1)) else {
+            continue;
+        };
+        if TRANSIENT.contains(&name.as_str()) {
+            continue;
+        }
+        let literal = if value.parse::<f64>().is_ok() && value.bytes().all(|b| b"0123456789.+-eE".contains(&b)) {
+            value
+        } else {
+            text::string(&value)
+        };
+        let made = DefinitionText {
+            statements: vec![format!("SET GLOBAL {} = {literal}", text::ident(&name))],
+            ..DefinitionText::default()
+        };
+        out.push(definition(kind::GLOBAL, name, &made)?);
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_roles_are_taken_out() {
+        let create = "CREATE USER `app`@`%` IDENTIFIED WITH 'p' AS 0x24 DEFAULT ROLE `ro`@`%`,`rw`@`%` REQUIRE NONE PASSWORD EXPIRE DEFAULT ACCOUNT UNLOCK";
+        let (text, roles) = without_default_role(create);
+        assert_eq!(
+            text,
+            "CREATE USER `app`@`%` IDENTIFIED WITH 'p' AS 0x24 REQUIRE NONE PASSWORD EXPIRE DEFAULT ACCOUNT UNLOCK"
+        );
+        assert_eq!(roles.as_deref(), Some("`ro`@`%`,`rw`@`%`"));
+        let plain = "CREATE USER `a`@`%` REQUIRE NONE";
+        assert_eq!(without_default_role(plain), (plain.to_owned(), None));
+    }
+
+    #[test]
+    fn a_lock_is_not_read_out_of_a_name() {
+        assert!(outside_quotes("CREATE USER `a`@`%` ACCOUNT LOCK").contains(" ACCOUNT LOCK"));
+        assert!(!outside_quotes("CREATE USER ` ACCOUNT LOCK`@`%`").contains(" ACCOUNT LOCK"));
+    }
+}

@@ -1,0 +1,288 @@
+//! Reading what is not a table and lives in a database: the databases themselves, views, triggers, routines, events.
+//!
+//! Statements are read with `character_set_results = utf8mb4`, because the server shows a program in the character set of
+//! the session that made it, and with the program's database as the default one.
+
+use std::collections::BTreeSet;
+
+use super::definition::{DefinitionText, kind};
+use super::tables::not_system;
+use crate::cluster::mysql::text;
+use crate::cluster::mysql::wire::{Conn, Flavor, Row, WireError};
+use crate::model::definition::Definition;
+
+/// Keeps the default database of a connection.
+struct Shower<'a> {
+    conn: &'a mut Conn,
+    db: Option<String>,
+}
+
+impl Shower<'_> {
+    /// The first row of a `SHOW CREATE` in a database; an error when the server hides the statement in that column.
+    fn show(&mut self, db: &str, what: &str, name: &str, statement: usize) -> Result<Row, WireError> {
+        if self.db.as_deref() != Some(db) {
+            self.conn.run(&format!("USE {}", text::ident(db)))?;
+            self.db = Some(db.to_owned());
+        }
+        let row = self.conn.row(&format!("SHOW CREATE {what} {}", text::ident(name)))?;
+        match row {
+            Some(row) if row.bytes(statement).is_some() => Ok(row),
+            _ => Err(WireError::Server {
+                code: 1227,
+                state: "42000".to_owned(),
+                message: format!("this account may not see the statement of {what} `{db}`.`{name}`"),
+            }),
+        }
+    }
+}
+
+fn statement(row: &Row, column: usize) -> Vec<String> {
+    vec![row.bytes(column).map(text::statement).unwrap_or_default()]
+}
+
+fn definition(kind: &str, db: &str, name: String, made: &DefinitionText) -> Result<Definition, WireError> {
+    let text = made.text().map_err(|e| WireError::Protocol(e.to_string()))?;
+    Ok(Definition {
+        kind: kind.to_owned(),
+        db: Some(db.to_owned()),
+        name,
+        text,
+    })
+}
+
+/// Everything of this kind, in the order in which it can be made.
+pub fn read(conn: &mut Conn) -> Result<Vec<Definition>, WireError> {
+    let flavor = conn.info().flavor;
+    let mut shower = Shower { conn, db: None };
+    let mut all = databases(&mut shower)?;
+    all.extend(routines(&mut shower, flavor)?);
+    all.extend(views(&mut shower)?);
+    all.extend(triggers(&mut shower)?);
+    all.extend(events(&mut shower)?);
+    Ok(all)
+}
+
+fn databases(shower: &mut Shower<'_>) -> Result<Vec<Definition>, WireError> {
+    let sql = format!(
+        "SELECT schema_name, default_collation_name FROM information_schema.schemata WHERE {} ORDER BY schema_name",
+        not_system("schema_name")
+    );
+    let mut out = Vec::new();
+    for row in shower.conn.rows(&sql)? {
+        let db = row.text(0);
+        let shown = shower.conn.row(&format!("SHOW CREATE DATABASE {}", text::ident(&db)))?;
+        let made = DefinitionText {
+            statements: shown.iter().flat_map(|r| statement(r, 1)).collect(),
+            db_collation: row.opt(1),
+            ..DefinitionText::default()
+        };
+        out.push(definition(kind::DATABASE, &db, db.clone(), &made)?);
+    }
+    Ok(out)
+}
+
+fn routines(shower: &mut Shower<'_>, flavor: Flavor) -> Result<Vec<Definition>, WireError> {
+    let mut kinds = vec![("FUNCTION", kind::FUNCTION), ("PROCEDURE", kind::PROCEDURE)];
+    if flavor == Flavor::MariaDb {
+        kinds.extend([("PACKAGE", kind::PACKAGE), ("PACKAGE BODY", kind::PACKAGE_BODY)]);
+    }
+    let mut out = Vec::new();
+    for (what, kind) in kinds {
+        let sql = format!(
+            "SELECT routine_schema, routine_name, definer FROM information_schema.routines \
+             WHERE routine_type = '{what}' AND {} ORDER BY routine_schema, routine_name",
+            not_system("routine_schema")
+        );
+        for row in shower.conn.rows(&sql)? {
+            let (db, name) = (row.text(0), row.text(1));
+            let shown = shower.show(&db, what, &name, 2)?;
+            let made = DefinitionText {
+                statements: statement(&shown, 2),
+                sql_mode: shown.opt(1),
+                charset_client: shown.opt(3),
+                collation_connection: shown.opt(4),
+                db_collation: shown.opt(5),
+                definer: row.opt(2),
+                ..DefinitionText::default()
+            };
+            out.push(definition(kind, &db, name, &made)?);
+        }
+    }
+    Ok(out)
+}
+
+fn views(shower: &mut Shower<'_>) -> Result<Vec<Definition>, WireError> {
+    let sql = format!(
+        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'VIEW' AND {} \
+         ORDER BY table_schema, table_name",
+        not_system("table_schema")
+    );
+    let mut views = Vec::new();
+    for row in shower.conn.rows(&sql)? {
+        let (db, name) = (row.text(0), row.text(1));
+        let shown = shower.show(&db, "VIEW", &name, 1)?;
+        let create = statement(&shown, 1);
+        let made = DefinitionText {
+            definer: create.first().and_then(|c| definer(c)),
+            statements: create.clone(),
+            charset_client: shown.opt(2),
+            collation_connection: shown.opt(3),
+            ..DefinitionText::default()
+        };
+        let view = View {
+            definition: definition(kind::VIEW, &db, name.clone(), &made)?,
+            db,
+            name,
+            create: create.into_iter().next().unwrap_or_default(),
+        };
+        views.push(view);
+    }
+    Ok(in_order(views).into_iter().map(|v| v.definition).collect())
+}
+
+/// `user@host` of ``DEFINER=`user`@`host` ``.
+fn definer(create: &str) -> Option<String> {
+    let rest = create.split_once("DEFINER=`")?.1;
+    let (user, rest) = rest.split_once("`@`")?;
+    let host = rest.split('`').next()?;
+    Some(format!("{}@{host}", user.replace("``", "`")))
+}
+
+struct View {
+    db: String,
+    name: String,
+    create: String,
+    definition: Definition,
+}
+
+impl View {
+    /// Whether its statement may name the other. A column of that name counts too: it costs nothing but order.
+    fn names(&self, other: &View) -> bool {
+        let name = text::ident(&other.name);
+        if self.db == other.db {
+            let body = self.create.split_once(" AS ").map_or("", |(_, body)| body);
+            return body.contains(&name);
+        }
+        self.create.contains(&format!("{}.{name}", text::ident(&other.db)))
+    }
+}
+
+/// Views that others need first. In a circle (only by names of columns) the order is that of the names.
+fn in_order(views: Vec<View>) -> Vec<View> {
+    let needs = |view: &View, at: usize| -> Vec<usize> {
+        let others = views
+            .iter()
+            .enumerate()
+            .filter(|(n, other)| *n != at && view.names(other));
+        others.map(|(n, _)| n).collect()
+    };
+    let mut left: Vec<(usize, Vec<usize>)> = views.iter().enumerate().map(|(at, v)| (at, needs(v, at))).collect();
+    let mut made = BTreeSet::new();
+    let mut order = Vec::with_capacity(views.len());
+    while !left.is_empty() {
+        let free = left
+            .iter()
+            .position(|(_, needs)| needs.iter().all(|n| made.contains(n)));
+        let (at, _) = left.remove(free.unwrap_or(0));
+        made.insert(at);
+        order.push(at);
+    }
+    let mut views: Vec<Option<View>> = views.into_iter().map(Some).collect();
+    let mut take = |at: usize| views.get_mut(at).and_then(Option::take);
+    order.into_iter().filter_map(&mut take).collect()
+}
+
+fn triggers(shower: &mut Shower<'_>) -> Result<Vec<Definition>, WireError> {
+    let sql = format!(
+        "SELECT trigger_schema, trigger_name, event_object_table, definer FROM information_schema.triggers WHERE {} \
+         ORDER BY trigger_schema, event_object_table, action_timing, event_manipulation, action_order",
+        not_system("trigger_schema")
+    );
+    let mut out = Vec::new();
+    for row in shower.conn.rows(&sql)? {
+        let (db, name) = (row.text(0), row.text(1));
+        let shown = shower.show(&db, "TRIGGER", &name, 2)?;
+        let made = DefinitionText {
+            statements: statement(&shown, 2),
+            sql_mode: shown.opt(1),
+            charset_client: shown.opt(3),
+            collation_connection: shown.opt(4),
+            db_collation: shown.opt(5),
+            definer: row.opt(3),
+            table: row.opt(2),
+            ..DefinitionText::default()
+        };
+        out.push(definition(kind::TRIGGER, &db, name, &made)?);
+    }
+    Ok(out)
+}
+
+fn events(shower: &mut Shower<'_>) -> Result<Vec<Definition>, WireError> {
+    let sql = format!(
+        "SELECT event_schema, event_name, definer, status FROM information_schema.events WHERE {} \
+         ORDER BY event_schema, event_name",
+        not_system("event_schema")
+    );
+    let mut out = Vec::new();
+    for row in shower.conn.rows(&sql)? {
+        let (db, name) = (row.text(0), row.text(1));
+        let shown = shower.show(&db, "EVENT", &name, 3)?;
+        let made = DefinitionText {
+            statements: statement(&shown, 3),
+            sql_mode: shown.opt(1),
+            time_zone: shown.opt(2),
+            charset_client: shown.opt(4),
+            collation_connection: shown.opt(5),
+            db_collation: shown.opt(6),
+            definer: row.opt(2),
+            status: row.opt(3),
+            ..DefinitionText::default()
+        };
+        out.push(definition(kind::EVENT, &db, name, &made)?);
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(db: &str, name: &str, body: &str) -> View {
+        View {
+            db: db.to_owned(),
+            name: name.to_owned(),
+            create: format!("CREATE DEFINER=`a``b`@`%` VIEW `{name}` AS select {body}"),
+            definition: Definition {
+                kind: kind::VIEW.to_owned(),
+                db: Some(db.to_owned()),
+                name: name.to_owned(),
+                text: String::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn views_come_after_what_they_read() {
+        let views = vec![
+            view("d", "a", "* from `c` join `e`.`z`"),
+            view("d", "b", "1"),
+            view("d", "c", "* from `b`"),
+            view("e", "z", "* from `d`.`b`"),
+        ];
+        let order: Vec<String> = in_order(views).into_iter().map(|v| v.name).collect();
+        assert_eq!(order, ["b", "c", "z", "a"]);
+    }
+
+    #[test]
+    fn circles_by_column_names_end() {
+        let views = vec![view("d", "a", "`b`.`x` from `b`"), view("d", "b", "`t`.`a` from `t`")];
+        assert_eq!(in_order(views).len(), 2);
+    }
+
+    #[test]
+    fn definers_are_found() {
+        let v = view("d", "a", "1");
+        assert_eq!(definer(&v.create).as_deref(), Some("a`b@%"));
+        assert_eq!(definer("CREATE VIEW `x` AS select 1"), None);
+    }
+}

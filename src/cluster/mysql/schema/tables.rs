@@ -1,0 +1,266 @@
+//! Which tables a server has, and how they are made.
+
+use std::collections::HashMap;
+
+use super::table::{Column, ColumnWay, TableKind, TableSchema};
+use crate::cluster::mysql::text;
+use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
+use crate::model::table::TableName;
+
+/// The condition on a column that holds a database's name: not the server's own, and not ours.
+pub fn not_system(column: &str) -> String {
+    format!(
+        "{column} NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') AND LEFT({column}, 6) <> '_brine'"
+    )
+}
+
+/// A table as the server lists it; rows and bytes are estimates.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its name.
+    pub name: TableName,
+    /// What kind.
+    pub kind: TableKind,
+    /// Its engine; empty when the server cannot open it.
+    pub engine: String,
+    /// About so many rows.
+    pub rows: u64,
+    /// About so many bytes.
+    pub bytes: u64,
+}
+
+impl Listed {
+    /// Whether its rows are seen as of a view's moment.
+    pub fn transactional(&self) -> bool {
+        const ENGINES: [&str; 4] = ["InnoDB", "ROCKSDB", "TokuDB", "ndbcluster"];
+        ENGINES.iter().any(|e| e.eq_ignore_ascii_case(&self.engine))
+    }
+
+    /// Whether its rows are kept elsewhere (in other tables, files or servers), so that only its definition is backed up.
+    pub fn rows_elsewhere(&self) -> bool {
+        const ENGINES: [&str; 7] = [
+            "MRG_MyISAM",
+            "FEDERATED",
+            "CONNECT",
+            "SPIDER",
+            "OQGRAPH",
+            "BLACKHOLE",
+            "SEQUENCE",
+        ];
+        self.kind != TableKind::Sequence && ENGINES.iter().any(|e| e.eq_ignore_ascii_case(&self.engine))
+    }
+}
+
+/// All tables, ordered by name.
+pub fn list(conn: &mut Conn) -> Result<Vec<Listed>, WireError> {
+    let sql = format!(
+        "SELECT table_schema, table_name, table_type, engine, table_rows, data_length FROM information_schema.tables \
+         WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND {}",
+        not_system("table_schema")
+    );
+    let rows = conn.rows(&sql)?;
+    let mut tables: Vec<Listed> = rows
+        .iter()
+        .map(|row| Listed {
+            name: TableName::new(row.text(0), row.text(1)),
+            kind: match row.text(2).as_str() {
+                "SYSTEM VERSIONED" => TableKind::Versioned,
+                "SEQUENCE" => TableKind::Sequence,
+                _ => TableKind::Base,
+            },
+            engine: row.text(3),
+            rows: row.number(4),
+            bytes: row.number(5),
+        })
+        .collect();
+    tables.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(tables)
+}
+
+/// The statement that makes a table: `SHOW CREATE TABLE`, for a sequence `SHOW CREATE SEQUENCE`.
+pub fn create(conn: &mut Conn, name: &TableName, kind: TableKind) -> Result<String, WireError> {
+    let what = match kind {
+        TableKind::Sequence => "SEQUENCE",
+        TableKind::Base | TableKind::Versioned => "TABLE",
+    };
+    let row = conn.row(&format!("SHOW CREATE {what} {}", text::table(&name.db, &name.table)))?;
+    let shown = row.as_ref().and_then(|r| r.bytes(1));
+    let none = || WireError::Protocol(format!("SHOW CREATE {what} {name} gave nothing"));
+    shown.map(text::statement).ok_or_else(none)
+}
+
+/// A table's definition without its AUTO_INCREMENT counter, which moves with every insert.
+pub fn settled(create: &str) -> String {
+    match counter(create) {
+        Some((from, to, _)) => [create.get(..from), create.get(to..)].into_iter().flatten().collect(),
+        None => create.to_owned(),
+    }
+}
+
+/// The AUTO_INCREMENT counter of a table.
+pub fn auto_increment(create: &str) -> Option<u64> {
+    counter(create).map(|(_, _, n)| n)
+}
+
+/// Where ` AUTO_INCREMENT=n` stands among the options of a table, and n.
+fn counter(create: &str) -> Option<(usize, usize, u64)> {
+    const OPTION: &str = " AUTO_INCREMENT=";
+    let options = create.rfind("\n) ")?;
+    let tail = create.get(options..)?;
+    let before_text = tail.find('\'').unwrap_or(tail.len());
+    let from = options + tail.get(..before_text)?.find(OPTION)?;
+    let digits = create.get(from + OPTION.len()..)?;
+    let length = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let n = digits.get(..length)?.parse().ok()?;
+    Some((from, from + OPTION.len() + length, n))
+}
+
+/// A column as the server lists it.
+#[derive(Clone, Debug)]
+pub struct ColumnInfo {
+    /// Its name.
+    pub name: String,
+    /// `int`, `varchar` ...
+    pub data_type: String,
+    /// Of text.
+    pub charset: Option<String>,
+    /// Made of others.
+    pub generated: bool,
+    /// `ROW END` of a versioned table.
+    pub row_end: bool,
+}
+
+/// A part of a primary key.
+#[derive(Clone, Debug)]
+pub struct KeyPart {
+    /// The column.
+    pub column: String,
+    /// The index holds the whole value, in ascending order, and is ordered at all.
+    pub plain: bool,
+}
+
+/// What is known of a table besides its statement.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    /// Its columns, in order.
+    pub columns: Vec<ColumnInfo>,
+    /// Its primary key, in order.
+    pub key: Vec<KeyPart>,
+}
+
+/// The details of all tables of a database.
+pub fn details(conn: &mut Conn, db: &str) -> Result<HashMap<String, Details>, WireError> {
+    let mut all: HashMap<String, Details> = HashMap::new();
+    let db = text::string(db);
+    let rows = conn.rows(&format!(
+        "SELECT table_name, column_name, data_type, character_set_name, generation_expression \
+         FROM information_schema.columns WHERE table_schema = {db} ORDER BY table_name, ordinal_position"
+    ))?;
+    for row in &rows {
+        let expression = row.text(4);
+        let period = matches!(expression.as_str(), "ROW START" | "ROW END");
+        all.entry(row.text(0)).or_default().columns.push(ColumnInfo {
+            name: row.text(1),
+            data_type: row.text(2).to_ascii_lowercase(),
+            charset: row.opt(3),
+            generated: !expression.is_empty() && !period,
+            row_end: expression == "ROW END",
+        });
+    }
+    let rows = conn.rows(&format!(
+        "SELECT table_name, column_name, sub_part, collation, index_type FROM information_schema.statistics \
+         WHERE table_schema = {db} AND index_name = 'PRIMARY' ORDER BY table_name, seq_in_index"
+    ))?;
+    for row in &rows {
+        all.entry(row.text(0)).or_default().key.push(KeyPart {
+            column: row.text(1),
+            plain: row.opt(2).is_none() && row.text(3) == "A" && row.text(4) == "BTREE",
+        });
+    }
+    Ok(all)
+}
+
+/// How a column's values come and go.
+fn way(data_type: &str, flavor: Flavor) -> ColumnWay {
+    match data_type {
+        "float" => ColumnWay::Float,
+        "uuid" | "inet4" | "inet6" => ColumnWay::Text,
+        "json" if flavor == Flavor::MySql => ColumnWay::Text,
+        _ => ColumnWay::Bytes,
+    }
+}
+
+/// A table's definition, of all that was read about it.
+pub fn schema(listed: &Listed, create: String, details: &Details, flavor: Flavor) -> TableSchema {
+    let mut columns: Vec<Column> = details
+        .columns
+        .iter()
+        .filter(|c| !c.generated)
+        .map(|c| Column {
+            name: c.name.clone(),
+            way: way(&c.data_type, flavor),
+        })
+        .collect();
+    if listed.kind == TableKind::Versioned && !details.columns.iter().any(|c| c.row_end) {
+        // The server names these itself, and shows them only when asked by name.
+        columns.extend(["row_start", "row_end"].map(|name| Column {
+            name: name.to_owned(),
+            way: ColumnWay::Bytes,
+        }));
+    }
+    TableSchema {
+        kind: listed.kind,
+        auto_increment: auto_increment(&create),
+        create,
+        engine: listed.engine.clone(),
+        columns,
+        primary_key: details.key.iter().map(|p| p.column.clone()).collect(),
+        consistent: listed.kind == TableKind::Sequence || listed.transactional(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_is_found_only_among_the_options() {
+        let create = "CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=3'\n) ENGINE=InnoDB AUTO_INCREMENT=57 DEFAULT CHARSET=utf8mb4 COMMENT='x AUTO_INCREMENT=9'";
+        assert_eq!(auto_increment(create), Some(57));
+        assert!(settled(create).contains("ENGINE=InnoDB DEFAULT CHARSET"));
+        assert!(settled(create).ends_with("COMMENT='x AUTO_INCREMENT=9'"));
+        let without = "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='x AUTO_INCREMENT=9'";
+        assert_eq!(auto_increment(without), None);
+        assert_eq!(settled(without), without);
+    }
+
+    #[test]
+    fn generated_columns_are_not_read_and_history_is() {
+        let column = |name: &str, data_type: &str, generated| ColumnInfo {
+            name: name.to_owned(),
+            data_type: data_type.to_owned(),
+            charset: None,
+            generated,
+            row_end: false,
+        };
+        let details = Details {
+            columns: vec![
+                column("id", "int", false),
+                column("g", "int", true),
+                column("f", "float", false),
+            ],
+            key: Vec::new(),
+        };
+        let listed = Listed {
+            name: TableName::new("d", "t"),
+            kind: TableKind::Versioned,
+            engine: "InnoDB".to_owned(),
+            rows: 0,
+            bytes: 0,
+        };
+        let schema = schema(&listed, String::new(), &details, Flavor::MariaDb);
+        let names: Vec<&str> = schema.columns.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["id", "f", "row_start", "row_end"]);
+        assert_eq!(schema.columns.get(1).map(|c| c.way), Some(ColumnWay::Float));
+    }
+}

@@ -1,0 +1,1 @@
+//! The words of a statement by MySQL's lexical rules.

@@ -1,0 +1,373 @@
+//! Packets on a socket: a 3-byte length, a sequence number, the payload; 16 MiB - 1 and more come in continued packets.
+//!
+//! *Invariants: the sequence of every packet is checked. What arrived and was not taken stays in the buffer, so a read that
+//! timed out can be repeated. A payload grows with the bytes that came, never by its announced length.*
+
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+use super::net::Net;
+use super::{WireError, answer};
+
+/// The length that says: another packet continues this one.
+pub(super) const CONTINUED: usize = 0xFF_FFFF;
+/// The longest payload: what the protocol's `max_allowed_packet` can be, and a little for the command.
+pub(super) const LONGEST: usize = (1 << 30) + (1 << 16);
+/// The read buffer; the batches of a stream are parts of it.
+const BUFFER: usize = 512 << 10;
+/// What is written is collected up to here.
+const COLLECT: usize = 64 << 10;
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Limit {
+    /// Until this instant.
+    Until(Instant),
+    /// As long as something comes at least every so often; `None` for ever.
+    Silence(Option<Duration>),
+}
+
+/// A socket that speaks in packets.
+pub(super) struct PacketStream {
+    net: Net,
+    address: String,
+    buf: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// The sequence number of the next packet, read or written.
+    seq: u8,
+    out: Vec<u8>,
+    limit: Limit,
+}
+
+impl PacketStream {
+    /// Over a socket; `address` is for errors.
+    pub fn new(net: Net, address: String, limit: Limit) -> Self {
+        PacketStream {
+            net,
+            address,
+            buf: vec![0; BUFFER].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            seq: 0,
+            out: Vec::new(),
+            limit,
+        }
+    }
+
+    /// The socket.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// host:port or path.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// How long reads and writes wait from now on.
+    pub fn set_limit(&mut self, limit: Limit) {
+        self.limit = limit;
+    }
+
+    /// The next packet read has this sequence number.
+    pub fn expect_seq(&mut self, seq: u8) {
+        self.seq = seq;
+    }
+
+    /// What arrived and was not taken yet.
+    pub fn ahead(&self) -> &[u8] {
+        self.buf.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The error of a lost connection.
+    pub fn lost(&self, source: io::Error) -> WireError {
+        WireError::Lost {
+            address: self.address.clone(),
+            source,
+        }
+    }
+
+    /// Arms the socket for one call; an expired deadline is an error.
+    fn arm(&self) -> Result<(), WireError> {
+        let wait = match self.limit {
+            Limit::Silence(wait) => wait,
+            Limit::Until(end) => match end.checked_duration_since(Instant::now()) {
+                Some(left) => Some(left),
+                None => return Err(self.lost(io::ErrorKind::TimedOut.into())),
+            },
+        };
+        self.net.set_timeout(wait).map_err(|e| self.lost(e))
+    }
+
+    /// Reads once into the free part of the buffer, which must not be empty; a timeout is `TimedOut`.
+    fn read_once(&mut self) -> Result<usize, WireError> {
+        loop {
+            self.arm()?;
+            let free = self.buf.get_mut(self.end..).unwrap_or_default();
+            match self.net.read(free) {
+                Ok(0) => return Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
+                Ok(n) => {
+                    self.end = (self.end + n).min(self.buf.len());
+                    return Ok(n);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    return Err(self.lost(io::ErrorKind::TimedOut.into()));
+                }
+                Err(e) => return Err(self.lost(e)),
+            }
+        }
+    }
+
+    /// Moves what is in the buffer to its front.
+    fn compact(&mut self) {
+        if self.start > 0 {
+            self.buf.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+    }
+
+    /// Waits until `n` bytes (at most the buffer) are ahead.
+    fn need(&mut self, n: usize) -> Result<(), WireError> {
+        while self.end - self.start < n {
+            if self.start == self.end {
+                (self.start, self.end) = (0, 0);
+            } else if self.start + n > self.buf.len() {
+                self.compact();
+            }
+            self.read_once()?;
+        }
+        Ok(())
+    }
+
+    /// The header ahead: length and sequence number.
+    fn header(&self) -> Option<(usize, u8)> {
+        let [a, b, c, seq] = *self.ahead().first_chunk::<4>()?;
+        Some((u32::from_le_bytes([a, b, c, 0]) as usize, seq))
+    }
+
+    /// Checks a sequence number and moves on. An error packet out of turn is the server's farewell, and says why.
+    fn check_seq(&mut self, seq: u8, payload: usize) -> Result<(), WireError> {
+        if seq != self.seq {
+            if (3..4096).contains(&payload) {
+                self.need(4 + payload)?;
+                if let Some(packet @ [0xFF, ..]) = self.ahead().get(4..4 + payload) {
+                    return Err(answer::err(packet));
+                }
+            }
+            let expected = self.seq;
+            return Err(WireError::Protocol(format!(
+                "packet {seq} came where {expected} was due"
+            )));
+        }
+        self.seq = self.seq.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Takes a header and checks it.
+    fn take_header(&mut self) -> Result<usize, WireError> {
+        self.need(4)?;
+        let (len, seq) = self.header().unwrap_or_default();
+        self.check_seq(seq, len)?;
+        self.start += 4;
+        Ok(len)
+    }
+
+    /// Appends one payload, continued packets joined, to `into`.
+    pub fn packet(&mut self, into: &mut Vec<u8>) -> Result<(), WireError> {
+        let before = into.len();
+        loop {
+            let len = self.take_header()?;
+            if into.len() - before + len > LONGEST {
+                return Err(WireError::Protocol("a packet is longer than 1 GiB".to_owned()));
+            }
+            let mut left = len;
+            while left > 0 {
+                self.need(1)?;
+                let ahead = self.ahead();
+                let part = ahead.get(..left).unwrap_or(ahead);
+                into.extend_from_slice(part);
+                let n = part.len();
+                self.start += n;
+                left -= n;
+            }
+            if len != CONTINUED {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives all row packets up to the one that ends them to `take` as snapshot records, many at a time, from where they
+    /// arrived. Returns the rows and the last packet (EOF or ERR).
+    pub fn records(
+        &mut self,
+        take: &mut dyn FnMut(&[u8], u64) -> Result<(), WireError>,
+    ) -> Result<(u64, Vec<u8>), WireError> {
+        let mut total = 0u64;
+        // Whole records lie from `start` to `parsed`.
+        let mut parsed = self.start;
+        let mut rows = 0u64;
+        loop {
+            let (len, whole) = match self.record_at(parsed) {
+                Found::Row(n) => {
+                    self.check_row_seq(parsed, n)?;
+                    if let Some(seq) = self.buf.get_mut(parsed + 3) {
+                        *seq = 0;
+                    }
+                    parsed += 4 + n;
+                    rows += 1;
+                    continue;
+                }
+                Found::Partial if self.buf.len() - self.end >= COLLECT => {
+                    self.read_once()?;
+                    continue;
+                }
+                Found::Partial => (0, false),
+                Found::Other(n) => (n, true),
+            };
+            if rows > 0 {
+                take(self.buf.get(self.start..parsed).unwrap_or_default(), rows)?;
+                total += rows;
+                rows = 0;
+            }
+            self.start = parsed;
+            if whole {
+                let mut packet = vec![0; 4];
+                self.packet(&mut packet)?;
+                let payload = packet.get(4..).unwrap_or_default();
+                // A continued packet is a row, whatever it begins with.
+                if len < CONTINUED {
+                    match payload.first() {
+                        Some(0xFF) => return Ok((total, payload.to_vec())),
+                        Some(0xFE) if answer::is_eof(payload) => return Ok((total, payload.to_vec())),
+                        Some(0xFE) | None => return Err(WireError::Protocol("a row is malformed".to_owned())),
+                        Some(_) => {}
+                    }
+                }
+                let size = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+                if let Some(head) = packet.first_chunk_mut::<4>() {
+                    *head = size;
+                }
+                take(&packet, 1)?;
+                total += 1;
+            } else {
+                self.compact();
+                self.read_once()?;
+            }
+            parsed = self.start;
+        }
+    }
+
+    /// What lies at `at` in the buffer.
+    fn record_at(&self, at: usize) -> Found {
+        let ahead = self.buf.get(at..self.end).unwrap_or_default();
+        let [a, b, c, _, first, ..] = *ahead else {
+            // A row has a column, so no payload of a result is empty; an empty one is for the slow road to refuse.
+            return match ahead {
+                [0, 0, 0, _] => Found::Other(0),
+                _ => Found::Partial,
+            };
+        };
+        let len = u32::from_le_bytes([a, b, c, 0]) as usize;
+        if first >= 0xFE || len == 0 || len + 4 > BUFFER - COLLECT {
+            return Found::Other(len);
+        }
+        if ahead.len() < 4 + len {
+            return Found::Partial;
+        }
+        Found::Row(len)
+    }
+
+    /// The sequence check of a row in the buffer.
+    fn check_row_seq(&mut self, at: usize, len: usize) -> Result<(), WireError> {
+        let seq = self.buf.get(at + 3).copied().unwrap_or(0);
+        if seq == self.seq {
+            self.seq = self.seq.wrapping_add(1);
+            return Ok(());
+        }
+        self.start = at;
+        self.check_seq(seq, len)
+    }
+
+    /// Sends a command: sequence 0, the parts joined.
+    pub fn command(&mut self, parts: &[&[u8]]) -> Result<(), WireError> {
+        self.seq = 0;
+        self.write(parts)?;
+        self.flush()
+    }
+
+    /// Writes the parts as one payload without sending the last of it.
+    pub fn write(&mut self, parts: &[&[u8]]) -> Result<(), WireError> {
+        let mut left: usize = parts.iter().map(|p| p.len()).sum();
+        let mut parts = parts.iter().copied().filter(|p| !p.is_empty());
+        let mut part: &[u8] = &[];
+        loop {
+            let len = left.min(CONTINUED);
+            let [a, b, c, ..] = len.to_le_bytes();
+            self.put(&[a, b, c, self.seq])?;
+            self.seq = self.seq.wrapping_add(1);
+            let mut todo = len;
+            while todo > 0 {
+                if part.is_empty() {
+                    part = parts.next().unwrap_or_default();
+                }
+                let (now, later) = part.split_at(part.len().min(todo));
+                self.put(now)?;
+                todo -= now.len();
+                part = later;
+            }
+            left -= len;
+            if len < CONTINUED {
+                return Ok(());
+            }
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), WireError> {
+        if self.out.len() + bytes.len() > COLLECT {
+            self.flush()?;
+        }
+        if bytes.len() > COLLECT {
+            return self.write_all(bytes);
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Sends what was collected.
+    pub fn flush(&mut self) -> Result<(), WireError> {
+        let mut out = std::mem::take(&mut self.out);
+        let result = self.write_all(&out);
+        out.clear();
+        self.out = out;
+        result
+    }
+
+    fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), WireError> {
+        while !bytes.is_empty() {
+            self.arm()?;
+            match self.net.write(bytes) {
+                Ok(0) => return Err(self.lost(io::ErrorKind::WriteZero.into())),
+                Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    return Err(self.lost(io::ErrorKind::TimedOut.into()));
+                }
+                Err(e) => return Err(self.lost(e)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What lies in the buffer where a row may begin.
+enum Found {
+    /// A whole row packet with this payload.
+    Row(usize),
+    /// Not all of it.
+    Partial,
+    /// Something for the slow road: the end, or a packet that the buffer cannot hold.
+    Other(usize),
+}
