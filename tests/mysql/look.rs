@@ -115,7 +115,9 @@ impl Questions {
     fn answers(self, server: &Server, look: &mut Look) {
         let mut script = String::from("set sql_mode = '', time_zone = '+00:00', sql_quote_show_create = 1;\n");
         if server.kind.is_mysql() {
-            script.push_str("set print_identified_with_as_hex = 1, show_gipk_in_create_table_and_information_schema = 1;\n");
+            script.push_str(
+                "set print_identified_with_as_hex = 1, show_gipk_in_create_table_and_information_schema = 1;\n",
+            );
         }
         for (i, (_, query)) in self.0.iter().enumerate() {
             writeln!(script, "select '--question-{i}--';\n{query};").unwrap();
@@ -172,8 +174,8 @@ fn shown(kind: &str, column: &str) -> String {
     let c = tick(column);
     let exact = match kind {
         "float" => format!("concat({c} + 0e0)"),
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "double" | "date" | "time" | "datetime"
-        | "timestamp" | "year" | "uuid" | "inet4" | "inet6" => format!("concat({c})"),
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "double" | "date" | "time"
+        | "datetime" | "timestamp" | "year" | "uuid" | "inet4" | "inet6" => format!("concat({c})"),
         "enum" | "set" => format!("concat({c} + 0, ':', hex({c}))"),
         "bit" => format!("hex({c} + 0)"),
         "json" => format!("hex(cast({c} as char))"),
@@ -309,8 +311,14 @@ fn accounts(server: &Server, questions: &mut Questions) {
             ("role edges", "select * from mysql.role_edges"),
             ("default roles", "select * from mysql.default_roles"),
             ("attributes", "select user, host, user_attributes from mysql.user"),
-            ("procs", "select host, db, user, routine_name, routine_type, proc_priv from mysql.procs_priv"),
-            ("columns", "select host, db, user, table_name, column_name, column_priv from mysql.columns_priv"),
+            (
+                "procs",
+                "select host, db, user, routine_name, routine_type, proc_priv from mysql.procs_priv",
+            ),
+            (
+                "columns",
+                "select host, db, user, table_name, column_name, column_priv from mysql.columns_priv",
+            ),
         ]
     } else {
         &[
@@ -320,8 +328,14 @@ fn accounts(server: &Server, questions: &mut Questions) {
                 "select host, user, json_remove(priv, '$.password_last_changed') from mysql.global_priv \
                  where user not in ('root', 'mariadb.sys')",
             ),
-            ("procs", "select host, db, user, routine_name, routine_type, proc_priv from mysql.procs_priv"),
-            ("columns", "select host, db, user, table_name, column_name, column_priv from mysql.columns_priv"),
+            (
+                "procs",
+                "select host, db, user, routine_name, routine_type, proc_priv from mysql.procs_priv",
+            ),
+            (
+                "columns",
+                "select host, db, user, table_name, column_name, column_priv from mysql.columns_priv",
+            ),
         ]
     };
     for (name, query) in more {

@@ -124,7 +124,11 @@ struct Running {
 impl Server {
     fn start(kind: Kind, options: &[&str], seat: Seat) -> Server {
         // Paths of sockets are short.
-        let base = if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" };
+        let base = if Path::new("/dev/shm").is_dir() {
+            "/dev/shm"
+        } else {
+            "/tmp"
+        };
         let dir = tempfile::Builder::new().prefix("brine-t").tempdir_in(base).unwrap();
         let copied = Command::new("cp")
             .args(["-a", "--sparse=always"])
@@ -192,6 +196,7 @@ impl Server {
             "--character-set-server=utf8mb4",
             "--event-scheduler=OFF",
             "--skip-name-resolve",
+            "--secure-file-priv=",
             "--local-infile=1",
             "--log-bin-trust-function-creators=1",
             "--performance-schema=OFF",
@@ -225,9 +230,11 @@ impl Server {
         let mut running = self.running.lock();
         assert!(running.is_none(), "it is up");
         let program = if self.kind.is_mysql() { "mysqld" } else { "mariadbd" };
-        let watch = r#""$@" </dev/null >/dev/null 2>&1 & p=$!; echo $p; read -r _; kill -KILL $p 2>/dev/null; wait $p"#;
+        let watch =
+            r#"out=$1; shift; "$@" </dev/null >>"$out" 2>&1 & p=$!; echo $p; read -r _; kill -KILL $p; wait $p"#;
         let mut shell = Command::new("/bin/sh")
             .args(["-c", watch, "sh"])
+            .arg(self.dir().join("out"))
             .arg(self.kind.program(program))
             .args(self.arguments())
             .args(more)
@@ -251,7 +258,8 @@ impl Server {
         while self.try_sql("select 1").is_err() {
             let alive = is_running(pid);
             if !alive || Instant::now() > deadline {
-                let log = std::fs::read_to_string(self.dir().join("err")).unwrap_or_default();
+                let log = ["out", "err"].map(|f| std::fs::read_to_string(self.dir().join(f)).unwrap_or_default());
+                let log = log.concat();
                 let tail: Vec<&str> = log.lines().rev().take(40).collect();
                 panic!(
                     "{:?} does not start:\n{}",
