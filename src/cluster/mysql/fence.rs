@@ -1,16 +1,378 @@
 //! Keeping applications out of a server while it is restored, and letting them in again.
+//!
+//! What holds is `ACCOUNT LOCK`: it survives a crash of the server. `init_connect`, `read_only` and the event scheduler are
+//! set besides, and come back with the next call when the server lost them. Before anything is touched, the accounts and the
+//! settings as they were are written into `_brine.fence` and `_brine.fence_accounts`; opening goes by those tables alone.
+//!
+//! Not locked are brine's own account, the server's own ones and `root@localhost`: the operator's last door. Their
+//! sessions, brine's excepted, are ended all the same.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use super::core::Core;
-use crate::cluster::{ClosedAs, ClusterError};
+use super::restore::session::keep_out_of_log;
+use super::schema::definition::AccountName;
+use super::text::{ident, string};
+use super::wire::{Conn, Flavor, WireError};
+use crate::cluster::{ClosedAs, ClusterError, ClusterState};
+use crate::model::clock::Millis;
+use crate::model::crash::crash_point;
+
+const TABLES: &[&str] = &[
+    "CREATE DATABASE IF NOT EXISTS _brine CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS _brine.fence (id INT NOT NULL PRIMARY KEY, phase VARCHAR(16) NOT NULL, \
+     state LONGTEXT NOT NULL, saved LONGTEXT NOT NULL) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS _brine.fence_accounts (user VARCHAR(128) NOT NULL, host VARCHAR(255) NOT NULL, \
+     PRIMARY KEY (user, host)) ENGINE=InnoDB",
+];
+/// What a session gets that comes in all the same.
+const TURNED_AWAY: &str = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'closed by brine for a restore'";
+/// How long sessions may take to end: a large transaction is rolled back first.
+const ENDING: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_millis(50);
+/// Accounts that the server makes for itself.
+const SYSTEM: [&str; 4] = ["mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema"];
+
+/// How a server is closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Shut {
+    Restoring { since: Millis },
+    Closed { why: String },
+}
+
+/// Settings as they were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Saved {
+    read_only: String,
+    init_connect: String,
+    event_scheduler: String,
+}
+
+/// What the journal says.
+struct Journal {
+    shut: Shut,
+    saved: Saved,
+}
+
+fn doing(what: &'static str) -> impl Fn(WireError) -> ClusterError {
+    move |e| e.doing(what)
+}
+
+const CLOSING: &str = "closing the server to applications";
+const OPENING: &str = "opening the server to applications";
+
+fn unreadable(e: impl std::fmt::Display) -> ClusterError {
+    ClusterError::Malformed {
+        what: "the journal of the closed server in _brine.fence",
+        why: e.to_string(),
+    }
+}
+
+/// The state that the journal gives a server; open where there is none.
+pub(super) fn state(conn: &mut Conn) -> Result<ClusterState, WireError> {
+    match conn.row("SELECT state FROM _brine.fence WHERE id = 1") {
+        Ok(None) => Ok(ClusterState::Available),
+        Ok(Some(row)) => Ok(match serde_json::from_str(&row.text(0)) {
+            Ok(Shut::Restoring { since }) => ClusterState::Restoring { since },
+            Ok(Shut::Closed { why }) => ClusterState::Closed { why },
+            Err(e) => ClusterState::Closed {
+                why: format!("its journal in _brine.fence cannot be read: {e}"),
+            },
+        }),
+        // No such database or table, or none that this account may see: then it never closed this server either.
+        Err(e) if matches!(e.code(), Some(1049 | 1146 | 1142 | 1044)) => Ok(ClusterState::Available),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether the server is closed.
+pub(super) fn is_closed(conn: &mut Conn) -> Result<bool, ClusterError> {
+    let state = state(conn).map_err(|e| e.doing("reading whether the server is closed"))?;
+    Ok(state != ClusterState::Available)
+}
+
+fn journal(conn: &mut Conn) -> Result<Option<Journal>, ClusterError> {
+    let row = conn
+        .row("SELECT state, saved FROM _brine.fence WHERE id = 1")
+        .map_err(doing("reading _brine.fence"))?;
+    row.map(|row| {
+        Ok(Journal {
+            shut: serde_json::from_str(&row.text(0)).map_err(unreadable)?,
+            saved: serde_json::from_str(&row.text(1)).map_err(unreadable)?,
+        })
+    })
+    .transpose()
+}
+
+/// A connection that stays out of the log.
+fn connect(core: &Core) -> Result<Conn, ClusterError> {
+    let mut conn = core.connect()?;
+    keep_out_of_log(&mut conn)?;
+    Ok(conn)
+}
 
 /// Closes the server to applications and ends their sessions.
-pub(super) fn close(_core: &Arc<Core>, _state: ClosedAs) -> Result<(), ClusterError> {
-    Err(super::binlog::not_yet())
+pub(super) fn close(core: &Arc<Core>, state: ClosedAs) -> Result<(), ClusterError> {
+    let mut conn = connect(core)?;
+    conn.run_all(TABLES).map_err(doing(CLOSING))?;
+    let before = journal(&mut conn)?;
+    let shut = match (state, &before) {
+        (
+            ClosedAs::Restoring,
+            Some(Journal {
+                shut: Shut::Restoring { since },
+                ..
+            }),
+        ) => Shut::Restoring { since: *since },
+        (ClosedAs::Restoring, _) => Shut::Restoring {
+            since: core.clock.now(),
+        },
+        (ClosedAs::Closed(why), _) => Shut::Closed { why },
+    };
+    write_journal(&mut conn, &shut, before.is_none())?;
+    crash_point("mysql.fence.journal");
+    put_up(&mut conn)?;
+    crash_point("mysql.fence.up");
+    conn.run("UPDATE _brine.fence SET phase = 'closed' WHERE id = 1")
+        .map_err(doing(CLOSING))?;
+    Ok(())
+}
+
+/// Writes how it is closed, and the first time how everything was before.
+fn write_journal(conn: &mut Conn, shut: &Shut, first: bool) -> Result<(), ClusterError> {
+    let shut = serde_json::to_string(shut).map_err(unreadable)?;
+    let err = doing(CLOSING);
+    if !first {
+        let sql = format!("UPDATE _brine.fence SET state = {} WHERE id = 1", string(&shut));
+        return conn.run(&sql).map_err(err).map(drop);
+    }
+    let row = conn
+        .row("SELECT @@GLOBAL.read_only, @@GLOBAL.init_connect, @@GLOBAL.event_scheduler")
+        .map_err(&err)?
+        .unwrap_or_else(|| super::wire::Row(Vec::new()));
+    let saved = Saved {
+        read_only: row.text(0),
+        init_connect: row.text(1),
+        event_scheduler: row.text(2),
+    };
+    let saved = serde_json::to_string(&saved).map_err(unreadable)?;
+    let open = unlocked(conn)?;
+    conn.run("START TRANSACTION").map_err(&err)?;
+    conn.run("DELETE FROM _brine.fence_accounts").map_err(&err)?;
+    for account in &open {
+        remember(conn, account)?;
+    }
+    let sql = format!(
+        "INSERT INTO _brine.fence (id, phase, state, saved) VALUES (1, 'closing', {}, {})",
+        string(&shut),
+        string(&saved)
+    );
+    conn.run(&sql).map_err(&err)?;
+    conn.run("COMMIT").map_err(&err).map(drop)
+}
+
+/// Writes down that an account is to be unlocked when the server opens.
+pub(super) fn remember(conn: &mut Conn, account: &AccountName) -> Result<(), ClusterError> {
+    let sql = format!(
+        "REPLACE INTO _brine.fence_accounts (user, host) VALUES ({}, {})",
+        string(&account.user),
+        string(&account.host)
+    );
+    conn.run(&sql).map_err(doing(CLOSING)).map(drop)
+}
+
+/// Strikes an account from the journal: it stays locked when the server opens.
+pub(super) fn strike(conn: &mut Conn, account: &AccountName) -> Result<(), ClusterError> {
+    let sql = format!(
+        "DELETE FROM _brine.fence_accounts WHERE user = {} AND host = {}",
+        string(&account.user),
+        string(&account.host)
+    );
+    conn.run(&sql).map_err(doing(CLOSING)).map(drop)
+}
+
+/// As statements write it.
+pub(super) fn quoted(account: &AccountName) -> String {
+    format!("{}@{}", ident(&account.user), ident(&account.host))
+}
+
+/// The account that this connection logged in with.
+pub(super) fn own(conn: &mut Conn) -> Result<AccountName, ClusterError> {
+    let row = conn
+        .row("SELECT CURRENT_USER()")
+        .map_err(doing("asking for the own account"))?;
+    let text = row.map(|r| r.text(0)).unwrap_or_default();
+    let (user, host) = text.rsplit_once('@').unwrap_or((&text, ""));
+    Ok(AccountName {
+        user: user.to_owned(),
+        host: host.to_owned(),
+    })
+}
+
+/// Whether an account is never locked nor changed.
+pub(super) fn is_spared(account: &AccountName, own: &AccountName) -> bool {
+    account == own || SYSTEM.contains(&account.user.as_str()) || (account.user == "root" && account.host == "localhost")
+}
+
+/// The accounts that can log in and are not spared.
+pub(super) fn unlocked(conn: &mut Conn) -> Result<Vec<AccountName>, ClusterError> {
+    let sql = match conn.info().flavor {
+        Flavor::MariaDb => {
+            "SELECT user, host FROM mysql.global_priv WHERE COALESCE(JSON_VALUE(priv, '$.is_role'), 0) = 0 \
+             AND COALESCE(JSON_VALUE(priv, '$.account_locked'), 0) = 0"
+        }
+        Flavor::MySql => "SELECT user, host FROM mysql.user WHERE account_locked = 'N'",
+    };
+    let own = own(conn)?;
+    let rows = conn.rows(sql).map_err(doing("reading which accounts are locked"))?;
+    Ok(rows
+        .iter()
+        .map(|r| AccountName {
+            user: r.text(0),
+            host: r.text(1),
+        })
+        .filter(|a| !is_spared(a, &own))
+        .collect())
+}
+
+/// Locks what is not locked yet, and writes it down before.
+pub(super) fn lock_all(conn: &mut Conn) -> Result<(), ClusterError> {
+    for account in unlocked(conn)? {
+        remember(conn, &account)?;
+        lock(conn, &account)?;
+    }
+    Ok(())
+}
+
+fn lock(conn: &mut Conn, account: &AccountName) -> Result<(), ClusterError> {
+    let sql = format!("ALTER USER {} ACCOUNT LOCK", quoted(account));
+    match conn.run(&sql) {
+        // Dropped in this moment.
+        Err(e) if e.code() == Some(1396) => Ok(()),
+        other => other
+            .map_err(|e| e.doing(format!("locking the account {}@{}", account.user, account.host)))
+            .map(drop),
+    }
+}
+
+/// The fence itself; can be repeated, and puts back what a crash of the server took away.
+fn put_up(conn: &mut Conn) -> Result<(), ClusterError> {
+    set(conn, "init_connect", &string(TURNED_AWAY))?;
+    let scheduler = conn
+        .row("SELECT @@GLOBAL.event_scheduler")
+        .map_err(doing(CLOSING))?
+        .map(|r| r.text(0))
+        .unwrap_or_default();
+    if scheduler == "ON" {
+        set(conn, "event_scheduler", "OFF")?;
+    }
+    lock_all(conn)?;
+    end_sessions(conn)?;
+    set(conn, "read_only", "1")?;
+    // An account that was made between the list and read_only.
+    lock_all(conn)?;
+    end_sessions(conn)
+}
+
+/// A setting's value as it was read: a switch is a number or a word.
+fn setting(value: &str) -> String {
+    match value.bytes().all(|b| b.is_ascii_digit()) && !value.is_empty() {
+        true => value.to_owned(),
+        false => string(value),
+    }
+}
+
+fn set(conn: &mut Conn, name: &str, value: &str) -> Result<(), ClusterError> {
+    match conn.run(&format!("SET GLOBAL {name} = {value}")) {
+        Ok(_) => Ok(()),
+        Err(WireError::Server { message, code, .. }) if code == 1227 => Err(ClusterError::Unsupported {
+            what: format!("brine's account may not set {name} ({message})"),
+            hint: match conn.info().flavor {
+                Flavor::MariaDb => "GRANT READ_ONLY ADMIN, CONNECTION ADMIN, SUPER ON *.* TO the account".to_owned(),
+                Flavor::MySql => "GRANT SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN ON *.* TO the account".to_owned(),
+            },
+        }),
+        Err(e) => Err(e.doing(format!("setting {name}"))),
+    }
+}
+
+/// Sessions of others, as id and name.
+fn others(conn: &mut Conn) -> Result<Vec<(u64, String)>, ClusterError> {
+    let own = own(conn)?;
+    let rows = conn.rows("SHOW PROCESSLIST").map_err(doing("listing sessions"))?;
+    Ok(rows
+        .iter()
+        .filter(|r| r.text(1) != own.user && !["system user", "event_scheduler"].contains(&r.text(1).as_str()))
+        .filter(|r| !["Daemon", "Binlog Dump", "Binlog Dump GTID"].contains(&r.text(4).as_str()))
+        .map(|r| (r.number(0), format!("{}@{}", r.text(1), r.text(2))))
+        .collect())
+}
+
+/// Ends the sessions of everybody else, and waits until they are gone.
+pub(super) fn end_sessions(conn: &mut Conn) -> Result<(), ClusterError> {
+    let end = Instant::now() + ENDING;
+    loop {
+        let left = others(conn)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        for (id, who) in &left {
+            match conn.run(&format!("KILL CONNECTION {id}")) {
+                Err(e) if e.code() == Some(1094) => {}
+                other => drop(other.map_err(|e| e.doing(format!("ending the session {id} of {who}")))?),
+            }
+        }
+        if Instant::now() > end {
+            let names: Vec<String> = left.iter().take(5).map(|(id, who)| format!("{id} of {who}")).collect();
+            return Err(ClusterError::Unsupported {
+                what: format!("sessions do not end: {}", names.join(", ")),
+                hint: "a large transaction is rolled back first: wait, then try again".to_owned(),
+            });
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// Puts everything back as it was before [`close`].
-pub(super) fn open(_core: &Arc<Core>) -> Result<(), ClusterError> {
-    Err(super::binlog::not_yet())
+pub(super) fn open(core: &Arc<Core>) -> Result<(), ClusterError> {
+    let mut conn = connect(core)?;
+    if !is_closed(&mut conn)? {
+        return Ok(());
+    }
+    let Some(journal) = journal(&mut conn)? else {
+        return Ok(());
+    };
+    let err = doing(OPENING);
+    conn.run("UPDATE _brine.fence SET phase = 'opening' WHERE id = 1")
+        .map_err(&err)?;
+    let saved = journal.saved;
+    set(&mut conn, "read_only", &setting(&saved.read_only))?;
+    set(&mut conn, "init_connect", &string(&saved.init_connect))?;
+    let rows = conn
+        .rows("SELECT user, host FROM _brine.fence_accounts")
+        .map_err(&err)?;
+    for row in &rows {
+        let account = AccountName {
+            user: row.text(0),
+            host: row.text(1),
+        };
+        match conn.run(&format!("ALTER USER {} ACCOUNT UNLOCK", quoted(&account))) {
+            // The account has gone.
+            Err(e) if e.code() == Some(1396) => {}
+            other => drop(other.map_err(|e| e.doing(format!("unlocking {}@{}", account.user, account.host)))?),
+        }
+        crash_point("mysql.fence.unlocked");
+    }
+    if saved.event_scheduler == "ON" {
+        set(&mut conn, "event_scheduler", "ON")?;
+    }
+    conn.run("START TRANSACTION").map_err(&err)?;
+    conn.run("DELETE FROM _brine.fence_accounts").map_err(&err)?;
+    conn.run("DELETE FROM _brine.fence").map_err(&err)?;
+    conn.run("COMMIT").map_err(&err)?;
+    Ok(())
 }

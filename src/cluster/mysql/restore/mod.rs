@@ -1,4 +1,28 @@
 //! Building databases from a backup beside the live ones, and switching to them.
+//!
+//! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`]; [`create`] takes a
+//! definition apart; [`publish`] works out the [`steps`] of the switch, among them [`programs`] and [`accounts`];
+//! [`state`] is what a restore remembers on the server that it writes; [`names`] says where things are built.
+//!
+//! Everything is built in databases of its own (`_brine_<n>_<k>`, one for each database of the source), where the log is
+//! replayed too. The live tables are touched only by the switch, whose steps are written down first. A failure before it
+//! leaves the server as it was; after it began there is only one way, forward, and whoever asks for the restore of that id
+//! goes on with it.
+//!
+//! *Invariant: nothing of a restore reaches the server's own log but the marker, see [`super::binlog::write_marker`].*
+
+mod accounts;
+mod building;
+mod create;
+mod insert;
+mod load;
+mod names;
+mod programs;
+mod publish;
+mod read_back;
+pub(super) mod session;
+mod state;
+mod steps;
 
 use std::sync::Arc;
 
@@ -6,6 +30,6 @@ use super::core::Core;
 use crate::cluster::{ClusterError, RestoreAsk, Restorer};
 
 /// Starts a restore, or goes on with the one of that id.
-pub(super) fn open(_core: &Arc<Core>, _ask: &RestoreAsk) -> Result<Box<dyn Restorer>, ClusterError> {
-    Err(super::binlog::not_yet())
+pub(super) fn open(core: &Arc<Core>, ask: &RestoreAsk) -> Result<Box<dyn Restorer>, ClusterError> {
+    Ok(Box::new(building::Building::open(core, ask)?))
 }

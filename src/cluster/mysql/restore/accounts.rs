@@ -1,0 +1,260 @@
+//! Accounts, roles and grants as they were at the restored moment: those of the backup, then what the log did to them.
+//!
+//! Never touched: brine's own account, the server's own ones and `root@localhost`, so that nobody is locked out of the
+//! server. While the server is closed, every account is made locked, and the fence's journal says what it shall be.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::ClusterError;
+use crate::cluster::mysql::fence::{self, quoted};
+use crate::cluster::mysql::schema::definition::{AccountName, DefinitionText, kind};
+use crate::cluster::mysql::text::ident;
+use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
+use crate::model::definition::Definition;
+
+use super::steps;
+
+/// A definition of an account, role or grants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OfBackup {
+    kind: String,
+    text: DefinitionText,
+}
+
+/// A statement of the log about accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Logged {
+    /// The session's settings.
+    pub settings: Vec<String>,
+    /// The statement.
+    pub sql: String,
+}
+
+/// All that is to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Accounts {
+    base: Vec<OfBackup>,
+    log: Vec<Logged>,
+}
+
+impl Accounts {
+    /// From the definitions of a backup and the statements of the log behind it.
+    pub fn new(definitions: &[Definition], log: Vec<Logged>) -> Result<Accounts, ClusterError> {
+        let of_accounts = definitions
+            .iter()
+            .filter(|d| [kind::ACCOUNT, kind::ROLE, kind::GRANTS].contains(&d.kind.as_str()));
+        let base = of_accounts
+            .map(|d| {
+                Ok(OfBackup {
+                    kind: d.kind.clone(),
+                    text: DefinitionText::parse(&d.text)?,
+                })
+            })
+            .collect::<Result<_, ClusterError>>()?;
+        Ok(Accounts { base, log })
+    }
+
+    /// Whether the backup has any: one without was made by an account that may not read them, and says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.base.is_empty()
+    }
+}
+
+/// Makes them; returns what could not be made.
+pub(super) fn make(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<String>, ClusterError> {
+    let own = fence::own(conn)?;
+    let closed = fence::is_closed(conn)?;
+    let mut work = Work {
+        conn,
+        own,
+        closed,
+        remarks: Vec::new(),
+    };
+    work.drop_others(accounts)?;
+    for one in accounts.base.iter().filter(|o| o.kind != kind::GRANTS) {
+        work.create(one)?;
+    }
+    for one in accounts.base.iter().filter(|o| o.kind == kind::GRANTS) {
+        if work.spared(one.text.account.as_ref()) {
+            continue;
+        }
+        for statement in &one.text.statements {
+            work.try_run(statement)?;
+        }
+    }
+    work.replay(&accounts.log)?;
+    if closed {
+        fence::lock_all(work.conn)?;
+        fence::end_sessions(work.conn)?;
+    }
+    Ok(work.remarks)
+}
+
+struct Work<'a> {
+    conn: &'a mut Conn,
+    own: AccountName,
+    closed: bool,
+    remarks: Vec<String>,
+}
+
+impl Work<'_> {
+    fn spared(&self, account: Option<&AccountName>) -> bool {
+        account.is_none_or(|a| fence::is_spared(a, &self.own))
+    }
+
+    /// Runs what may fail; then it becomes a remark.
+    fn try_run(&mut self, statement: &str) -> Result<bool, ClusterError> {
+        match self.conn.run(statement) {
+            Ok(_) => Ok(true),
+            Err(WireError::Server { code, message, .. }) => {
+                let words: Vec<&str> = statement.split_whitespace().take(2).collect();
+                let text = format!(
+                    "an account statement ({} ...) failed: {code}: {message}",
+                    words.join(" ")
+                );
+                self.remarks.push(text);
+                Ok(false)
+            }
+            Err(e) => Err(e.doing("restoring accounts")),
+        }
+    }
+
+    /// Accounts and roles that were not there at that moment go.
+    fn drop_others(&mut self, accounts: &Accounts) -> Result<(), ClusterError> {
+        let role = match self.conn.info().flavor {
+            Flavor::MariaDb => "is_role",
+            Flavor::MySql => "'N'",
+        };
+        let rows = self
+            .conn
+            .rows(&format!("SELECT user, host, {role} FROM mysql.user"))
+            .map_err(|e| e.doing("listing accounts"))?;
+        for row in rows {
+            let account = AccountName {
+                user: row.text(0),
+                host: row.text(1),
+            };
+            let kept = accounts
+                .base
+                .iter()
+                .any(|o| o.kind != kind::GRANTS && o.text.account.as_ref() == Some(&account));
+            let is_role = row.text(2) == "Y";
+            if kept || self.spared(Some(&account)) || (is_role && account.user.eq_ignore_ascii_case("PUBLIC")) {
+                continue;
+            }
+            let statement = match is_role {
+                true => format!("DROP ROLE IF EXISTS {}", ident(&account.user)),
+                false => format!("DROP USER IF EXISTS {}", quoted(&account)),
+            };
+            self.try_run(&statement)?;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, one: &OfBackup) -> Result<(), ClusterError> {
+        let (Some(account), Some(statement)) = (&one.text.account, one.text.statements.first()) else {
+            return Ok(());
+        };
+        if self.spared(Some(account)) {
+            return Ok(());
+        }
+        let is_role = one.kind == kind::ROLE;
+        if self.conn.info().flavor == Flavor::MySql || is_role {
+            let drop = match is_role && self.conn.info().flavor == Flavor::MariaDb {
+                true => format!("DROP ROLE IF EXISTS {}", ident(&account.user)),
+                false => format!("DROP USER IF EXISTS {}", quoted(account)),
+            };
+            self.try_run(&drop)?;
+        }
+        let mut statement = statement.clone();
+        if !is_role && self.conn.info().flavor == Flavor::MariaDb {
+            statement = statement.replacen("CREATE USER ", "CREATE OR REPLACE USER ", 1);
+        }
+        if is_role || !self.closed {
+            self.try_run(&statement)?;
+            return Ok(());
+        }
+        // The journal first: an account that it does not name stays locked.
+        match one.text.locked {
+            true => fence::strike(self.conn, account)?,
+            false => fence::remember(self.conn, account)?,
+        }
+        self.try_run(&locked(&statement, one.text.locked))?;
+        Ok(())
+    }
+
+    /// What the log did to accounts, in order.
+    fn replay(&mut self, log: &[Logged]) -> Result<(), ClusterError> {
+        for logged in log {
+            if names_spared(&logged.sql, &self.own) {
+                continue;
+            }
+            let settings: Vec<&str> = logged.settings.iter().map(String::as_str).collect();
+            self.conn
+                .run_all(&settings)
+                .map_err(|e| e.doing("setting up a session for a statement of the log"))?;
+            self.try_run(&logged.sql)?;
+            steps::reset(self.conn)?;
+        }
+        if !self.closed || log.is_empty() {
+            return Ok(());
+        }
+        // What the log left locked stays so: only accounts that are unlocked now, or were made locked above, open again.
+        fence::lock_all(self.conn)
+    }
+}
+
+/// The statement with the account locked.
+fn locked(statement: &str, already: bool) -> String {
+    const UNLOCK: &str = " ACCOUNT UNLOCK";
+    match (already, statement.rfind(UNLOCK)) {
+        (true, _) => statement.to_owned(),
+        (false, Some(at)) => {
+            let (before, after) = statement.split_at(at);
+            let after = after.strip_prefix(UNLOCK).unwrap_or_default();
+            format!("{before} ACCOUNT LOCK{after}")
+        }
+        (false, None) => format!("{statement} ACCOUNT LOCK"),
+    }
+}
+
+/// Whether a statement of the log names an account that is never touched.
+fn names_spared(sql: &str, own: &AccountName) -> bool {
+    let plain: String = sql.chars().filter(|c| !matches!(c, '\'' | '`' | '"' | ' ')).collect();
+    let named = |user: &str, host: &str| plain.contains(&format!("{user}@{host}"));
+    named(&own.user, &own.host) || named("root", "localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_made_locked() {
+        assert_eq!(
+            locked("CREATE USER `a`@`%` IDENTIFIED BY PASSWORD 'x'", false),
+            "CREATE USER `a`@`%` IDENTIFIED BY PASSWORD 'x' ACCOUNT LOCK"
+        );
+        assert_eq!(
+            locked("CREATE USER a ACCOUNT UNLOCK PASSWORD HISTORY DEFAULT", false),
+            "CREATE USER a ACCOUNT LOCK PASSWORD HISTORY DEFAULT"
+        );
+        assert_eq!(locked("CREATE USER a ACCOUNT LOCK", true), "CREATE USER a ACCOUNT LOCK");
+    }
+
+    #[test]
+    fn the_own_account_is_seen_however_it_is_quoted() {
+        let own = AccountName {
+            user: "brine".to_owned(),
+            host: "%".to_owned(),
+        };
+        for sql in [
+            "DROP USER 'brine'@'%'",
+            "ALTER USER brine@`%` ACCOUNT LOCK",
+            "SET PASSWORD FOR \"root\"@\"localhost\" = 'x'",
+        ] {
+            assert!(names_spared(sql, &own), "{sql}");
+        }
+        assert!(!names_spared("GRANT SELECT ON a.* TO 'app'@'%'", &own));
+    }
+}

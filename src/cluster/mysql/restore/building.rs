@@ -1,0 +1,447 @@
+//! The restorer: what is asked of it, step by step, and what it remembers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::cluster::mysql::core::Core;
+use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
+use crate::cluster::mysql::text::{ident, table};
+use crate::cluster::mysql::wire::{Conn, WireError};
+use crate::cluster::{BatchSource, ClusterError, Loaded, Mark, ReplayTxn, RestoreAsk, Restorer, TableDef};
+use crate::model::checksum::TableChecksum;
+use crate::model::crash::crash_point;
+use crate::model::definition::Definition;
+use crate::model::table::TableName;
+
+use super::create::{CreateTable, Foreign};
+use super::names::{Shadows, wanted};
+use super::publish::{self, Switch};
+use super::session::Pool;
+use super::state::{self, Filled, KnownTable, Memory, Phase};
+use super::{load, read_back, session, steps};
+
+/// How long another restore may take to let go of the server: one that just died.
+const LOCK_WAIT_SECONDS: u32 = 10;
+
+/// What changes while it is worked on.
+struct Inner {
+    memory: Memory,
+    shadows: Shadows,
+    known: BTreeMap<TableName, KnownTable>,
+    definitions: Vec<Definition>,
+    /// All log has been given.
+    ended: bool,
+}
+
+/// A restore in progress.
+pub(super) struct Building {
+    core: Arc<Core>,
+    ask: RestoreAsk,
+    pool: Pool,
+    inner: Mutex<Inner>,
+    /// Holds the server's lock on restores for as long as it lives.
+    _lock: Mutex<Conn>,
+}
+
+fn unknown(name: &TableName) -> ClusterError {
+    ClusterError::Malformed {
+        what: "a restore",
+        why: format!("{name} was not defined"),
+    }
+}
+
+impl Building {
+    /// Begins it, or goes on with the one of that id.
+    pub fn open(core: &Arc<Core>, ask: &RestoreAsk) -> Result<Building, ClusterError> {
+        let mut conn = session::connect(core)?;
+        let taken = conn
+            .row(&format!("SELECT GET_LOCK('brine restore', {LOCK_WAIT_SECONDS})"))
+            .map_err(|e| e.doing("locking the server for a restore"))?;
+        if taken.is_none_or(|r| r.number(0) != 1) {
+            return Err(ClusterError::Unsupported {
+                what: "another restore is writing this server".to_owned(),
+                hint: "wait for it, or cancel it".to_owned(),
+            });
+        }
+        state::make_tables(&mut conn)?;
+        let memory = match Memory::find(&mut conn, ask)? {
+            Some(memory) => memory,
+            None => Memory::begin(&mut conn, ask)?,
+        };
+        let shadows = state::shadows(&mut conn, memory.number)?;
+        let known = state::tables(&mut conn, memory.number)?
+            .into_iter()
+            .map(|t| (t.name.clone(), t))
+            .collect();
+        Ok(Building {
+            core: core.clone(),
+            ask: ask.clone(),
+            pool: Pool::new(core),
+            inner: Mutex::new(Inner {
+                memory,
+                shadows,
+                known,
+                definitions: Vec::new(),
+                ended: false,
+            }),
+            _lock: Mutex::new(conn),
+        })
+    }
+
+    fn number(&self) -> u64 {
+        self.inner.lock().memory.number
+    }
+
+    fn phase(&self) -> Phase {
+        self.inner.lock().memory.phase
+    }
+
+    /// Where a table of the source is built.
+    fn place(&self, name: &TableName) -> Result<TableName, ClusterError> {
+        let inner = self.inner.lock();
+        let shadow = inner.shadows.shadow(&name.db).ok_or_else(|| unknown(name))?;
+        Ok(TableName::new(shadow, name.table.clone()))
+    }
+
+    fn schema(&self, name: &TableName) -> Option<TableSchema> {
+        self.inner.lock().known.get(name).map(|k| k.schema.clone())
+    }
+
+    /// The database in which a database of the source is built, made where it is not there.
+    fn shadow(&self, conn: &mut Conn, inner: &mut Inner, db: &str) -> Result<String, ClusterError> {
+        let shadow = match inner.shadows.shadow(db) {
+            Some(shadow) => shadow.to_owned(),
+            None => {
+                let shadow = inner.shadows.next();
+                state::add_shadow(conn, inner.memory.number, db, &shadow)?;
+                inner.shadows.of.insert(db.to_owned(), shadow.clone());
+                shadow
+            }
+        };
+        conn.run(&format!("CREATE DATABASE IF NOT EXISTS {}", ident(&shadow)))
+            .map_err(|e| e.doing(format!("making the database {shadow}")))?;
+        Ok(shadow)
+    }
+
+    fn set_filled(&self, conn: &mut Conn, name: &TableName, filled: Filled) -> Result<(), ClusterError> {
+        let mut inner = self.inner.lock();
+        state::set_filled(conn, inner.memory.number, name, filled)?;
+        if let Some(known) = inner.known.get_mut(name) {
+            known.filled = filled;
+        }
+        Ok(())
+    }
+
+    /// Adds the foreign keys between the tables that are restored. They must be there before the log: what a cascade does
+    /// is not in it.
+    fn link(&self) -> Result<(), ClusterError> {
+        let (shadows, known) = {
+            let inner = self.inner.lock();
+            (inner.shadows.clone(), inner.known.clone())
+        };
+        self.pool.with(|conn| {
+            let linked = linked(conn, &shadows)?;
+            for (name, of) in &known {
+                let Some(shadow) = shadows.shadow(&name.db) else {
+                    continue;
+                };
+                let mut clauses = Vec::new();
+                for key in foreign_keys(&of.schema)? {
+                    let parent = TableName::new(key.db.as_deref().unwrap_or(&name.db), key.table.clone());
+                    let id = (shadow.to_owned(), key.name.clone().unwrap_or_default());
+                    if let Some(db) = shadows.shadow(&parent.db)
+                        && known.contains_key(&parent)
+                        && !linked.contains(&id)
+                    {
+                        clauses.push(key.clause(db, &parent.table));
+                    }
+                }
+                if !clauses.is_empty() {
+                    let sql = format!("ALTER TABLE {} {}", table(shadow, &name.table), clauses.join(", "));
+                    conn.run(&sql)
+                        .map_err(|e| e.doing(format!("linking the foreign keys of {name}")))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The tables as they are built now, by their names at the source, with their definitions.
+    fn built(&self) -> Result<Vec<(TableName, TableSchema)>, ClusterError> {
+        let shadows = self.inner.lock().shadows.clone();
+        let mut out = Vec::new();
+        self.pool.with(|conn| {
+            for (db, shadow) in &shadows.of {
+                let schemas = read_back::schemas(conn, shadow)?;
+                out.extend(schemas.into_iter().map(|(n, s)| (TableName::new(db, n.table), s)));
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// The checksums as they were before the log.
+    fn loaded_sums(&self) -> Option<Vec<(TableName, TableChecksum)>> {
+        let inner = self.inner.lock();
+        let sum = |k: &KnownTable| Some((self.ask.rename.apply(&k.name), k.sum?));
+        inner.known.values().map(sum).collect()
+    }
+
+    fn read_sums(&self, tables: &[(TableName, TableSchema)]) -> Result<Vec<TableChecksum>, ClusterError> {
+        let placed: Vec<(TableName, TableSchema)> = tables
+            .iter()
+            .map(|(name, schema)| Ok((self.place(name)?, schema.clone())))
+            .collect::<Result<_, ClusterError>>()?;
+        read_back::sums(&self.pool, &placed)
+    }
+
+    /// Does the steps of the switch that are left.
+    fn finish_switch(&self) -> Result<Mark, ClusterError> {
+        let (n, mut remarks) = {
+            let inner = self.inner.lock();
+            (inner.memory.number, inner.memory.remarks.clone())
+        };
+        let mut conn = self.pool.take()?;
+        steps::run(&self.core, &mut conn, n, &self.ask.id, &mut remarks)?;
+        let memory = Memory::find(&mut conn, &self.ask)?;
+        let mark = memory.and_then(|m| m.mark).ok_or_else(|| ClusterError::Malformed {
+            what: "a restore",
+            why: "it was switched over without a mark".to_owned(),
+        })?;
+        state::set_phase(&mut conn, n, Phase::Done)?;
+        crash_point("mysql.restore.done");
+        state::forget_details(&mut conn, n)?;
+        self.pool.give(conn);
+        let mut inner = self.inner.lock();
+        inner.memory.phase = Phase::Done;
+        inner.memory.remarks = remarks;
+        inner.memory.mark = Some(mark.clone());
+        self.core.forget_estimates();
+        Ok(mark)
+    }
+}
+
+/// The foreign keys that a table had.
+fn foreign_keys(schema: &TableSchema) -> Result<Vec<Foreign>, ClusterError> {
+    if schema.kind == TableKind::Sequence {
+        return Ok(Vec::new());
+    }
+    Ok(CreateTable::parse(&schema.create)?.foreign_keys().cloned().collect())
+}
+
+/// The foreign keys that are there, as database and name.
+fn linked(conn: &mut Conn, shadows: &Shadows) -> Result<Vec<(String, String)>, ClusterError> {
+    let rows = conn
+        .rows("SELECT constraint_schema, constraint_name FROM information_schema.table_constraints WHERE constraint_type = 'FOREIGN KEY'")
+        .map_err(|e: WireError| e.doing("listing foreign keys"))?;
+    let all = rows.iter().map(|r| (r.text(0), r.text(1)));
+    Ok(all.filter(|(db, _)| shadows.source(db).is_some()).collect())
+}
+
+impl Restorer for Building {
+    fn define(&self, table: &TableDef) -> Result<(), ClusterError> {
+        if self.phase() > Phase::Loading || !wanted(&self.ask, &table.name) {
+            return Ok(());
+        }
+        let schema: TableSchema = serde_json::from_str(&table.schema).map_err(|e| ClusterError::Malformed {
+            what: "a table's definition in the backup",
+            why: format!("{}: {e}", table.name),
+        })?;
+        let mut inner = self.inner.lock();
+        self.pool.with(|conn| {
+            let shadow = self.shadow(conn, &mut inner, &table.name.db)?;
+            if !inner.known.contains_key(&table.name) {
+                state::add_table(conn, inner.memory.number, &table.name, &schema)?;
+                let known = KnownTable {
+                    name: table.name.clone(),
+                    schema: schema.clone(),
+                    filled: Filled::No,
+                    sum: None,
+                };
+                inner.known.insert(table.name.clone(), known);
+            }
+            let place = TableName::new(shadow, table.name.table.clone());
+            load::create(conn, &schema, &place)
+        })?;
+        crash_point("mysql.restore.defined");
+        Ok(())
+    }
+
+    fn define_others(&self, definitions: &[Definition]) -> Result<(), ClusterError> {
+        let mut inner = self.inner.lock();
+        inner.definitions = definitions.to_vec();
+        // A table that the log creates takes its character set from its database.
+        let shadows = inner.shadows.clone();
+        self.pool.with(|conn| {
+            for (db, shadow) in &shadows.of {
+                let options = publish::options_of(definitions, db)?;
+                if !options.is_empty() {
+                    conn.run(&format!("ALTER DATABASE {}{options}", ident(shadow)))
+                        .map_err(|e| e.doing(format!("setting the character set of {shadow}")))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn is_loaded(&self, table: &TableName) -> Result<bool, ClusterError> {
+        let inner = self.inner.lock();
+        let whole = inner.known.get(table).is_some_and(|k| k.filled == Filled::Whole);
+        Ok(whole || inner.memory.phase > Phase::Loading)
+    }
+
+    fn replay(&self, _txn: &ReplayTxn<'_>) -> Result<(), ClusterError> {
+        Err(crate::cluster::mysql::binlog::not_yet())
+    }
+
+    fn end_of_log(&self) -> Result<(), ClusterError> {
+        self.link()?;
+        self.inner.lock().ended = true;
+        Ok(())
+    }
+
+    fn load(&self, name: &TableName, source: &mut dyn BatchSource) -> Result<Loaded, ClusterError> {
+        let Some(schema) = self.schema(name).filter(|_| self.phase() == Phase::Loading) else {
+            // The log is in already, in part: what the base held was loaded before.
+            return drain(source);
+        };
+        let place = self.place(name)?;
+        let begun = self.inner.lock().known.get(name).map(|k| k.filled);
+        self.pool.with(|conn| {
+            if begun != Some(Filled::No) {
+                load::recreate(conn, &schema, &place)?;
+            }
+            self.set_filled(conn, name, Filled::Begun)
+        })?;
+        crash_point("mysql.restore.load-begun");
+        let loaded = load::fill(&self.pool, &schema, &place, source)?;
+        self.pool.with(|conn| self.set_filled(conn, name, Filled::Whole))?;
+        crash_point("mysql.restore.loaded");
+        Ok(loaded)
+    }
+
+    fn tables(&self) -> Result<Vec<TableName>, ClusterError> {
+        if self.phase() == Phase::Loading {
+            return Ok(self.inner.lock().known.keys().cloned().collect());
+        }
+        Ok(self.built()?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn checksums(&self) -> Result<Vec<(TableName, TableChecksum)>, ClusterError> {
+        let (phase, ended) = {
+            let inner = self.inner.lock();
+            (inner.memory.phase, inner.ended)
+        };
+        if phase > Phase::Loading
+            && !ended
+            && let Some(sums) = self.loaded_sums()
+        {
+            return Ok(sums);
+        }
+        if phase > Phase::Loading || ended {
+            let built = self.built()?;
+            let sums = self.read_sums(&built)?;
+            let names = built.iter().map(|(name, _)| self.ask.rename.apply(name));
+            return Ok(names.zip(sums).collect());
+        }
+        let tables: Vec<(TableName, TableSchema)> = {
+            let inner = self.inner.lock();
+            inner
+                .known
+                .values()
+                .map(|k| (k.name.clone(), k.schema.clone()))
+                .collect()
+        };
+        let sums = self.read_sums(&tables)?;
+        let n = self.number();
+        self.pool.with(|conn| {
+            let mut inner = self.inner.lock();
+            for ((name, _), sum) in tables.iter().zip(&sums) {
+                state::set_sum(conn, n, name, sum)?;
+                if let Some(known) = inner.known.get_mut(name) {
+                    known.sum = Some(*sum);
+                }
+            }
+            Ok(())
+        })?;
+        let names = tables.iter().map(|(name, _)| self.ask.rename.apply(name));
+        Ok(names.zip(sums).collect())
+    }
+
+    fn published(&self) -> Result<Option<Mark>, ClusterError> {
+        let (phase, mark) = {
+            let inner = self.inner.lock();
+            (inner.memory.phase, inner.memory.mark.clone())
+        };
+        match phase {
+            Phase::Done => Ok(mark),
+            Phase::Switching => self.finish_switch().map(Some),
+            Phase::Loading | Phase::Replaying => Ok(None),
+        }
+    }
+
+    fn publish(&self) -> Result<Mark, ClusterError> {
+        if let Some(mark) = self.published()? {
+            return Ok(mark);
+        }
+        let built: Vec<TableName> = self.built()?.into_iter().map(|(name, _)| name).collect();
+        let mut conn = self.pool.take()?;
+        {
+            let mut inner = self.inner.lock();
+            let known: Vec<KnownTable> = inner.known.values().cloned().collect();
+            let switch = Switch {
+                ask: &self.ask,
+                shadows: &inner.shadows,
+                known: &known,
+                built: &built,
+                definitions: &inner.definitions,
+                logged_programs: Vec::new(),
+                logged_accounts: Vec::new(),
+            };
+            let (steps, remarks) = switch.steps(&mut conn)?;
+            state::set_remarks(&mut conn, inner.memory.number, &remarks)?;
+            crash_point("mysql.restore.before-switch");
+            state::begin_switch(&mut conn, inner.memory.number, &steps)?;
+            inner.memory.remarks = remarks;
+            inner.memory.phase = Phase::Switching;
+        }
+        self.pool.give(conn);
+        crash_point("mysql.restore.switching");
+        self.finish_switch()
+    }
+
+    fn abandon(&self) -> Result<(), ClusterError> {
+        match self.phase() {
+            Phase::Switching => {
+                return Err(ClusterError::Unsupported {
+                    what: "the switch to the restored tables has begun, so they cannot be thrown away".to_owned(),
+                    hint: "resume the job: it finishes the switch".to_owned(),
+                });
+            }
+            Phase::Done => return Ok(()),
+            Phase::Loading | Phase::Replaying => {}
+        }
+        let (n, prefix) = {
+            let inner = self.inner.lock();
+            (inner.memory.number, inner.shadows.prefix())
+        };
+        self.pool.with(|conn| {
+            for db in publish::own_databases(conn, &prefix)? {
+                conn.run(&format!("DROP DATABASE IF EXISTS {}", ident(&db)))
+                    .map_err(|e| e.doing(format!("dropping {db}")))?;
+            }
+            state::forget(conn, n)
+        })
+    }
+}
+
+/// Takes what is given and writes nothing.
+fn drain(source: &mut dyn BatchSource) -> Result<Loaded, ClusterError> {
+    let mut sum = TableChecksum::default();
+    while let Some(batch) = source.next()? {
+        sum = sum + crate::cluster::mysql::snapshot::record::checksum(&batch)?;
+    }
+    Ok(Loaded { sum, written: sum })
+}

@@ -1,0 +1,418 @@
+//! `CREATE TABLE` taken apart: rows load faster into a table without secondary indexes, and foreign keys need other tables.
+//!
+//! The text is what `SHOW CREATE TABLE` gives: names in backticks, strings in single quotes with backslash escapes, one item
+//! per column, key and constraint. Only the items are told apart; inside they stay as they are.
+
+use crate::cluster::ClusterError;
+use crate::cluster::mysql::text::ident;
+
+/// What an item of the list is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ItemKind {
+    Column(String),
+    Primary,
+    Unique,
+    Index,
+    /// FULLTEXT, SPATIAL or VECTOR.
+    Special,
+    Foreign(Foreign),
+    /// Checks, periods, and whatever else stays in its place.
+    Other,
+}
+
+/// A foreign key: the text before and behind the name of the table it refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Foreign {
+    pub name: Option<String>,
+    pub before: String,
+    pub db: Option<String>,
+    pub table: String,
+    pub after: String,
+}
+
+/// One item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Item {
+    pub text: String,
+    pub kind: ItemKind,
+}
+
+impl Item {
+    /// The first columns of a key, by name; expressions are left out.
+    fn key_columns(&self) -> Vec<String> {
+        let Some(at) = outside(&self.text, b'(') else {
+            return Vec::new();
+        };
+        let inner = self.text.get(at + 1..).unwrap_or_default();
+        split_list(inner)
+            .iter()
+            .filter_map(|part| leading_name(part.trim_start()).map(|(name, _)| name))
+            .collect()
+    }
+}
+
+/// A table's definition in parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CreateTable {
+    pub items: Vec<Item>,
+    /// From the closing parenthesis on: engine, partitions, comment.
+    pub tail: String,
+}
+
+fn malformed(why: &str) -> ClusterError {
+    ClusterError::Malformed {
+        what: "a table's definition",
+        why: why.to_owned(),
+    }
+}
+
+/// The byte behind the quoted piece that begins at `at`, or behind one byte.
+fn skip(bytes: &[u8], at: usize) -> usize {
+    let Some(&quote) = bytes.get(at).filter(|b| matches!(b, b'\'' | b'"' | b'`')) else {
+        return at + 1;
+    };
+    let mut end = at + 1;
+    while let Some(&b) = bytes.get(end) {
+        if b == b'\\' && quote != b'`' {
+            end += 2;
+        } else if b != quote {
+            end += 1;
+        } else if bytes.get(end + 1) == Some(&quote) {
+            end += 2;
+        } else {
+            return end + 1;
+        }
+    }
+    bytes.len()
+}
+
+/// Where a byte first stands outside of quotes.
+fn outside(text: &str, wanted: u8) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(&b) = bytes.get(at) {
+        if b == wanted {
+            return Some(at);
+        }
+        at = skip(bytes, at);
+    }
+    None
+}
+
+/// Splits at commas outside of quotes and parentheses, up to the parenthesis that closes the list.
+fn split_list(inner: &str) -> Vec<&str> {
+    let (parts, _) = split_to_close(inner);
+    parts
+}
+
+/// The parts of a list, and where the parenthesis that closes it stands.
+fn split_to_close(inner: &str) -> (Vec<&str>, Option<usize>) {
+    let bytes = inner.as_bytes();
+    let (mut parts, mut from, mut at, mut depth) = (Vec::new(), 0, 0, 0_usize);
+    let part = |from: usize, to: usize| inner.get(from..to).unwrap_or_default();
+    while let Some(&b) = bytes.get(at) {
+        match b {
+            b'(' => depth += 1,
+            b')' if depth == 0 => {
+                parts.push(part(from, at));
+                return (parts, Some(at));
+            }
+            b')' => depth -= 1,
+            b',' if depth == 0 => {
+                parts.push(part(from, at));
+                from = at + 1;
+            }
+            _ => {}
+        }
+        at = skip(bytes, at);
+    }
+    parts.push(part(from, bytes.len()));
+    (parts, None)
+}
+
+/// A name in backticks at the beginning, and what is behind it.
+pub(super) fn leading_name(text: &str) -> Option<(String, &str)> {
+    let end = text.starts_with('`').then(|| skip(text.as_bytes(), 0))?;
+    let (quoted, rest) = (text.get(1..end.checked_sub(1)?)?, text.get(end..)?);
+    Some((quoted.replace("``", "`"), rest))
+}
+
+/// Where a word stands outside of quotes and parentheses.
+fn find_word(text: &str, word: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(&b) = bytes.get(at) {
+        match b {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            _ if depth == 0
+                && text
+                    .get(at..at + word.len())
+                    .is_some_and(|t| t.eq_ignore_ascii_case(word)) =>
+            {
+                return Some(at);
+            }
+            _ => {}
+        }
+        at = skip(bytes, at);
+    }
+    None
+}
+
+fn foreign(text: &str) -> Option<Foreign> {
+    const REFERENCES: &str = "REFERENCES ";
+    let at = find_word(text, REFERENCES)? + REFERENCES.len();
+    let (first, rest) = leading_name(text.get(at..)?)?;
+    let (db, table, after) = match rest.strip_prefix('.').and_then(leading_name) {
+        Some((table, after)) => (Some(first), table, after),
+        None => (None, first, rest),
+    };
+    let name = text.strip_prefix("CONSTRAINT ").and_then(leading_name).map(|n| n.0);
+    Some(Foreign {
+        name,
+        before: text.get(..at)?.to_owned(),
+        db,
+        table,
+        after: after.to_owned(),
+    })
+}
+
+fn kind(text: &str) -> ItemKind {
+    if let Some((name, _)) = leading_name(text) {
+        return ItemKind::Column(name);
+    }
+    let starts = |word: &str| {
+        text.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    if starts("PRIMARY KEY") {
+        return ItemKind::Primary;
+    }
+    if starts("UNIQUE ") {
+        return ItemKind::Unique;
+    }
+    if starts("KEY ") || starts("INDEX ") {
+        return ItemKind::Index;
+    }
+    if ["FULLTEXT ", "SPATIAL ", "VECTOR "].into_iter().any(starts) {
+        return ItemKind::Special;
+    }
+    if starts("CONSTRAINT ") || starts("FOREIGN KEY") {
+        if find_word(text, "FOREIGN KEY").is_some()
+            && let Some(foreign) = foreign(text)
+        {
+            return ItemKind::Foreign(foreign);
+        }
+        if find_word(text, "UNIQUE ").is_some() && find_word(text, "CHECK").is_none() {
+            return ItemKind::Unique;
+        }
+    }
+    ItemKind::Other
+}
+
+impl CreateTable {
+    /// Takes a definition apart.
+    pub fn parse(create: &str) -> Result<CreateTable, ClusterError> {
+        let open = outside(create, b'(').ok_or_else(|| malformed("it has no list of columns"))?;
+        let inner = create.get(open + 1..).unwrap_or_default();
+        let (parts, close) = split_to_close(inner);
+        let close = close.ok_or_else(|| malformed("its list of columns does not end"))?;
+        let items = parts
+            .into_iter()
+            .map(|part| {
+                let text = part.trim().to_owned();
+                Item {
+                    kind: kind(&text),
+                    text,
+                }
+            })
+            .collect();
+        let tail = inner.get(close..).unwrap_or_default().to_owned();
+        Ok(CreateTable { items, tail })
+    }
+
+    fn has_primary(&self) -> bool {
+        self.items.iter().any(|i| i.kind == ItemKind::Primary)
+    }
+
+    /// The column that counts by itself.
+    fn counter(&self) -> Option<&str> {
+        self.items.iter().find_map(|i| match &i.kind {
+            ItemKind::Column(name) if find_word(&i.text, "AUTO_INCREMENT").is_some() => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether an item waits until the rows are in. Kept are the primary key, the first unique key where there is no
+    /// primary one (rows are stored in its order), and a key that AUTO_INCREMENT cannot be without.
+    fn waits(&self, at: usize, item: &Item) -> bool {
+        match item.kind {
+            ItemKind::Special => true,
+            ItemKind::Unique if !self.has_primary() => false,
+            ItemKind::Unique | ItemKind::Index => self.counter_key() != Some(at),
+            _ => false,
+        }
+    }
+
+    /// The key that AUTO_INCREMENT needs, when it is not the primary one.
+    fn counter_key(&self) -> Option<usize> {
+        let counter = self.counter()?;
+        let holds = |item: &Item, first: bool| {
+            let columns = item.key_columns();
+            match first {
+                true => columns.first().is_some_and(|c| c == counter),
+                false => columns.iter().any(|c| c == counter),
+            }
+        };
+        let is_key = |kind: &ItemKind| matches!(kind, ItemKind::Primary | ItemKind::Unique | ItemKind::Index);
+        let primary = self.items.iter().find(|i| i.kind == ItemKind::Primary);
+        if primary.is_some_and(|i| holds(i, true)) {
+            return None;
+        }
+        let find = |first: bool| self.items.iter().position(|i| is_key(&i.kind) && holds(i, first));
+        find(true).or_else(|| find(false))
+    }
+
+    /// The statement that creates the table under another name, without foreign keys, and with `lean` without the
+    /// indexes that can wait.
+    pub fn statement(&self, db: &str, table: &str, lean: bool) -> String {
+        let kept: Vec<&str> = self
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(at, item)| !matches!(item.kind, ItemKind::Foreign(_)) && !(lean && self.waits(*at, item)))
+            .map(|(_, item)| item.text.as_str())
+            .collect();
+        format!(
+            "CREATE TABLE {}.{} (\n  {}\n{}",
+            ident(db),
+            ident(table),
+            kept.join(",\n  "),
+            self.tail
+        )
+    }
+
+    /// What [`CreateTable::statement`] left out of the keys, as clauses of `ALTER TABLE`: those that go together, then
+    /// those that each need a statement of their own.
+    pub fn later_keys(&self) -> (Vec<String>, Vec<String>) {
+        let waiting = self
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(at, item)| self.waits(*at, item))
+            .map(|(_, item)| item);
+        let (alone, together): (Vec<&Item>, Vec<&Item>) = waiting.partition(|i| i.kind == ItemKind::Special);
+        let add = |items: Vec<&Item>| items.iter().map(|i| format!("ADD {}", i.text)).collect();
+        (add(together), add(alone))
+    }
+
+    /// The foreign keys.
+    pub fn foreign_keys(&self) -> impl Iterator<Item = &Foreign> {
+        self.items.iter().filter_map(|i| match &i.kind {
+            ItemKind::Foreign(foreign) => Some(foreign),
+            _ => None,
+        })
+    }
+
+    /// Whether it has a primary key or a unique one: without, every change of a row reads the whole table.
+    pub fn has_key(&self) -> bool {
+        let key = |k: &ItemKind| matches!(k, ItemKind::Primary | ItemKind::Unique);
+        self.items.iter().any(|i| key(&i.kind))
+    }
+}
+
+impl Foreign {
+    /// As a clause of `ALTER TABLE`, referring to that table.
+    pub fn clause(&self, db: &str, table: &str) -> String {
+        format!("ADD {}{}.{}{}", self.before, ident(db), ident(table), self.after)
+    }
+
+    /// Whether a change of the table it refers to changes rows of this one without a word in the log.
+    pub fn cascades(&self) -> bool {
+        let after = self.after.to_ascii_uppercase();
+        ["CASCADE", "SET NULL", "SET DEFAULT"].iter().any(|w| after.contains(w))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TYPES: &str = "CREATE TABLE `t``1` (\n  `id` bigint(20) unsigned NOT NULL AUTO_INCREMENT,\n  \
+        `e` enum('a,b','it''s (','\\\\back') DEFAULT 'a,b' COMMENT 'KEY (, ',\n  \
+        `gs` varchar(64) GENERATED ALWAYS AS (concat('k',`t4` % 1000)) STORED,\n  \
+        `pid` int(11) NOT NULL,\n  PRIMARY KEY (`id`),\n  UNIQUE KEY `u` (`e`,`pid`),\n  KEY `k_gs` (`gs`(10)),\n  \
+        FULLTEXT KEY `f` (`gs`),\n  SPATIAL KEY `s` (`g`),\n  \
+        CONSTRAINT `fk_c` FOREIGN KEY (`pid`) REFERENCES `o``d`.`parent` (`id`) ON DELETE CASCADE,\n  \
+        CONSTRAINT `c2` CHECK (`pid` < 10 and 'FOREIGN KEY' <> '')\n\
+        ) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=utf8mb4 COMMENT='a) b'\n PARTITION BY RANGE (`id`)\n(PARTITION `p` VALUES LESS THAN MAXVALUE)";
+
+    #[test]
+    fn indexes_and_foreign_keys_are_left_for_later() {
+        let parsed = CreateTable::parse(TYPES).unwrap();
+        assert_eq!(parsed.items.len(), 11);
+        let lean = parsed.statement("sh", "x", true);
+        assert!(lean.starts_with("CREATE TABLE `sh`.`x` (\n  `id` bigint"), "{lean}");
+        for kept in [
+            "PRIMARY KEY (`id`)",
+            "CHECK (`pid` < 10",
+            "AUTO_INCREMENT=7",
+            "PARTITION `p`",
+        ] {
+            assert!(lean.contains(kept), "{kept} in {lean}");
+        }
+        for gone in ["UNIQUE", "k_gs", "FULLTEXT", "SPATIAL", "fk_c"] {
+            assert!(!lean.contains(gone), "{gone} in {lean}");
+        }
+        let (together, alone) = parsed.later_keys();
+        assert_eq!(
+            together,
+            ["ADD UNIQUE KEY `u` (`e`,`pid`)", "ADD KEY `k_gs` (`gs`(10))"]
+        );
+        assert_eq!(alone.len(), 2);
+        let fk = parsed.foreign_keys().next().unwrap();
+        assert_eq!((fk.db.as_deref(), fk.table.as_str()), (Some("o`d"), "parent"));
+        assert!(fk.cascades());
+        assert_eq!(
+            fk.clause("s", "p"),
+            "ADD CONSTRAINT `fk_c` FOREIGN KEY (`pid`) REFERENCES `s`.`p` (`id`) ON DELETE CASCADE"
+        );
+    }
+
+    #[test]
+    fn a_counter_keeps_its_key() {
+        let create = "CREATE TABLE `t` (\n  `a` int,\n  `n` int NOT NULL AUTO_INCREMENT,\n  PRIMARY KEY (`a`),\n  KEY `n` (`n`)\n)";
+        let parsed = CreateTable::parse(create).unwrap();
+        assert!(parsed.statement("d", "t", true).contains("KEY `n`"));
+        assert_eq!(parsed.later_keys(), (vec![], vec![]));
+        let create = "CREATE TABLE `t` (\n  `a` int,\n  UNIQUE KEY `u` (`a`),\n  KEY `k` (`a`)\n)";
+        let parsed = CreateTable::parse(create).unwrap();
+        let (together, _) = parsed.later_keys();
+        assert_eq!(
+            together,
+            ["ADD KEY `k` (`a`)"],
+            "rows lie in the order of the unique key"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_safe_and_full_statements_keep_every_item(text in ".{0,200}") {
+            let _ = CreateTable::parse(&text);
+        }
+
+        #[test]
+        fn what_is_left_out_comes_later(quoted in "[a-z,()'`\" ]{0,12}") {
+            let string = quoted.replace('\'', "''");
+            let name = ident(&quoted);
+            let create = format!(
+                "CREATE TABLE `t` (\n  {name} int DEFAULT '{string}',\n  PRIMARY KEY ({name}),\n  KEY {name} ({name})\n) COMMENT='{string}'"
+            );
+            let parsed = CreateTable::parse(&create).unwrap();
+            prop_assert_eq!(parsed.items.len(), 3);
+            prop_assert_eq!(parsed.later_keys().0, vec![format!("ADD KEY {name} ({name})")]);
+            prop_assert_eq!(parsed.statement("d", "t", false).replace("`d`.", ""), create);
+        }
+    }
+}

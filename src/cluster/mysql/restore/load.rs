@@ -1,0 +1,150 @@
+//! The rows of a table: created lean, filled over several connections, then its keys.
+
+use crossbeam_channel::{Receiver, bounded};
+
+use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
+use crate::cluster::mysql::snapshot::record;
+use crate::cluster::mysql::text;
+use crate::cluster::mysql::wire::Conn;
+use crate::cluster::{BatchSource, ClusterError, Loaded};
+use crate::model::checksum::TableChecksum;
+use crate::model::crash::crash_point;
+use crate::model::table::TableName;
+
+use super::create::CreateTable;
+use super::insert::Inserter;
+use super::session::Pool;
+
+/// Connections that write one table: while one waits for its commit, the other keeps the server busy.
+const WRITERS: usize = 2;
+/// Batches that wait for a free writer.
+const WAITING: usize = 2;
+
+/// Whether a table gets its keys after its rows: what InnoDB builds faster from all rows at once.
+fn lean(schema: &TableSchema) -> bool {
+    schema.kind == TableKind::Base && schema.engine.eq_ignore_ascii_case("InnoDB")
+}
+
+/// Creates the table where it is not there. `name` is where it is built.
+pub(super) fn create(conn: &mut Conn, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
+    let statement = match schema.kind {
+        TableKind::Sequence => sequence(&schema.create, name)?,
+        TableKind::Base | TableKind::Versioned => {
+            CreateTable::parse(&schema.create)?.statement(&name.db, &name.table, lean(schema))
+        }
+    };
+    let use_db = format!("USE {}", text::ident(&name.db));
+    match conn.run_all(&[&use_db, &statement]) {
+        // It was made before a crash.
+        Err(e) if e.code() == Some(1050) => Ok(()),
+        other => other.map_err(|e| e.doing(format!("creating {name}"))),
+    }
+}
+
+/// `SHOW CREATE SEQUENCE` under another name.
+fn sequence(create: &str, name: &TableName) -> Result<String, ClusterError> {
+    let options = create
+        .strip_prefix("CREATE SEQUENCE ")
+        .and_then(|rest| super::create::leading_name(rest))
+        .map(|(_, options)| options);
+    let options = options.ok_or_else(|| ClusterError::Malformed {
+        what: "a sequence's definition",
+        why: "it does not begin with CREATE SEQUENCE and a name".to_owned(),
+    })?;
+    Ok(format!(
+        "CREATE SEQUENCE {}{options}",
+        text::table(&name.db, &name.table)
+    ))
+}
+
+/// Makes it anew and empty.
+pub(super) fn recreate(conn: &mut Conn, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
+    let drop = format!("DROP TABLE IF EXISTS {}", text::table(&name.db, &name.table));
+    conn.run(&drop).map_err(|e| e.doing(format!("emptying {name}")))?;
+    create(conn, schema, name)
+}
+
+/// Fills a table that was just created, and adds its keys. `name` is where it is built.
+pub(super) fn fill(
+    pool: &Pool,
+    schema: &TableSchema,
+    name: &TableName,
+    source: &mut dyn BatchSource,
+) -> Result<Loaded, ClusterError> {
+    let sum = std::thread::scope(|scope| {
+        let (give, take) = bounded::<Vec<u8>>(WAITING);
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|_| {
+                let take = take.clone();
+                scope.spawn(move || write(pool, schema, name, &take))
+            })
+            .collect();
+        drop(take);
+        let mut sum = TableChecksum::default();
+        let fed = loop {
+            let batch = match source.next() {
+                Ok(Some(batch)) => batch,
+                Ok(None) => break Ok(()),
+                Err(stop) => break Err(ClusterError::Stopped(stop)),
+            };
+            match record::checksum(&batch) {
+                Ok(part) => sum = sum + part,
+                Err(e) => break Err(e),
+            }
+            // All writers have gone: their error comes below.
+            if give.send(batch).is_err() {
+                break Ok(());
+            }
+        };
+        drop(give);
+        let written = writers
+            .into_iter()
+            .map(|w| w.join().unwrap_or_else(|_| Err(died(name))));
+        let written: Result<Vec<()>, ClusterError> = written.collect();
+        fed?;
+        written.map(|_| sum)
+    })?;
+    crash_point("mysql.restore.rows-in");
+    add_keys(pool, schema, name)?;
+    Ok(Loaded { sum, written: sum })
+}
+
+fn died(name: &TableName) -> ClusterError {
+    ClusterError::Malformed {
+        what: "a restore",
+        why: format!("the thread that wrote rows of {name} died"),
+    }
+}
+
+fn write(pool: &Pool, schema: &TableSchema, name: &TableName, take: &Receiver<Vec<u8>>) -> Result<(), ClusterError> {
+    // No connection is opened for a table without rows.
+    let Ok(first) = take.recv() else {
+        return Ok(());
+    };
+    let mut inserter = Inserter::new(pool.take()?, schema, name)?;
+    inserter.put(&first)?;
+    while let Ok(batch) = take.recv() {
+        inserter.put(&batch)?;
+    }
+    pool.give(inserter.finish()?);
+    Ok(())
+}
+
+fn add_keys(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
+    if !lean(schema) {
+        return Ok(());
+    }
+    let (together, alone) = CreateTable::parse(&schema.create)?.later_keys();
+    let statements = [together]
+        .into_iter()
+        .chain(alone.into_iter().map(|key| vec![key]))
+        .filter(|keys| !keys.is_empty())
+        .map(|keys| format!("ALTER TABLE {} {}", text::table(&name.db, &name.table), keys.join(", ")));
+    pool.with(|conn| {
+        for statement in statements {
+            conn.run(&statement)
+                .map_err(|e| e.doing(format!("adding the keys of {name}")))?;
+        }
+        Ok(())
+    })
+}

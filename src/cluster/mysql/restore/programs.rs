@@ -1,0 +1,191 @@
+//! Views, triggers, routines and events: made after the tables are in their places, each under the session settings with
+//! which it was made at the source.
+//!
+//! One that cannot be made (it was broken at the source too, or its definer's privilege is lacking) does not hold up the
+//! data: it becomes a remark.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::ClusterError;
+use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
+use crate::cluster::mysql::text;
+use crate::cluster::mysql::wire::{Conn, WireError};
+use crate::model::definition::Definition;
+
+use super::steps;
+
+/// One program, ready to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Program {
+    /// What it is, in words.
+    pub what: String,
+    /// The database it is made in.
+    pub db: String,
+    /// Session settings, in order.
+    pub settings: Vec<String>,
+    /// What takes away one of that name.
+    pub drop: Option<String>,
+    /// What makes it, or a statement of the log about it.
+    pub create: String,
+    /// Whether it waits until others are there: views that read each other.
+    pub patient: bool,
+}
+
+/// The word of SQL for a kind.
+pub(super) fn word(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        kind::VIEW => "VIEW",
+        kind::TRIGGER => "TRIGGER",
+        kind::PROCEDURE => "PROCEDURE",
+        kind::FUNCTION => "FUNCTION",
+        kind::PACKAGE => "PACKAGE",
+        kind::PACKAGE_BODY => "PACKAGE BODY",
+        kind::EVENT => "EVENT",
+        _ => return None,
+    })
+}
+
+/// A program of the backup, made in a database.
+pub(super) fn of_backup(definition: &Definition, db: &str) -> Result<Option<Program>, ClusterError> {
+    let Some(word) = word(&definition.kind) else {
+        return Ok(None);
+    };
+    let made = DefinitionText::parse(&definition.text)?;
+    let Some(create) = made.statements.first().cloned() else {
+        return Ok(None);
+    };
+    let name = text::ident(&definition.name);
+    Ok(Some(Program {
+        what: format!("{} {db}.{}", word.to_lowercase(), definition.name),
+        db: db.to_owned(),
+        settings: settings(&made, &create),
+        drop: Some(format!("DROP {word} IF EXISTS {}.{name}", text::ident(db))),
+        create,
+        patient: definition.kind == kind::VIEW,
+    }))
+}
+
+/// The session settings of a definition. Its text is sent in UTF-8: another client charset is only claimed where the text
+/// is the same in it.
+fn settings(made: &DefinitionText, create: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Some(mode) = &made.sql_mode {
+        out.push(format!("SET SESSION sql_mode = {}", text::string(mode)));
+    }
+    if let Some(charset) = &made.charset_client
+        && (create.is_ascii() || charset.starts_with("utf8"))
+        && !["ucs2", "utf16", "utf16le", "utf32"].contains(&charset.as_str())
+    {
+        out.push(format!("SET SESSION character_set_client = {}", text::string(charset)));
+    }
+    if let Some(collation) = &made.collation_connection {
+        let collation = text::string(collation);
+        out.push(format!("SET SESSION collation_connection = {collation}"));
+    }
+    if let Some(zone) = &made.time_zone {
+        out.push(format!("SET SESSION time_zone = {}", text::string(zone)));
+    }
+    out
+}
+
+/// What became of one.
+enum Made {
+    Yes,
+    No(WireError),
+}
+
+/// Makes them in order; what cannot be made for now is tried again as long as anything gets further. Returns what could
+/// not be made.
+pub(super) fn make(conn: &mut Conn, programs: &[Program]) -> Result<Vec<String>, ClusterError> {
+    let mut waiting: Vec<&Program> = Vec::new();
+    let mut remarks = Vec::new();
+    for program in programs {
+        // What comes next may rely on it.
+        if !program.patient {
+            again(conn, &mut waiting)?;
+        }
+        match one(conn, program)? {
+            Made::Yes => {}
+            Made::No(_) if program.patient => waiting.push(program),
+            Made::No(e) => remarks.push(remark(program, &e)),
+        }
+    }
+    again(conn, &mut waiting)?;
+    for program in waiting {
+        if let Made::No(e) = one(conn, program)? {
+            remarks.push(remark(program, &e));
+        }
+    }
+    steps::reset(conn)?;
+    Ok(remarks)
+}
+
+fn remark(program: &Program, e: &WireError) -> String {
+    format!("{} could not be made: {e}", program.what)
+}
+
+fn again(conn: &mut Conn, waiting: &mut Vec<&Program>) -> Result<(), ClusterError> {
+    loop {
+        let before = waiting.len();
+        let mut left = Vec::new();
+        for program in waiting.drain(..) {
+            if let Made::No(_) = one(conn, program)? {
+                left.push(program);
+            }
+        }
+        *waiting = left;
+        if waiting.is_empty() || waiting.len() == before {
+            return Ok(());
+        }
+    }
+}
+
+fn one(conn: &mut Conn, program: &Program) -> Result<Made, ClusterError> {
+    steps::reset(conn)?;
+    let use_db = format!("USE {}", text::ident(&program.db));
+    let statements = [&use_db]
+        .into_iter()
+        .chain(&program.drop)
+        .chain(&program.settings)
+        .chain([&program.create]);
+    for statement in statements {
+        match conn.run(statement) {
+            Ok(_) => {}
+            Err(e) if e.code().is_some() => return Ok(Made::No(e)),
+            Err(e) => return Err(e.doing(format!("making {}", program.what))),
+        }
+    }
+    Ok(Made::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_made_under_its_own_settings() {
+        let made = DefinitionText {
+            statements: vec!["CREATE PROCEDURE `p`() SELECT 'é'".to_owned()],
+            sql_mode: Some("ANSI_QUOTES".to_owned()),
+            charset_client: Some("latin1".to_owned()),
+            collation_connection: Some("latin1_swedish_ci".to_owned()),
+            ..DefinitionText::default()
+        };
+        let definition = Definition {
+            kind: kind::PROCEDURE.to_owned(),
+            db: Some("a".to_owned()),
+            name: "p".to_owned(),
+            text: made.text().unwrap(),
+        };
+        let program = of_backup(&definition, "b`c").unwrap().unwrap();
+        assert_eq!(program.drop.as_deref(), Some("DROP PROCEDURE IF EXISTS `b``c`.`p`"));
+        assert_eq!(
+            program.settings,
+            [
+                "SET SESSION sql_mode = 'ANSI_QUOTES'",
+                "SET SESSION collation_connection = 'latin1_swedish_ci'"
+            ],
+            "the text is not the same in latin1"
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! Reading what was built, by the same SELECT that a backup uses.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::cluster::mysql::schema::select;
+use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
+use crate::cluster::mysql::schema::tables::{self, Listed};
+use crate::cluster::mysql::snapshot::record;
+use crate::cluster::mysql::text::string;
+use crate::cluster::mysql::wire::Conn;
+use crate::cluster::{BatchSink, ClusterError, Stop};
+use crate::model::checksum::TableChecksum;
+use crate::model::table::TableName;
+
+use super::session::Pool;
+
+/// Tables that are read at a time.
+const READERS: usize = 2;
+
+/// Adds up what is read.
+struct Adder(TableChecksum);
+
+impl BatchSink for Adder {
+    fn put(&mut self, batch: &[u8], _rows: u64) -> Result<(), Stop> {
+        let sum = record::checksum(batch).map_err(|e| Stop(Box::new(e)))?;
+        self.0 = self.0 + sum;
+        Ok(())
+    }
+}
+
+/// The checksum of one table; its name is where it is built.
+fn one(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<TableChecksum, ClusterError> {
+    let listed = Listed {
+        name: name.clone(),
+        kind: schema.kind,
+        engine: schema.engine.clone(),
+        rows: 0,
+        bytes: 0,
+    };
+    if listed.rows_elsewhere() {
+        return Ok(TableChecksum::default());
+    }
+    pool.with(|conn| {
+        let mut sum = Adder(TableChecksum::default());
+        conn.stream(&select::rows(schema, name), &mut sum)
+            .map_err(|e| e.doing(format!("reading back {name}")))?;
+        Ok(sum.0)
+    })
+}
+
+/// The checksums of tables, in their order.
+pub(super) fn sums(pool: &Pool, tables: &[(TableName, TableSchema)]) -> Result<Vec<TableChecksum>, ClusterError> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<BTreeMap<usize, Result<TableChecksum, ClusterError>>> = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..READERS.min(tables.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::SeqCst);
+                    let Some((name, schema)) = tables.get(at) else {
+                        return;
+                    };
+                    let sum = one(pool, schema, name);
+                    let failed = sum.is_err();
+                    results.lock().insert(at, sum);
+                    if failed {
+                        // The others need not begin another one.
+                        next.store(tables.len(), Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    results.into_inner().into_values().collect()
+}
+
+/// The tables of a database as they are now, with their definitions.
+pub(super) fn schemas(conn: &mut Conn, db: &str) -> Result<Vec<(TableName, TableSchema)>, ClusterError> {
+    let flavor = conn.info().flavor;
+    let doing = || format!("reading the definitions in {db}");
+    let rows = conn
+        .rows(&format!(
+            "SELECT table_name, table_type, engine FROM information_schema.tables WHERE table_schema = {} \
+             AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') ORDER BY table_name",
+            string(db)
+        ))
+        .map_err(|e| e.doing(doing()))?;
+    let details = tables::details(conn, db).map_err(|e| e.doing(doing()))?;
+    let mut out = Vec::new();
+    for row in rows {
+        let listed = Listed {
+            name: TableName::new(db, row.text(0)),
+            kind: match row.text(1).as_str() {
+                "SYSTEM VERSIONED" => TableKind::Versioned,
+                "SEQUENCE" => TableKind::Sequence,
+                _ => TableKind::Base,
+            },
+            engine: row.text(2),
+            rows: 0,
+            bytes: 0,
+        };
+        let create = tables::create(conn, &listed.name, listed.kind).map_err(|e| e.doing(doing()))?;
+        let of_table = details.get(&listed.name.table).cloned().unwrap_or_default();
+        let schema = tables::schema(&listed, create, &of_table, flavor);
+        out.push((listed.name, schema));
+    }
+    Ok(out)
+}

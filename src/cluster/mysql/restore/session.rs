@@ -1,0 +1,97 @@
+//! Connections that build: nothing of what they do reaches the server's log, and no check stands in the way of rows that
+//! the source holds.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::cluster::ClusterError;
+use crate::cluster::mysql::core::Core;
+use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
+
+/// Connections that are free.
+pub(super) struct Pool {
+    core: Arc<Core>,
+    free: Mutex<Vec<Conn>>,
+}
+
+impl Pool {
+    pub fn new(core: &Arc<Core>) -> Pool {
+        Pool {
+            core: core.clone(),
+            free: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// A free connection, or a new one.
+    pub fn take(&self) -> Result<Conn, ClusterError> {
+        match self.free.lock().pop() {
+            Some(conn) => Ok(conn),
+            None => connect(&self.core),
+        }
+    }
+
+    /// Gives back a connection that gave no error and has no transaction open.
+    pub fn give(&self, conn: Conn) {
+        self.free.lock().push(conn);
+    }
+
+    /// Runs something on a connection. One that gave an error is not kept.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Conn) -> Result<T, ClusterError>) -> Result<T, ClusterError> {
+        let mut conn = self.take()?;
+        let result = work(&mut conn)?;
+        self.give(conn);
+        Ok(result)
+    }
+}
+
+/// A connection that builds.
+pub(super) fn connect(core: &Core) -> Result<Conn, ClusterError> {
+    let mut conn = core.connect()?;
+    prepare(&mut conn)?;
+    conn.set_timeout(None).map_err(|e| e.doing("preparing the session"))?;
+    Ok(conn)
+}
+
+/// Keeps what follows out of the server's own log.
+pub(in crate::cluster::mysql) fn keep_out_of_log(conn: &mut Conn) -> Result<(), ClusterError> {
+    match conn.run("SET SESSION sql_log_bin = 0") {
+        Ok(_) => Ok(()),
+        Err(WireError::Server { message, .. }) => Err(ClusterError::Unsupported {
+            what: format!("brine's account may not keep a restore out of the server's own log ({message})"),
+            hint: match conn.info().flavor {
+                Flavor::MariaDb => "GRANT BINLOG ADMIN ON *.* TO the account".to_owned(),
+                Flavor::MySql => {
+                    "GRANT SYSTEM_VARIABLES_ADMIN, SESSION_VARIABLES_ADMIN ON *.* TO the account".to_owned()
+                }
+            },
+        }),
+        Err(e) => Err(e.doing("preparing the session")),
+    }
+}
+
+/// Puts a session, whatever was done in it, into the state for building.
+pub(super) fn prepare(conn: &mut Conn) -> Result<(), ClusterError> {
+    keep_out_of_log(conn)?;
+    let info = conn.info().clone();
+    let mut statements = vec![
+        "SET SESSION foreign_key_checks = 0, unique_checks = 1, timestamp = DEFAULT, autocommit = 1",
+        "SET SESSION innodb_lock_wait_timeout = 120",
+    ];
+    match info.flavor {
+        Flavor::MariaDb => {
+            statements.push("SET SESSION check_constraint_checks = 0, system_versioning_alter_history = KEEP");
+            if info.version >= (10, 11, 0) {
+                statements.push("SET SESSION system_versioning_insert_history = 1");
+            }
+        }
+        Flavor::MySql => {
+            statements.push("SET SESSION sql_require_primary_key = 0");
+            if info.version >= (8, 0, 30) {
+                statements.push("SET SESSION sql_generate_invisible_primary_key = 0");
+            }
+        }
+    }
+    conn.run_all(&statements)
+        .map_err(|e| e.doing("preparing a session for a restore"))
+}
