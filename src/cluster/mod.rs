@@ -313,6 +313,11 @@ pub trait Snapshot: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Called after the last read: an error when what was read does not belong to one moment after all.
+    fn settle(&self) -> Result<(), ClusterError> {
+        Ok(())
+    }
+
     /// Splits a table into at most `parts` ranges of roughly equal size, in order; none for an empty table.
     fn split(&self, table: &TableName, parts: usize) -> Result<Vec<ChunkRange>, ClusterError>;
 

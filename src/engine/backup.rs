@@ -326,6 +326,9 @@ impl Take<'_> {
             resumed,
         );
         let (tables, chunks) = work.run()?;
+        self.snapshot
+            .settle()
+            .doing(|| "looking whether all that was read is of one moment".to_owned())?;
         // The total was an estimate; what was read is what there is.
         counted.complete();
         let published = cx.step("Publish the manifest", Unit::Objects, Some(1));

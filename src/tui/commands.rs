@@ -28,6 +28,7 @@ pub enum Cmd {
     GoClusters,
     GoBackup,
     GoLog,
+    GoTimeline,
     GoJobs,
     GoStorages,
     GoMessages,
@@ -45,6 +46,8 @@ pub enum Cmd {
     AllChanges,
     ZoomIn,
     ZoomOut,
+    NextMark,
+    PrevMark,
     TypeTime,
     RunPlan,
     CopyMenu,
@@ -64,6 +67,7 @@ pub enum Scope {
     Fleet,
     Backup,
     Log,
+    Timeline,
     Restore,
     Plan,
     Jobs,
@@ -77,7 +81,7 @@ impl Scope {
     pub fn is_list(self) -> bool {
         match self {
             Scope::Fleet | Scope::Backup | Scope::Log | Scope::Jobs | Scope::Storages | Scope::Messages => true,
-            Scope::Everywhere | Scope::List | Scope::Restore | Scope::Plan | Scope::Run => false,
+            Scope::Everywhere | Scope::List | Scope::Timeline | Scope::Restore | Scope::Plan | Scope::Run => false,
         }
     }
 
@@ -89,6 +93,7 @@ impl Scope {
             Scope::Fleet => "Clusters",
             Scope::Backup => "Backup",
             Scope::Log => "Log",
+            Scope::Timeline => "Timeline",
             Scope::Restore => "Restore 1/2",
             Scope::Plan => "Restore 2/2",
             Scope::Jobs => "Jobs",
@@ -155,37 +160,40 @@ use Grade::{Confirm, Destructive, Safe};
 use Scope as S;
 
 const ANY: &[Scope] = &[S::Everywhere];
-const LISTS: &[Scope] = &[S::List, S::Restore];
-const CLUSTER: &[Scope] = &[S::Fleet, S::Backup, S::Log];
+const LISTS: &[Scope] = &[S::List, S::Restore, S::Timeline];
+const CLUSTER: &[Scope] = &[S::Fleet, S::Backup, S::Log, S::Timeline];
 const BACKUP: &[Scope] = &[S::Backup];
-const FORM: &[Scope] = &[S::Restore, S::Plan];
+const FORM: &[Scope] = &[S::Restore, S::Plan, S::Timeline];
+const BARS: &[Scope] = &[S::Restore, S::Timeline];
 
 /// All commands, in the order in which help shows them.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
     // What changes something.
-    command((Cmd::Restore, "restore", &["R"]), "Restore", "Restore: choose the point, what and where; nothing happens before the plan is confirmed", &[S::Fleet, S::Backup, S::Log], Safe, 90),
+    command((Cmd::Restore, "restore", &["R"]), "Restore", "Restore: choose the point, what and where; nothing happens before the plan is confirmed", CLUSTER, Safe, 90),
     command((Cmd::BackupNow, "backup.now", &["B"]), "Back up now", "Take a snapshot backup now", CLUSTER, Confirm, 80),
     command((Cmd::Settings, "backup.settings", &["E"]), "Settings", "Backup Settings: Backup Time, Backup Retention, schedule, point-in-time restore", CLUSTER, Confirm, 70),
     command((Cmd::Verify, "backup.verify", &["V"]), "Verify", "Verify this backup: files, checksums, or a test restore", BACKUP, Confirm, 60),
     command((Cmd::Protect, "backup.protect", &["P"]), "Protect", "Protect this backup from retention and deletion, or unprotect it", BACKUP, Confirm, 50),
     command((Cmd::Delete, "backup.delete", &["D"]), "Delete", "Delete this backup into the trash, after showing what is lost", BACKUP, Destructive, 48),
     command((Cmd::LogMenu, "log.menu", &["L"]), "Log backup", "Log backup: start, pause, resume, stop, flush, purge", CLUSTER, Safe, 45),
-    command((Cmd::Undo, "restore.undo", &["u"]), "Undo restore", "Undo the last restore into this cluster, through its own plan", &[S::Fleet, S::Backup, S::Log, S::Run], Destructive, 38),
+    command((Cmd::Undo, "restore.undo", &["u"]), "Undo restore", "Undo the last restore into this cluster, through its own plan", &[S::Fleet, S::Backup, S::Log, S::Timeline, S::Run], Destructive, 38),
     command((Cmd::Undelete, "backup.undelete", &["U"]), "Undelete", "Take this backup out of the trash", BACKUP, Confirm, 55),
     command((Cmd::Trash, "backup.trash", &["a"]), "Trash", "Show or hide backups in the trash", BACKUP, Safe, 20),
     command((Cmd::OpenCluster, "cluster.open", &["O"]), "Open", "Open a cluster that a restore left closed", CLUSTER, Confirm, 75),
     command((Cmd::RunPlan, "restore.run", &["R"]), "Restore", "Run exactly the plan that is shown", &[S::Plan], Destructive, 95),
     command((Cmd::CancelJob, "job.cancel", &["X"]), "Cancel job", "Ask this job to stop, after saying what is left behind", &[S::Jobs, S::Run], Confirm, 70),
     command((Cmd::ResumeJob, "job.resume", &["C"]), "Continue", "Go on with an interrupted or failed job", &[S::Jobs, S::Run], Confirm, 60),
-    command((Cmd::Accident, "demo.accident", &["!"]), "Accident", "Demo: cause an accident (drop a table, mass delete, bad update)", &[S::Fleet, S::Backup, S::Log, S::Jobs, S::Run, S::Storages], Confirm, 85),
+    command((Cmd::Accident, "demo.accident", &["!"]), "Accident", "Demo: cause an accident (drop a table, mass delete, bad update)", &[S::Fleet, S::Backup, S::Log, S::Timeline, S::Jobs, S::Run, S::Storages], Confirm, 85),
     command((Cmd::Traffic, "demo.traffic", &["T"]), "Traffic", "Start or stop generated traffic on an embedded cluster", CLUSTER, Confirm, 43),
     // What only looks.
     command((Cmd::Enter, "open", &["Enter"]), "Open", "Open the selected line, or go on to the next step", ANY, Safe, 88),
     command((Cmd::AllChanges, "log.all", &["a"]), "All", "Show all transactions, or only the changes worth a look", &[S::Log, S::Restore], Safe, 30),
-    command((Cmd::TypeTime, "restore.type", &["i"]), "Type a time", "Type the moment to restore to", &[S::Restore], Safe, 60),
-    command((Cmd::ZoomIn, "restore.zoom-in", &["+"]), "Zoom in", "Zoom the timeline in", &[S::Restore], Safe, 26),
-    command((Cmd::ZoomOut, "restore.zoom-out", &["-"]), "Zoom out", "Zoom the timeline out", &[S::Restore], Safe, 25),
+    command((Cmd::TypeTime, "restore.type", &["i"]), "Type a time", "Type the moment to restore to, with a zone or in the cluster's", BARS, Safe, 61),
+    command((Cmd::ZoomIn, "restore.zoom-in", &["+", "="]), "Zoom in", "Zoom the timeline in", BARS, Safe, 26),
+    command((Cmd::ZoomOut, "restore.zoom-out", &["-"]), "Zoom out", "Zoom the timeline out", BARS, Safe, 25),
+    command((Cmd::NextMark, "timeline.next", &["n"]), "Next mark", "Go to the next mark: a base, a change worth a look, the end of a gap", &[S::Timeline], Safe, 86),
+    command((Cmd::PrevMark, "timeline.previous", &["N"]), "Previous mark", "Go to the mark before", &[S::Timeline], Safe, 62),
     command((Cmd::CopyMenu, "copy", &["y"]), "Copy", "Copy the id, the command line or JSON to the terminal's clipboard", ANY, Safe, 18),
     command((Cmd::Filter, "filter", &["/"]), "Filter", "Filter this list; !text leaves out what holds the text", LISTS, Safe, 16),
     command((Cmd::TimeMode, "time", &["t"]), "Time", "Show times as local, UTC or relative", ANY, Safe, 17),
@@ -205,6 +213,7 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::GoClusters, "go.clusters", &["1"]), "Clusters", "Go to Clusters", ANY, Safe, 0),
     command((Cmd::GoBackup, "go.backup", &["2"]), "Backup", "Go to the cluster's Backup page", ANY, Safe, 12),
     command((Cmd::GoLog, "go.log", &["3"]), "Log", "Go to the cluster's Log page", ANY, Safe, 14),
+    command((Cmd::GoTimeline, "go.timeline", &["7"]), "Timeline", "Go to the cluster's Timeline: every moment that can be restored", ANY, Safe, 15),
     command((Cmd::GoJobs, "go.jobs", &["4", "J"]), "Jobs", "Go to Jobs", ANY, Safe, 13),
     command((Cmd::GoStorages, "go.storages", &["5"]), "Storages", "Go to Storages", ANY, Safe, 0),
     command((Cmd::GoMessages, "go.messages", &["6", "M"]), "Messages", "Go to Messages; outside the demo ! does the same", ANY, Safe, 4),

@@ -63,6 +63,8 @@ pub enum Query {
     Backups(ClusterName, bool),
     Backup(ClusterName, BackupId),
     Changes(ClusterName, bool),
+    /// Every transaction of the stretch that the timeline shows.
+    Transactions(ClusterName),
     Jobs,
     Job(JobId),
     Lines(JobId),

@@ -25,6 +25,7 @@ pub struct Glyphs {
     pub turn: &'static str,
     pub change: &'static str,
     pub check: &'static str,
+    pub part: &'static str,
     pub end: &'static str,
     pub here: &'static str,
     pub done: &'static str,
@@ -53,8 +54,9 @@ pub static UNICODE: Glyphs = Glyphs {
     log: "▬",
     broken: "✗",
     turn: "/",
-    change: "D",
+    change: "!",
     check: "]",
+    part: "~",
     end: "|",
     here: "^",
     done: "▮",
@@ -83,8 +85,9 @@ pub static ASCII: Glyphs = Glyphs {
     log: "=",
     broken: "x",
     turn: "/",
-    change: "D",
+    change: "!",
     check: "]",
+    part: "~",
     end: "|",
     here: "^",
     done: "#",
@@ -114,7 +117,7 @@ mod tests {
     fn all(g: &Glyphs) -> Vec<&'static str> {
         let one = [
             g.ok, g.warn, g.bad, g.off, g.busy, g.unknown, g.select, g.up, g.down, g.crumb, g.rule, g.side, g.cut,
-            g.base, g.log, g.broken, g.end, g.here, g.done, g.todo,
+            g.base, g.log, g.broken, g.turn, g.change, g.check, g.part, g.end, g.here, g.done, g.todo,
         ];
         one.into_iter().chain(g.levels).collect()
     }

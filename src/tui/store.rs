@@ -147,6 +147,8 @@ getters! {
     tables(cluster: &ClusterName, id: &BackupId) -> &[BackupTable] = Query::Backup(cluster.clone(), id.clone()), Answer::Backup { tables, .. } => tables;
     /// Changes of the log.
     changes(cluster: &ClusterName, all: bool) -> &[Change] = Query::Changes(cluster.clone(), all), Answer::Changes(c) => c;
+    /// Every transaction of the stretch that the timeline shows.
+    transactions(cluster: &ClusterName) -> &[Change] = Query::Transactions(cluster.clone()), Answer::Changes(c) => c;
     /// Jobs, newest first.
     jobs() -> &[Job] = Query::Jobs, Answer::Jobs(j) => j;
     /// One job, fresher than in the list.

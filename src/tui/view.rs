@@ -245,6 +245,11 @@ fn priority(c: &Command, scope: Scope) -> u8 {
     match (c.cmd, scope) {
         // R is there too and offers every point, the selected snapshot included.
         (Cmd::Enter, Scope::Backup) => 42,
+        // Enter does the same there.
+        (Cmd::Restore, Scope::Timeline) => 20,
+        (Cmd::ZoomIn, Scope::Timeline) => 85,
+        (Cmd::ZoomOut, Scope::Timeline) => 84,
+        (Cmd::TypeTime, Scope::Timeline) => 87,
         _ => c.priority,
     }
 }
@@ -268,6 +273,7 @@ fn label(m: &Model, c: &'static Command, words: Words) -> &'static str {
         (Cmd::Enter, Scope::Restore) => ("Plan", "Plan"),
         (Cmd::Enter, Scope::Plan) => ("Confirm", "Confirm"),
         (Cmd::Enter, Scope::Backup) => ("Restore from it", "From it"),
+        (Cmd::Enter, Scope::Timeline) => ("Restore to it", "Restore to it"),
         (Cmd::Enter, Scope::Log) => ("Restore to before it", "To before it"),
         (Cmd::BackupNow, _) => (c.label, "Back up"),
         (Cmd::LogMenu, _) => (c.label, "Log"),

@@ -8,10 +8,14 @@ use crate::harness::{Console, look};
 use crate::world::{Mood, World};
 
 /// Every screen and popup by name, and the keys that lead there from the first screen.
-pub const PLACES: [(&str, &str); 22] = [
+pub const PLACES: [(&str, &str); 26] = [
     ("fleet", ""),
     ("backup", "jj<Enter>"),
     ("log", "jj3"),
+    ("timeline", "jj7"),
+    ("timeline_change", "jj7NN"),
+    ("timeline_fine", "jj7NN++++++"),
+    ("timeline_month", "jj7<Up>h"),
     ("restore_change", "jj<Enter>R"),
     ("restore_snapshot", "jj<Enter><Enter>"),
     ("restore_exact", "jj<Enter>Ri"),
@@ -66,6 +70,7 @@ fn on_the_first_day() {
         ("fleet", ""),
         ("backup", "<Enter>"),
         ("log", "3"),
+        ("timeline", "7"),
         ("jobs", "4"),
         ("restore", "<Enter>R"),
     ] {
@@ -92,7 +97,10 @@ fn with_hostile_names() {
             !text.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'),
             "{name}:\n{text}"
         );
-        if matches!(name, "fleet" | "backup" | "log" | "plan_in_place" | "run" | "messages") {
+        if matches!(
+            name,
+            "fleet" | "backup" | "log" | "timeline_change" | "plan_in_place" | "run" | "messages"
+        ) {
             snapshot(&format!("hostile_{name}"), text);
         }
     }

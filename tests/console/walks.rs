@@ -393,3 +393,86 @@ fn an_interrupted_step_does_not_look_done() {
         .shows("! read and check blocks")
         .shows("interrupted here");
 }
+
+#[test]
+fn from_a_drop_on_the_bar_to_its_table_beside_is_three_keys() {
+    let mut console = normal();
+    console
+        .keys("jj7")
+        .shows("prod-eu > Timeline")
+        .shows("the latest restorable moment");
+    console
+        .keys("NN")
+        .shows("just before DROP TABLE shop.orders")
+        .shows("YES: base 20 Nov 02:00");
+    console
+        .keys("<Enter>")
+        .shows("to just before DROP TABLE shop.orders")
+        .shows("(o) shop.orders");
+    console
+        .keys("<Enter>")
+        .shows("Restore 2/2")
+        .shows("Nothing is overwritten")
+        .keys("R");
+    match console.world.acts().as_slice() {
+        [Question::Restore { plan, .. }] => {
+            assert_eq!(plan.request.target, RestoreTarget::Beside);
+            assert!(!plan.request.filter.is_all());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_timeline_says_why_a_moment_cannot_be_restored() {
+    let mut console = normal();
+    console.keys("jj7i<Ctrl-u>2026-11-16 22:30 Europe/Berlin<Enter>");
+    console
+        .shows("NO: it lies in a gap")
+        .shows("2026-11-16 22:30:00 +01:00 = 21:30:00Z");
+    console.keys("<Enter>").shows("cannot be restored").shows("Timeline");
+    console.wait(10_000);
+    console
+        .keys("n")
+        .shows("base 20261117010004-7f3a")
+        .shows("YES: base 17 Nov 02:00");
+    console.keys("<Enter>").shows("Basic Snapshot Restore");
+    console
+        .keys("<Esc>i<Ctrl-u>rubbish<Enter>")
+        .shows("is not a time")
+        .keys("<Esc>")
+        .lacks("Go to");
+    console
+        .keys("i<Ctrl-u>2026-01-01 00:00<Enter>")
+        .shows("lies outside the restorable window");
+}
+
+#[test]
+fn the_timeline_goes_from_months_to_single_transactions() {
+    let mut console = normal();
+    console
+        .keys("jj7")
+        .shows("November 2026")
+        .shows("7 days 1 hour")
+        .lacks("every transaction within");
+    console
+        .keys("NN+++++")
+        .shows("10 minutes")
+        .shows("every transaction within the bar");
+    let asked = console.world.asked.lock().unwrap().clone();
+    let fine = asked
+        .iter()
+        .filter(|q| matches!(q, Question::Changes { all: true, .. }))
+        .count();
+    assert_eq!(fine, 1, "one question for the stretch");
+    console.keys("---").lacks("every transaction within");
+    console
+        .keys("<Tab><Tab>h")
+        .shows("this moment")
+        .shows("Thursday 19 Nov 2026");
+    console
+        .keys("<Tab>l")
+        .shows("Thursday 19 Nov 2026")
+        .keys("g")
+        .shows("Friday 13 Nov 2026");
+}

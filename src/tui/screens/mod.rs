@@ -23,6 +23,8 @@ pub mod restore_request;
 pub mod restore_view;
 pub mod run;
 pub mod storages;
+pub mod timeline;
+pub mod timeline_view;
 
 /// A screen with its state.
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ pub enum Screen {
     Fleet(fleet::Fleet),
     Backup(backup::Backup),
     Log(log::Log),
+    Timeline(timeline::Timeline),
     Restore(Box<restore::Restore>),
     Plan(Box<plan::Plan>),
     Jobs(List),
@@ -49,6 +52,7 @@ impl Screen {
             Screen::Fleet(_) => Scope::Fleet,
             Screen::Backup(_) => Scope::Backup,
             Screen::Log(_) => Scope::Log,
+            Screen::Timeline(_) => Scope::Timeline,
             Screen::Restore(_) => Scope::Restore,
             Screen::Plan(_) => Scope::Plan,
             Screen::Jobs(_) => Scope::Jobs,
@@ -64,6 +68,7 @@ impl Screen {
             Screen::Fleet(s) => s.selected(m).map(|c| c.name.clone()),
             Screen::Backup(s) => Some(s.cluster.clone()),
             Screen::Log(s) => Some(s.cluster.clone()),
+            Screen::Timeline(s) => Some(s.cluster.clone()),
             Screen::Restore(s) => Some(s.cluster.clone()),
             Screen::Plan(s) => Some(s.source.clone()),
             Screen::Jobs(list) => jobs::selected(m, list).map(|j| j.cluster.clone()),
@@ -78,6 +83,7 @@ impl Screen {
             Screen::Fleet(s) => Some(&mut s.list),
             Screen::Backup(s) => Some(&mut s.list),
             Screen::Log(s) => Some(&mut s.list),
+            Screen::Timeline(s) => Some(&mut s.list),
             Screen::Restore(s) => s.list_mut(),
             Screen::Jobs(list) | Screen::Storages(list) | Screen::Messages(list) => Some(list),
             Screen::Plan(_) | Screen::Run(_) => None,
@@ -90,6 +96,7 @@ impl Screen {
             Screen::Fleet(s) => Some(&s.list),
             Screen::Backup(s) => Some(&s.list),
             Screen::Log(s) => Some(&s.list),
+            Screen::Timeline(s) => Some(&s.list),
             Screen::Restore(s) => s.list(),
             Screen::Jobs(list) | Screen::Storages(list) | Screen::Messages(list) => Some(list),
             Screen::Plan(_) | Screen::Run(_) => None,
@@ -102,6 +109,7 @@ impl Screen {
             Screen::Fleet(s) => s.rows(m).iter().map(|c| c.name.to_string()).collect(),
             Screen::Backup(s) => s.rows(m).iter().map(|b| b.summary.id.to_string()).collect(),
             Screen::Log(s) => s.rows(m).iter().map(|c| c.id.clone()).collect(),
+            Screen::Timeline(s) => s.rows(m).iter().map(|c| c.id.clone()).collect(),
             Screen::Restore(s) => s.ids(m),
             Screen::Jobs(list) => jobs::rows(m, list).iter().map(|j| j.id.to_string()).collect(),
             Screen::Storages(list) => storages::rows(m, list).iter().map(|s| s.name.to_string()).collect(),
@@ -119,6 +127,7 @@ impl Screen {
             }
             Screen::Backup(s) => s.wants(m),
             Screen::Log(s) => s.wants(),
+            Screen::Timeline(s) => s.wants(m),
             Screen::Restore(s) => s.wants(m),
             Screen::Plan(s) => page(&s.source),
             Screen::Jobs(_) => Vec::new(),
@@ -135,6 +144,7 @@ impl Screen {
             Screen::Fleet(_) => vec!["Clusters".to_owned()],
             Screen::Backup(s) => cluster(&s.cluster, if s.trash { "Backup with trash" } else { "Backup" }),
             Screen::Log(s) => cluster(&s.cluster, "Log"),
+            Screen::Timeline(s) => cluster(&s.cluster, "Timeline"),
             Screen::Restore(s) => cluster(&s.cluster, "Restore 1/2"),
             Screen::Plan(s) => cluster(&s.source, &s.title(m)),
             Screen::Jobs(_) => vec!["Jobs".to_owned()],
@@ -150,6 +160,7 @@ impl Screen {
             Screen::Fleet(s) => s.view(m, cache, p, area),
             Screen::Backup(s) => s.view(m, cache, p, area),
             Screen::Log(s) => s.view(m, cache, p, area),
+            Screen::Timeline(s) => timeline_view::view(s, m, cache, p, area),
             Screen::Restore(s) => restore_view::view(s, m, cache, p, area),
             Screen::Plan(s) => s.view(m, p, area),
             Screen::Jobs(list) => jobs::view(m, list, cache, p, area),

@@ -171,6 +171,26 @@ impl Restore {
         new
     }
 
+    /// To the latest moment.
+    pub fn latest(cluster: ClusterName) -> Restore {
+        let mut new = Restore::new(cluster);
+        new.point = Point::Latest;
+        new.focus = Focus::Which;
+        new
+    }
+
+    /// To an instant; or to an exact place in the source's log, as it is typed.
+    pub fn at_moment(cluster: ClusterName, m: &Model, at: Millis, place: Option<String>) -> Restore {
+        let mut new = Restore::new(cluster);
+        new.point = Point::Exact;
+        match place {
+            Some(place) => new.time = Input::new(place),
+            None => new.set_time(m, at),
+        }
+        new.focus = Focus::Which;
+        new
+    }
+
     /// The fields that are shown now.
     pub fn fields(&self) -> Vec<Focus> {
         let mut out = vec![Focus::Mode];

@@ -147,7 +147,7 @@ fn names(tables: &[TableName]) -> String {
 }
 
 /// Why a moment cannot be restored, with the nearest ones that can.
-fn not_restorable(window: &Window, moment: Moment, say: &dyn Fn(Option<Moment>) -> String) -> String {
+pub fn not_restorable(window: &Window, moment: Moment, say: &dyn Fn(Option<Moment>) -> String) -> String {
     let Some((first, last)) = window.bounds() else {
         return "there is no backup yet: press B first".to_owned();
     };

@@ -8,6 +8,7 @@ use super::restore::{Focus, Mode, Place, Point, Restore, Which};
 use crate::model::position::Moment;
 use crate::model::size;
 use crate::model::time;
+use crate::model::window::{Span, Window};
 use crate::tui::event::Query;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, safe, wrap};
@@ -359,24 +360,25 @@ fn verdict(s: &Restore, m: &Model) -> (String, Meaning) {
     match s.restorable(m) {
         Ok(None) => ("YES".to_owned(), Meaning::Ok),
         Ok(Some(span)) => {
-            let base = s.moment(m).and_then(|at| {
-                let bases = s.window(m)?.bases.iter().rev();
-                bases
-                    .filter(|b| b.incarnation == span.incarnation)
-                    .find(|b| b.commit <= at)
-                    .map(|b| (b, at))
-            });
-            let text = base.map_or_else(
-                || "YES".to_owned(),
-                |(b, at)| {
-                    let log = time::age(at.at.since(b.commit.at));
-                    format!("YES: base {} + {log} of log, gapless", m.stamp(b.commit.at))
-                },
-            );
-            (text, Meaning::Ok)
+            let text = s.moment(m).and_then(|at| Some(yes(m, s.window(m)?, span, at)));
+            (text.unwrap_or_else(|| "YES".to_owned()), Meaning::Ok)
         }
         Err(why) => (format!("NO: {why}"), Meaning::Error),
     }
+}
+
+/// That a moment can be restored, and from what.
+pub fn yes(m: &Model, window: &Window, span: &Span, at: Moment) -> String {
+    let from = window.bases.partition_point(|b| b.commit <= at);
+    let older = window.bases.get(..from).unwrap_or_default();
+    let base = older.iter().rev().find(|b| b.incarnation == span.incarnation);
+    base.map_or_else(
+        || "YES".to_owned(),
+        |b| {
+            let log = time::age(at.at.since(b.commit.at));
+            format!("YES: base {} + {log} of log, gapless", m.stamp(b.commit.at))
+        },
+    )
 }
 
 fn whiches(s: &Restore, m: &Model) -> Vec<(String, bool)> {

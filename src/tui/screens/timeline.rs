@@ -121,6 +121,9 @@ impl Timeline {
                 None => Some(at),
             }
         };
+        if self.at.is_none() {
+            return window.bounds().map(|b| b.1);
+        }
         match &self.on {
             Some(On::Change(_)) => self.change(m).map(|c| c.at).or_else(plain),
             Some(On::Base(id)) => base(window, id).map(|b| b.commit).or_else(plain),
@@ -192,10 +195,13 @@ impl Timeline {
     }
 
     /// What the page needs to know.
-    pub fn wants(&self) -> super::Wants {
+    pub fn wants(&self, m: &Model) -> super::Wants {
         let mut wants = super::page(&self.cluster);
         wants.push(super::log::ask_changes(&self.cluster, false));
-        wants.extend(self.asked.map(|stretch| self.ask_transactions(stretch)));
+        // What is archived does not change: only where the log still grows is there more to come.
+        let end = self.window(m).and_then(Window::bounds).map(|b| b.1.at);
+        let grows = self.asked.filter(|(_, to)| end.is_none_or(|end| *to >= end));
+        wants.extend(grows.map(|stretch| self.ask_transactions(stretch)));
         wants
     }
 
@@ -262,7 +268,13 @@ impl Timeline {
         let Some(stretch) = self.stretch(m) else { return };
         let step = (stretch.to.since(stretch.from) / i64::from(cells.max(1))).max(1);
         let at = self.instant(m).plus(by.saturating_mul(step));
-        self.go_to(m, at, None);
+        // Whole seconds read better, where a cell is longer than one.
+        let fraction = if step >= Millis::SECOND {
+            at.0.rem_euclid(Millis::SECOND)
+        } else {
+            0
+        };
+        self.go_to(m, at.plus(-fraction), None);
     }
 
     /// Moves by days, keeping the time of day.
@@ -271,7 +283,11 @@ impl Timeline {
         let at = self.instant(m);
         let day = month::day_of(at, zone);
         let days = Days::new(by.unsigned_abs());
-        let to = if by < 0 { day.checked_sub_days(days) } else { day.checked_add_days(days) };
+        let to = if by < 0 {
+            day.checked_sub_days(days)
+        } else {
+            day.checked_add_days(days)
+        };
         let Some(to) = to else { return };
         let into = at.since(month::ends(day, zone).0);
         self.go_to(m, month::ends(to, zone).0.plus(into), None);
@@ -327,7 +343,10 @@ impl Timeline {
         let to = (at + by).rem_euclid(parts) as usize;
         self.focus = all.get(to).copied().unwrap_or(Focus::Bar);
         if self.focus == Focus::Changes && !matches!(self.on, Some(On::Change(_))) {
-            let nearest = self.rows(m).into_iter().min_by_key(|c| c.at.at.since(self.instant(m)).abs());
+            let nearest = self
+                .rows(m)
+                .into_iter()
+                .min_by_key(|c| c.at.at.since(self.instant(m)).abs());
             if let Some((at, id)) = nearest.map(|c| (c.at.at, c.id.clone())) {
                 self.go_to(m, at, Some(On::Change(id)));
             }
@@ -361,9 +380,14 @@ impl Timeline {
         let here = (self.instant(m), self.on.clone());
         let found = if forward {
             // Standing on no mark, those of this very instant are still ahead.
-            marks.iter().find(|(at, on)| (*at, Some(on.clone())) > here && (here.1.is_some() || *at > here.0))
+            marks
+                .iter()
+                .find(|(at, on)| (*at, Some(on.clone())) > here && (here.1.is_some() || *at > here.0))
         } else {
-            marks.iter().rev().find(|(at, on)| (*at, Some(on.clone())) < here && (here.1.is_some() || *at < here.0))
+            marks
+                .iter()
+                .rev()
+                .find(|(at, on)| (*at, Some(on.clone())) < here && (here.1.is_some() || *at < here.0))
         };
         if let Some((at, on)) = found.cloned() {
             self.go_to(m, at, Some(on));
@@ -412,6 +436,7 @@ impl Timeline {
                 Restore::before_change(cluster, c)
             }
             (Some(On::Base(id)), _) => Restore::from_snapshot(cluster, id),
+            _ if self.at.is_none() => Restore::latest(cluster),
             (_, change) => {
                 let before = change.and_then(|c| c.at.tso).map(|t| t.0.saturating_sub(1).to_string());
                 let at = self.instant(m);

@@ -84,6 +84,19 @@ pub fn things(m: &Model) -> Vec<Thing> {
                 vec![('i', "text", x.text.clone()), ('j', "JSON", json(x))]
             })
         }
+        Screen::Timeline(s) => s.moment(m).map_or_else(Vec::new, |at| {
+            let zone = m.zone_of(Some(&s.cluster));
+            let text = crate::model::time::exact(at.at, zone);
+            let point = match s.change(m) {
+                Some(c) => format!("--before {}", c.id),
+                None => format!("--at '{text}'"),
+            };
+            vec![
+                ('i', "moment", text),
+                ('c', "command", format!("brine restore {} {point} --plan", s.cluster)),
+                ('j', "JSON", json(&at)),
+            ]
+        }),
         Screen::Restore(_) => Vec::new(),
     }
 }

@@ -10,6 +10,7 @@ use crate::tui::model::Model;
 use crate::tui::screens::Screen;
 use crate::tui::screens::jobs;
 use crate::tui::screens::restore::{Mode, Point};
+use crate::tui::screens::timeline::Timeline;
 
 type Verdict = Result<(), String>;
 
@@ -24,9 +25,12 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
     }
     match cmd {
         Cmd::BackupNow => backup_now(m),
-        Cmd::Restore => restore(m),
+        Cmd::Restore => match m.screen() {
+            Screen::Timeline(_) => restore(m).and_then(|()| enter(m)),
+            _ => restore(m),
+        },
         Cmd::Settings => settings(m),
-        Cmd::LogMenu | Cmd::GoBackup | Cmd::GoLog => cluster(m).map(|_| ()),
+        Cmd::LogMenu | Cmd::GoBackup | Cmd::GoLog | Cmd::GoTimeline => cluster(m).map(|_| ()),
         Cmd::Verify => complete(m).map(|_| ()),
         Cmd::Protect => complete(m).map(|_| ()),
         Cmd::Delete => delete(m),
@@ -65,9 +69,14 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             ),
             _ => Ok(()),
         },
+        Cmd::NextMark | Cmd::PrevMark => match m.screen() {
+            Screen::Timeline(s) => timeline(m, s),
+            _ => Err("only on the Timeline (7)".to_owned()),
+        },
         Cmd::TypeTime | Cmd::ZoomIn | Cmd::ZoomOut => match m.screen() {
+            Screen::Timeline(s) => timeline(m, s),
             Screen::Restore(s) => require(s.mode == Mode::PointInTime, "only for Point-in-Time Restore"),
-            _ => Err("only on Restore 1/2".to_owned()),
+            _ => Err("only on the Timeline (7) and on Restore 1/2".to_owned()),
         },
         Cmd::Enter => enter(m),
         Cmd::Back => {
@@ -160,6 +169,12 @@ fn restore(m: &Model) -> Verdict {
     )
 }
 
+/// Whether there is anything on the timeline.
+fn timeline(m: &Model, s: &Timeline) -> Verdict {
+    let some = s.window(m).is_some_and(|w| w.bounds().is_some());
+    require(some, "nothing can be restored yet: B takes the first backup")
+}
+
 fn settings(m: &Model) -> Verdict {
     let name = cluster(m)?;
     require(m.store.page(&name).is_some(), "its settings are not loaded yet")
@@ -218,6 +233,11 @@ fn enter(m: &Model) -> Verdict {
             require(some, "no change is selected")
         }
         Screen::Jobs(list) => require(jobs::selected(m, list).is_some(), "no job is selected"),
+        Screen::Timeline(s) if s.typing.is_some() => Ok(()),
+        Screen::Timeline(s) => s
+            .restorable(m)
+            .map(|_| ())
+            .map_err(|why| format!("this moment cannot be restored: {why}")),
         Screen::Restore(_) | Screen::Plan(_) => Ok(()),
         Screen::Run(_) => Err("there is nothing to open here; Esc goes back".to_owned()),
         Screen::Storages(_) | Screen::Messages(_) => Err("all there is to see is shown below the list".to_owned()),

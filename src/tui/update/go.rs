@@ -12,6 +12,8 @@ use crate::tui::screens::Screen;
 use crate::tui::screens::log::Log;
 use crate::tui::screens::restore::Focus;
 use crate::tui::screens::restore_view::cells;
+use crate::tui::screens::timeline::{self, Timeline};
+use crate::tui::screens::timeline_view;
 use crate::tui::update::enabled::enabled;
 
 /// A second Ctrl-C within this time leaves everything running.
@@ -29,6 +31,8 @@ pub fn attempt(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
             if let (Cmd::RunPlan, Screen::Plan(plan)) = (cmd, m.screen_mut()) {
                 plan.error = Some(format!("Not started: {why}."));
             } else {
+                // What Enter means is another thing on each screen: its reason speaks for itself.
+                let label = if cmd == Cmd::Enter { "Not now" } else { label };
                 m.toast(LineLevel::Info, format!("{label}: {why}"));
             }
             Vec::new()
@@ -80,6 +84,9 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         }
         Cmd::GoBackup => m.cluster().map_or_else(Vec::new, |c| run::open_backup(m, c)),
         Cmd::GoLog => go_to(m, |m| m.cluster().map(|c| Screen::Log(Log::new(c)))),
+        Cmd::GoTimeline => go_to(m, |m| m.cluster().map(|c| Screen::Timeline(Timeline::new(c)))),
+        Cmd::NextMark => marks(m, true),
+        Cmd::PrevMark => marks(m, false),
         Cmd::GoJobs => go_to(m, |_| Some(list_of(Screen::Jobs))),
         Cmd::GoStorages => go_to(m, |_| Some(list_of(Screen::Storages))),
         Cmd::GoMessages => go_to(m, |_| Some(list_of(Screen::Messages))),
@@ -102,6 +109,11 @@ fn page(m: &Model) -> isize {
 
 /// Moves in the list, from field to field, or in the text.
 fn step(m: &mut Model, by: isize) -> Vec<Effect> {
+    if matches!(m.screen(), Screen::Timeline(_)) {
+        let cells = timeline_view::cells(m.size.0);
+        timeline::with(m, |s, m| s.step(m, by, cells));
+        return Vec::new();
+    }
     let ids = m.screen().ids(m);
     match m.screen_mut() {
         Screen::Plan(s) => s.scroll = s.scroll.saturating_add_signed(by).min(1000),
@@ -129,6 +141,14 @@ fn step(m: &mut Model, by: isize) -> Vec<Effect> {
 /// Left and right: choices, the timeline.
 fn sideways(m: &mut Model, by: isize) -> Vec<Effect> {
     let width = m.size.0;
+    timeline::with(m, |s, m| match s.focus {
+        timeline::Focus::Month => s.move_days(m, by as i64),
+        timeline::Focus::Bar => s.move_cells(m, by as i64, timeline_view::cells(width)),
+        timeline::Focus::Changes => {
+            s.focus = timeline::Focus::Bar;
+            s.move_cells(m, by as i64, timeline_view::cells(width));
+        }
+    });
     run::with_restore(m, |s, m| match s.focus {
         Focus::Timeline => s.move_moment(m, by as i64, i64::from(cells(width))),
         _ => s.choose(m, by),
@@ -136,7 +156,13 @@ fn sideways(m: &mut Model, by: isize) -> Vec<Effect> {
     Vec::new()
 }
 
+fn marks(m: &mut Model, forward: bool) -> Vec<Effect> {
+    timeline::with(m, |s, m| s.next_mark(m, forward));
+    Vec::new()
+}
+
 fn field(m: &mut Model, by: isize) -> Vec<Effect> {
+    timeline::with(m, |s, m| s.move_focus(m, by));
     let needs_name = match (m.screen(), m.store.plan()) {
         (Screen::Plan(s), Some(plan)) => s.needs_name(m, plan),
         _ => false,
@@ -151,6 +177,11 @@ fn field(m: &mut Model, by: isize) -> Vec<Effect> {
 
 /// One thing per press: the filter, then the screen.
 fn back(m: &mut Model) -> Vec<Effect> {
+    if let Screen::Timeline(s) = m.screen_mut()
+        && (s.typing.take().is_some() | s.error.take().is_some())
+    {
+        return Vec::new();
+    }
     let filtered = m.screen().list().is_some_and(|l| !l.filter.value().is_empty());
     if filtered {
         if let Some(list) = m.list_mut() {

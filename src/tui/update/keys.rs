@@ -45,6 +45,13 @@ fn on_command(m: &mut Model, key: Key) -> Vec<Effect> {
 fn on_text(m: &mut Model, key: Key) -> bool {
     match m.screen_mut() {
         Screen::Restore(s) => s.on_text_key(key),
+        Screen::Timeline(s) => match &mut s.typing {
+            Some(input) => {
+                s.error = None;
+                edit(input, key)
+            }
+            None => false,
+        },
         Screen::Plan(s) if s.typing && s.started.is_none() => {
             let taken = edit(&mut s.name, key);
             if taken {
@@ -112,6 +119,11 @@ pub fn on_paste(m: &mut Model, text: &str) -> Vec<Effect> {
             if let Some(input) = s.input_mut() {
                 form::paste(input, text);
                 s.error = None;
+            }
+        }
+        Screen::Timeline(s) => {
+            if let Some(input) = &mut s.typing {
+                form::paste(input, text);
             }
         }
         Screen::Plan(s) if s.typing => {

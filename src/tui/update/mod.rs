@@ -59,6 +59,7 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
     effects.extend(tick(m));
     settle(m);
     effects.extend(ensure(m));
+    effects.extend(super::screens::timeline::settle(m));
     effects
 }
 

@@ -1,9 +1,12 @@
 //! Commands that open something: pages, forms, menus, plans.
 
+use tui_input::Input;
+
 use super::{open, refresh, visit};
 use crate::model::backup::BackupStatus;
 use crate::model::ids::ClusterName;
 use crate::model::log::Change;
+use crate::model::time;
 use crate::service::desk::Question;
 use crate::tui::commands::Cmd;
 use crate::tui::event::{Effect, Query};
@@ -16,6 +19,7 @@ use crate::tui::screens::jobs;
 use crate::tui::screens::plan::Plan;
 use crate::tui::screens::restore::{Focus, Mode, Point, Restore};
 use crate::tui::screens::run::Run;
+use crate::tui::screens::timeline;
 use crate::tui::update::enabled::job;
 
 /// Does a command that opens something.
@@ -112,6 +116,15 @@ fn enter(m: &mut Model) -> Vec<Effect> {
             show(m, screen)
         }
         Screen::Log(_) => restore(m),
+        Screen::Timeline(s) if s.typing.is_some() => {
+            timeline::with(m, |s, m| {
+                if let Err(why) = s.accept(m) {
+                    s.error = Some(why);
+                }
+            });
+            Vec::new()
+        }
+        Screen::Timeline(_) => restore(m),
         Screen::Jobs(list) => match jobs::selected(m, list).map(|j| j.id) {
             Some(id) => show(m, Screen::Run(Run::new(id))),
             None => Vec::new(),
@@ -131,6 +144,10 @@ fn enter(m: &mut Model) -> Vec<Effect> {
 /// Restore 1/2; from the Log page with the selected change filled in.
 fn restore(m: &mut Model) -> Vec<Effect> {
     let Some(cluster) = m.cluster() else { return Vec::new() };
+    if let Screen::Timeline(s) = m.screen() {
+        let new = s.restore(m);
+        return show(m, Screen::Restore(Box::new(new)));
+    }
     let change: Option<Change> = match m.screen() {
         Screen::Log(s) => s
             .rows(m)
@@ -210,6 +227,14 @@ fn toggle(m: &mut Model) -> Vec<Effect> {
 }
 
 fn timeline(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
+    timeline::with(m, |s, m| match cmd {
+        Cmd::ZoomIn => s.zoom(m, 1),
+        Cmd::ZoomOut => s.zoom(m, -1),
+        _ => {
+            let now = time::exact(s.instant(m), m.zone_of(Some(&s.cluster)));
+            s.typing = Some(Input::new(now));
+        }
+    });
     with_restore(m, |s, m| {
         match cmd {
             Cmd::ZoomIn => s.zoom = (s.zoom + 1).min(10),

@@ -1,6 +1,7 @@
 //! Pieces that several screens share: the window bar, states as words, tables, progress.
 
 pub mod bar;
+pub mod month;
 pub mod progress;
 pub mod status;
 pub mod table;

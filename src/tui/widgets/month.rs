@@ -78,7 +78,13 @@ pub fn paint(
     look: impl Fn(Millis, Millis) -> Day,
 ) {
     let title = chosen.format("%B %Y").to_string();
-    p.put(area.x, area.y, area.width, &title, if focus { Meaning::Key } else { Meaning::Title });
+    p.put(
+        area.x,
+        area.y,
+        area.width,
+        &title,
+        if focus { Meaning::Key } else { Meaning::Title },
+    );
     for (i, name) in ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"].iter().enumerate() {
         p.put(area.x + CELL * i as u16, area.y + 1, 2, name, Meaning::Muted);
     }
@@ -88,7 +94,9 @@ pub fn paint(
     for (line, week) in mondays.iter().skip(from).take(room).enumerate() {
         let y = area.y + 2 + line as u16;
         for i in 0..7u16 {
-            let Some(day) = week.checked_add_days(Days::new(u64::from(i))) else { continue };
+            let Some(day) = week.checked_add_days(Days::new(u64::from(i))) else {
+                continue;
+            };
             if day.month() != chosen.month() {
                 continue;
             }
@@ -96,7 +104,13 @@ pub fn paint(
             let shown = look(begin, end);
             let x = area.x + CELL * i;
             let here = day == chosen;
-            p.put_right(x, y, 2, &day.day().to_string(), if here { Meaning::Title } else { Meaning::Base });
+            p.put_right(
+                x,
+                y,
+                2,
+                &day.day().to_string(),
+                if here { Meaning::Title } else { Meaning::Base },
+            );
             p.put(x + 2, y, 1, shown.sign.0, shown.sign.1);
             p.put(x + 3, y, 1, shown.mark.0, shown.mark.1);
             if here {
@@ -134,7 +148,10 @@ mod tests {
             let (a, b) = ends(date(day), zone);
             b.since(a) / Millis::HOUR
         };
-        assert_eq!((hours("2026-10-25"), hours("2026-03-29"), hours("2026-11-20")), (25, 23, 24));
+        assert_eq!(
+            (hours("2026-10-25"), hours("2026-03-29"), hours("2026-11-20")),
+            (25, 23, 24)
+        );
         // Here midnight itself is skipped.
         let (a, b) = ends(date("2024-04-26"), Tz::Africa__Cairo);
         assert_eq!(b.since(a) / Millis::HOUR, 23);
