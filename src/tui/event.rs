@@ -93,6 +93,8 @@ pub enum Effect {
     Repaint,
     /// Take the terminal again: whoever continued the process may have changed its modes.
     Retake,
+    /// Paint in another theme.
+    Theme(&'static str),
     /// Ring.
     Bell,
     /// Leave the console.

@@ -45,6 +45,21 @@ pub struct Look {
     pub glyphs: &'static Glyphs,
 }
 
+/// The terminal's title: what runs, in words that change only by whole percents.
+pub fn title(m: &Model) -> String {
+    let running = m.store.running();
+    match running.first() {
+        None => "brine".to_owned(),
+        Some(job) => format!(
+            "brine: {} running, {} {} {}",
+            running.len(),
+            job.verb.word(),
+            safe(job.cluster.as_str()),
+            progress::percent(job.progress.basis_points).trim()
+        ),
+    }
+}
+
 /// Paints the model into a buffer; returns where the hardware cursor shall stand.
 pub fn view(m: &Model, cache: &mut ViewCache, look: &Look, buf: &mut Buffer) -> Option<Position> {
     let area = buf.area;

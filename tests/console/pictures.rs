@@ -8,7 +8,7 @@ use crate::harness::{Console, look};
 use crate::world::{Mood, World};
 
 /// Every screen and popup by name, and the keys that lead there from the first screen.
-pub const PLACES: [(&str, &str); 26] = [
+pub const PLACES: [(&str, &str); 27] = [
     ("fleet", ""),
     ("backup", "jj<Enter>"),
     ("log", "jj3"),
@@ -35,6 +35,7 @@ pub const PLACES: [(&str, &str); 26] = [
     ("menu_log", "jj<Enter>L"),
     ("help", "jj<Enter>?"),
     ("palette", "jj<Enter>:"),
+    ("themes", "c"),
 ];
 
 fn snapshot(name: &str, text: String) {
@@ -137,5 +138,19 @@ fn every_screen_has_the_cursor_on_what_has_the_focus() {
         let mut console = Console::new(Mood::Normal, (80, 24));
         let cursor = console.keys(keys).picture().1;
         assert!(cursor.is_some(), "{name} hides the cursor");
+    }
+}
+
+#[test]
+fn in_every_theme_at_every_depth() {
+    for name in brine::tui::theme::Theme::names() {
+        for depth in [Depth::Ansi16, Depth::Cube256, Depth::True] {
+            let mut console = Console::new(Mood::Normal, (80, 24));
+            console.look = look(name, depth, &UNICODE);
+            for keys in ["", "jj<Enter>", "7"] {
+                let text = console.keys(keys).text();
+                assert!(text.contains("brine"), "{name}");
+            }
+        }
     }
 }

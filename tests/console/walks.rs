@@ -476,3 +476,38 @@ fn the_timeline_goes_from_months_to_single_transactions() {
         .keys("g")
         .shows("Friday 13 Nov 2026");
 }
+
+#[test]
+fn themes_are_seen_while_they_are_chosen() {
+    let mut console = normal();
+    console.keys("c").shows("Themes").keys("k");
+    assert_eq!(console.effects, [Effect::Theme("color-blind")]);
+    console.keys("<Esc>");
+    assert_eq!(
+        console.effects.last(),
+        Some(&Effect::Theme("ansi")),
+        "Esc brings the one before back"
+    );
+    console.keys("cj<Enter>").shows("Theme mono");
+    assert_eq!(console.model.theme.as_deref(), Some("mono"));
+    console.model.theme = None;
+    console.keys("c").shows("colours are off");
+}
+
+#[test]
+fn history_goes_back_and_forward() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>7[")
+        .shows("prod-eu > Backup")
+        .keys("]")
+        .shows("prod-eu > Timeline");
+    console
+        .keys("]")
+        .shows("no screen was left")
+        .keys("[[")
+        .shows("Clusters")
+        .keys("]]")
+        .shows("Timeline");
+    console.keys("[4]").shows("no screen was left");
+}

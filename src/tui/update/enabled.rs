@@ -79,6 +79,9 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             _ => Err("only on the Timeline (7) and on Restore 1/2".to_owned()),
         },
         Cmd::Enter => enter(m),
+        Cmd::Themes => require(m.theme.is_some(), "colours are off (NO_COLOR or --no-color)"),
+        Cmd::Backward => require(m.screens.len() > 1, "this is the first screen"),
+        Cmd::Forward => require(!m.left.is_empty(), "no screen was left by going back"),
         Cmd::Back => {
             let filtered = m.screen().list().is_some_and(|l| !l.filter.value().is_empty());
             require(filtered || m.screens.len() > 1, "this is the first screen; q quits")

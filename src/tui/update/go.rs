@@ -56,8 +56,7 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         Cmd::Back => back(m),
         Cmd::QuitOrBack if m.screens.len() > 1 => {
             m.filtering = false;
-            m.screens.pop();
-            Vec::new()
+            leave(m)
         }
         Cmd::QuitOrBack => quit(m),
         Cmd::Interrupt => interrupt(m),
@@ -78,7 +77,11 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         }
         Cmd::TimeMode => time_mode(m),
         Cmd::Refresh => refresh(m),
+        Cmd::Themes => themes(m),
+        Cmd::Backward => leave(m),
+        Cmd::Forward => forward(m),
         Cmd::GoClusters => {
+            m.left.clear();
             m.screens.truncate(1);
             Vec::new()
         }
@@ -188,8 +191,37 @@ fn back(m: &mut Model) -> Vec<Effect> {
             list.filter.reset();
         }
     } else if m.screens.len() > 1 {
-        m.screens.pop();
+        return leave(m);
     }
+    Vec::new()
+}
+
+/// Goes back one screen, and remembers the one that is left.
+fn leave(m: &mut Model) -> Vec<Effect> {
+    if m.screens.len() > 1
+        && let Some(left) = m.screens.pop()
+    {
+        // A plan belongs to the answers it was asked for with: it is asked for again from there.
+        if !matches!(left, Screen::Plan(_)) {
+            m.left.push(left);
+        }
+        let extra = m.left.len().saturating_sub(20);
+        m.left.drain(..extra);
+    }
+    Vec::new()
+}
+
+/// Goes forward to the screen that was left last.
+fn forward(m: &mut Model) -> Vec<Effect> {
+    if let Some(screen) = m.left.pop() {
+        m.screens.push(screen);
+    }
+    refresh(m)
+}
+
+fn themes(m: &mut Model) -> Vec<Effect> {
+    let now = m.theme.clone().unwrap_or_default();
+    open(m, Popup::Themes(crate::tui::popups::themes::Themes::new(&now)));
     Vec::new()
 }
 

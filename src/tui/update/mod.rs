@@ -306,7 +306,9 @@ fn refused(m: &mut Model, n: u64, label: &str, refusal: &Refusal) -> Vec<Effect>
 /// Goes to a screen that the stack may hold already.
 pub fn visit(m: &mut Model, screen: Screen) {
     let same = |s: &Screen| s.scope() == screen.scope() && s.cluster(m) == screen.cluster(m);
-    if let Some(at) = m.screens.iter().position(same) {
+    let open_already = m.screens.iter().position(same);
+    m.left.clear();
+    if let Some(at) = open_already {
         m.screens.truncate(at + 1);
     } else {
         m.screens.push(screen);
