@@ -70,6 +70,9 @@ pub enum Query {
     Lines(JobId),
     Messages,
     Storages,
+    InEffect,
+    /// What retention would do with so many days; as it is set, when none are given.
+    Retention(ClusterName, Option<u32>),
     /// What the settings in the open dialog would do.
     Preview,
     /// The plan that is being looked at.

@@ -11,6 +11,7 @@ use super::list::List;
 use super::popups::Popup;
 use super::screens::Screen;
 use super::store::Store;
+use super::trends::Trends;
 use super::{DemoStrip, Options};
 use crate::model::clock::Millis;
 use crate::model::ids::ClusterName;
@@ -83,6 +84,8 @@ pub struct Model {
     pub theme: Option<String>,
     /// What the desk answered.
     pub store: Store,
+    /// How numbers went since the console was started.
+    pub trends: Trends,
     /// The stack of screens; the last one is shown. Never empty.
     pub screens: Vec<Screen>,
     /// Screens that were left by going back, the latest last; going forward visits them again.
@@ -129,6 +132,7 @@ impl Model {
             keymap,
             theme: options.theme.clone(),
             store: Store::default(),
+            trends: Trends::default(),
             screens: vec![Screen::Fleet(super::screens::fleet::Fleet::default())],
             left: Vec::new(),
             popups: Vec::new(),

@@ -261,7 +261,7 @@ fn priority(c: &Command, scope: Scope) -> u8 {
         // R is there too and offers every point, the selected snapshot included.
         (Cmd::Enter, Scope::Backup) => 42,
         // Enter does the same there.
-        (Cmd::Restore, Scope::Timeline) => 20,
+        (Cmd::Restore, Scope::Timeline | Scope::Retention) => 20,
         (Cmd::ZoomIn, Scope::Timeline) => 85,
         (Cmd::ZoomOut, Scope::Timeline) => 84,
         (Cmd::TypeTime, Scope::Timeline) => 87,

@@ -8,7 +8,7 @@ use crate::harness::{Console, look};
 use crate::world::{Mood, World};
 
 /// Every screen and popup by name, and the keys that lead there from the first screen.
-pub const PLACES: [(&str, &str); 27] = [
+pub const PLACES: [(&str, &str); 32] = [
     ("fleet", ""),
     ("backup", "jj<Enter>"),
     ("log", "jj3"),
@@ -16,6 +16,11 @@ pub const PLACES: [(&str, &str); 27] = [
     ("timeline_change", "jj7NN"),
     ("timeline_fine", "jj7NN++++++"),
     ("timeline_month", "jj7<Up>h"),
+    ("overview", "jj0"),
+    ("retention", "jj8G"),
+    ("retention_tried", "jj8++"),
+    ("form_retention", "jj8D"),
+    ("in_effect", "9"),
     ("restore_change", "jj<Enter>R"),
     ("restore_snapshot", "jj<Enter><Enter>"),
     ("restore_exact", "jj<Enter>Ri"),
@@ -72,6 +77,8 @@ fn on_the_first_day() {
         ("backup", "<Enter>"),
         ("log", "3"),
         ("timeline", "7"),
+        ("overview", "0"),
+        ("retention", "8"),
         ("jobs", "4"),
         ("restore", "<Enter>R"),
     ] {
@@ -82,7 +89,7 @@ fn on_the_first_day() {
 
 #[test]
 fn when_nothing_can_be_read() {
-    for (name, keys) in [("fleet", ""), ("jobs", "4"), ("storages", "5")] {
+    for (name, keys) in [("fleet", ""), ("jobs", "4"), ("storages", "5"), ("in_effect", "9")] {
         let mut console = Console::new(Mood::Broken, (80, 24));
         snapshot(&format!("broken_{name}"), console.keys(keys).text());
     }

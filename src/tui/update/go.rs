@@ -10,8 +10,10 @@ use crate::tui::popups::forms::Subject;
 use crate::tui::popups::{Popup, acts};
 use crate::tui::screens::Screen;
 use crate::tui::screens::log::Log;
+use crate::tui::screens::overview::Overview;
 use crate::tui::screens::restore::Focus;
 use crate::tui::screens::restore_view::cells;
+use crate::tui::screens::retention::Retention;
 use crate::tui::screens::timeline::{self, Timeline};
 use crate::tui::screens::timeline_view;
 use crate::tui::update::enabled::enabled;
@@ -88,6 +90,11 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         Cmd::GoBackup => m.cluster().map_or_else(Vec::new, |c| run::open_backup(m, c)),
         Cmd::GoLog => go_to(m, |m| m.cluster().map(|c| Screen::Log(Log::new(c)))),
         Cmd::GoTimeline => go_to(m, |m| m.cluster().map(|c| Screen::Timeline(Timeline::new(c)))),
+        Cmd::GoOverview => go_to(m, |m| m.cluster().map(|c| Screen::Overview(Overview::new(c)))),
+        Cmd::GoRetention => go_to(m, |m| m.cluster().map(|c| Screen::Retention(Retention::new(c)))),
+        Cmd::GoInEffect => go_to(m, |_| Some(list_of(Screen::InEffect))),
+        Cmd::MoreDays => days(m, 1),
+        Cmd::FewerDays => days(m, -1),
         Cmd::NextMark => marks(m, true),
         Cmd::PrevMark => marks(m, false),
         Cmd::GoJobs => go_to(m, |_| Some(list_of(Screen::Jobs))),
@@ -120,6 +127,7 @@ fn step(m: &mut Model, by: isize) -> Vec<Effect> {
     let ids = m.screen().ids(m);
     match m.screen_mut() {
         Screen::Plan(s) => s.scroll = s.scroll.saturating_add_signed(by).min(1000),
+        Screen::Overview(s) => s.scroll = s.scroll.saturating_add_signed(by).min(1000),
         Screen::Run(s) => s.scroll = s.scroll.saturating_add_signed(by).min(100_000),
         Screen::Restore(s) if !s.in_list() => s.move_focus(by.signum()),
         Screen::Restore(s) => {
@@ -156,6 +164,15 @@ fn sideways(m: &mut Model, by: isize) -> Vec<Effect> {
         Focus::Timeline => s.move_moment(m, by as i64, i64::from(cells(width))),
         _ => s.choose(m, by),
     });
+    Vec::new()
+}
+
+fn days(m: &mut Model, by: i32) -> Vec<Effect> {
+    if let Screen::Retention(s) = m.screen() {
+        let mut copy = s.clone();
+        copy.try_days(m, by);
+        *m.screen_mut() = Screen::Retention(copy);
+    }
     Vec::new()
 }
 
