@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use super::check::Finding;
-use super::clock::CommitClock;
-use super::control::Control;
 use super::core::Core;
 use super::options::MysqlOptions;
 use super::{binlog, check, facts, fence, restore, snapshot, sums};
@@ -27,12 +25,7 @@ impl MysqlCluster {
     /// Makes the driver; connects when it is first needed.
     pub fn new(options: MysqlOptions, clock: Arc<dyn Clock>) -> Self {
         MysqlCluster {
-            core: Arc::new(Core {
-                options,
-                commit_clock: CommitClock::default(),
-                clock,
-                control: Control::default(),
-            }),
+            core: Arc::new(Core::new(options, clock)),
         }
     }
 

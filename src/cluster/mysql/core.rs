@@ -1,10 +1,14 @@
-//! What the driver's parts share.
+//! What the driver's parts share: the options, the clock, and the way to a connection.
+//!
+//! *Invariant: connections that belong together (the readers of one snapshot, the writers of one restore) go to one and the
+//! same server; see [`Core::connect_beside`].*
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::clock::CommitClock;
 use super::control::Control;
-use super::options::MysqlOptions;
+use super::options::{Endpoint, MysqlOptions};
 use super::wire::{Conn, WireError};
 use crate::cluster::ClusterError;
 use crate::model::clock::Clock;
@@ -18,23 +22,112 @@ pub(super) struct Core {
     pub clock: Arc<dyn Clock>,
     /// The connection for short questions.
     pub control: Control,
+    /// The endpoint that was used last: it is the first to be tried again.
+    chosen: AtomicUsize,
 }
 
 impl Core {
-    /// A new connection with the session settings that every part relies on: see [`SESSION`].
+    /// For servers that are reached so.
+    pub fn new(options: MysqlOptions, clock: Arc<dyn Clock>) -> Core {
+        Core {
+            options,
+            commit_clock: CommitClock::default(),
+            clock,
+            control: Control::default(),
+            chosen: AtomicUsize::new(0),
+        }
+    }
+
+    /// A new connection to the server that was used last, else to the first one that lets us in, with the session settings
+    /// that every part relies on: see [`SESSION`].
     pub fn connect(&self) -> Result<Conn, ClusterError> {
-        let mut last = None;
-        for endpoint in &self.options.endpoints {
-            match Conn::connect(&self.options, endpoint) {
-                Ok(mut conn) => {
-                    conn.run_all(SESSION).map_err(|e| e.doing("preparing the session"))?;
+        self.connect_where(&mut |_| Ok(true))
+    }
+
+    /// A new connection to the first server that `suits`, beginning with the one that was used last. When none does, the
+    /// error is the first one that `suits` gave, else that of the hosts.
+    pub fn connect_where(
+        &self,
+        suits: &mut dyn FnMut(&mut Conn) -> Result<bool, ClusterError>,
+    ) -> Result<Conn, ClusterError> {
+        let endpoints = &self.options.endpoints;
+        let first = self.chosen.load(Ordering::Relaxed);
+        let mut unusable = Vec::new();
+        let mut unsuited = None;
+        for i in 0..endpoints.len() {
+            let i = (first + i) % endpoints.len();
+            let Some(endpoint) = endpoints.get(i) else { continue };
+            let mut conn = match self.connect_to(endpoint) {
+                Ok(conn) => conn,
+                Err(e) => {
+                    unusable.push(e);
+                    continue;
+                }
+            };
+            match suits(&mut conn) {
+                Ok(true) => {
+                    self.chosen.store(i, Ordering::Relaxed);
                     return Ok(conn);
                 }
-                Err(e) => last = Some(e),
+                Ok(false) => {}
+                Err(e) => {
+                    unsuited.get_or_insert(e);
+                }
             }
         }
-        let none = || WireError::Protocol("no host is configured".to_owned());
-        Err(last.unwrap_or_else(none).doing("connecting"))
+        Err(unsuited.unwrap_or_else(|| none(unusable, endpoints)))
+    }
+
+    /// Another connection to the very server that `conn` is connected to. An address may lead to several servers (a name with
+    /// several addresses, a balancer), so it is compared who answers.
+    pub fn connect_beside(&self, conn: &mut Conn) -> Result<Conn, ClusterError> {
+        let endpoint = conn.endpoint().clone();
+        let mut other = self.connect_to(&endpoint)?;
+        let doing = "asking the server who it is";
+        let (here, there) = (
+            identity(conn).map_err(|e| e.doing(doing))?,
+            identity(&mut other).map_err(|e| e.doing(doing))?,
+        );
+        if here != there {
+            return Err(ClusterError::OtherServer(format!(
+                "two connections to {endpoint} reached two servers ({here} and {there}); name each server by an address of its own"
+            )));
+        }
+        Ok(other)
+    }
+
+    /// A new connection to this server.
+    fn connect_to(&self, endpoint: &Endpoint) -> Result<Conn, ClusterError> {
+        let mut conn = Conn::connect(&self.options, endpoint).map_err(|e| e.doing("connecting"))?;
+        conn.run_all(SESSION).map_err(|e| e.doing("preparing the session"))?;
+        Ok(conn)
+    }
+}
+
+/// What tells servers apart: id, host, port and directory.
+fn identity(conn: &mut Conn) -> Result<String, WireError> {
+    let row = conn.row("SELECT CONCAT_WS(' ', @@server_id, @@hostname, @@port, @@datadir)")?;
+    Ok(row.map(|row| row.text(0)).unwrap_or_default())
+}
+
+/// The error when no server could be used.
+fn none(mut errors: Vec<ClusterError>, endpoints: &[Endpoint]) -> ClusterError {
+    if errors.len() == 1 {
+        if let Some(e) = errors.pop() {
+            return e;
+        }
+    }
+    let addresses: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
+    let why: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let why = if why.is_empty() {
+        "no host suits".to_owned()
+    } else {
+        why.join("; ")
+    };
+    ClusterError::Connect {
+        address: addresses.join(", "),
+        why,
+        hint: "one of the cluster's hosts has to be there".to_owned(),
     }
 }
 

@@ -151,28 +151,31 @@ pub struct Event<'a> {
 impl<'a> Event<'a> {
     /// Takes an event apart whose bytes are exactly `raw`; with `checksum` the last four are one, and are compared.
     pub fn parse(raw: &'a [u8], checksum: bool) -> Result<Event<'a>, ClusterError> {
+        let event = Event::unchecked(raw, checksum)?;
+        let sum = raw.last_chunk::<CHECKSUM>().filter(|_| checksum);
+        let covered = raw.get(..HEADER + event.body.len()).unwrap_or_default();
+        if sum.is_some_and(|sum| u32::from_le_bytes(*sum) != crc32fast::hash(covered)) {
+            return Err(malformed(format!(
+                "the checksum of an event (kind {}) does not match",
+                event.kind().0
+            )));
+        }
+        Ok(event)
+    }
+
+    /// The same without comparing the checksum.
+    pub(super) fn unchecked(raw: &'a [u8], checksum: bool) -> Result<Event<'a>, ClusterError> {
         let header = Header::parse(raw).ok_or_else(|| malformed("it is shorter than a header"))?;
         if header.size as usize != raw.len() {
             let why = format!("its header says {} bytes, but it has {}", header.size, raw.len());
             return Err(malformed(why));
         }
         let tail = if checksum { CHECKSUM } else { 0 };
-        let (covered, sum) = raw
+        let body = raw
             .len()
             .checked_sub(tail)
-            .and_then(|at| raw.split_at_checked(at))
-            .ok_or_else(|| malformed("it has no room for a checksum"))?;
-        if let Ok(sum) = <[u8; CHECKSUM]>::try_from(sum)
-            && u32::from_le_bytes(sum) != crc32fast::hash(covered)
-        {
-            return Err(malformed(format!(
-                "the checksum of a {:?} event does not match",
-                header.kind
-            )));
-        }
-        let body = covered
-            .get(HEADER..)
-            .ok_or_else(|| malformed("it is shorter than a header"))?;
+            .and_then(|end| raw.get(HEADER..end))
+            .ok_or_else(|| malformed("it is too short"))?;
         Ok(Event { header, body, raw })
     }
 

@@ -3,9 +3,17 @@
 mod charset;
 pub mod event;
 mod format;
+mod group;
+mod gtid_event;
 pub mod marker;
 pub mod payload;
 pub mod query;
+pub mod rows;
+mod summary;
+mod unfold;
+
+pub use gtid_event::{AlterPhase, GtidEvent};
+pub use summary::is_own;
 
 use std::sync::Arc;
 

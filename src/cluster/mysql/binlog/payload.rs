@@ -16,6 +16,8 @@ use crate::cluster::mysql::wire::{Flavor, Version};
 use crate::cluster::{ClusterError, Ddl, TableDelta};
 
 use super::event::{CHECKSUM, Cursor, Event, HEADER, Header};
+use super::gtid_event::GtidEvent;
+use super::summary::{self, Summary};
 
 /// The format that is written.
 pub const FORMAT: u8 = 1;
@@ -100,7 +102,23 @@ impl<'a> Payload<'a> {
         Events {
             rest: self.events,
             checksum: self.head.checksum,
+            compare: true,
         }
+    }
+
+    /// The same without comparing checksums, where that was just done.
+    fn known_events(&self) -> Events<'a> {
+        Events {
+            compare: false,
+            ..self.events()
+        }
+    }
+
+    /// What its first event, the GTID, says.
+    pub fn gtid(&self) -> Result<GtidEvent, ClusterError> {
+        let first = self.events().next();
+        let first = first.ok_or_else(|| malformed("it has no events"))??;
+        GtidEvent::parse(&first)
     }
 }
 
@@ -109,6 +127,7 @@ impl<'a> Payload<'a> {
 pub struct Events<'a> {
     rest: &'a [u8],
     checksum: bool,
+    compare: bool,
 }
 
 impl<'a> Events<'a> {
@@ -121,7 +140,10 @@ impl<'a> Events<'a> {
         }
         let (raw, rest) = self.rest.split_at_checked(size).ok_or_else(cut)?;
         self.rest = rest;
-        Event::parse(raw, self.checksum)
+        match self.compare {
+            true => Event::parse(raw, self.checksum),
+            false => Event::unchecked(raw, self.checksum),
+        }
     }
 }
 
@@ -146,8 +168,16 @@ pub fn format_description(head: &Head) -> Vec<u8> {
 }
 
 /// What a transaction did.
-pub fn describe(_payload: &[u8]) -> Result<(Vec<TableDelta>, Option<Ddl>), ClusterError> {
-    Err(super::not_yet())
+pub fn describe(payload: &[u8]) -> Result<(Vec<TableDelta>, Option<Ddl>), ClusterError> {
+    let parsed = parse(payload)?;
+    let summary = summary::of(&parsed, parsed.events())?;
+    Ok((summary.deltas, summary.ddl))
+}
+
+/// The same for events that were checked a moment ago.
+pub(super) fn summary_of_known(payload: &[u8]) -> Result<Summary, ClusterError> {
+    let parsed = parse(payload)?;
+    summary::of(&parsed, parsed.known_events())
 }
 
 pub(super) fn malformed(why: impl Into<String>) -> ClusterError {

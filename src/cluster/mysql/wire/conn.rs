@@ -2,13 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::auth::{self, Road};
-use super::handshake::Greeting;
-use super::net::Net;
+use super::connect::{self, Refused};
 use super::packet::{Limit, PacketStream};
 use super::parse::Parse;
 use super::rows::{self, Head};
@@ -87,35 +83,30 @@ pub struct Conn {
     stream: PacketStream,
     options: MysqlOptions,
     endpoint: Endpoint,
-    /// Answers that are still to be read, with the bytes of their statements.
-    under_way: VecDeque<usize>,
+    /// Answers that are still to be read: the bytes of the statement, and the sequence number that its answer begins with.
+    under_way: VecDeque<(usize, u8)>,
     broken: bool,
+    /// MariaDB's further capabilities of the server.
+    extended: u32,
 }
 
 impl Conn {
-    /// Connects and logs in, within the options' timeout. Afterwards an answer may take for ever; see [`Conn::set_timeout`].
+    /// Connects and logs in, within the options' timeout. Afterwards an answer may take as long as the server lives; see
+    /// [`Conn::set_timeout`].
     pub fn connect(options: &MysqlOptions, endpoint: &Endpoint) -> Result<Conn, WireError> {
+        let mut conn = Conn::open(options, endpoint).map_err(|refused| refused.error)?;
+        let killer = conn.killer();
+        conn.stream
+            .watch(options.timeout, Box::new(move || killer.server_answers()));
+        Ok(conn)
+    }
+
+    /// A connection that nobody watches.
+    pub(super) fn open(options: &MysqlOptions, endpoint: &Endpoint) -> Result<Conn, Refused> {
         let end = Instant::now() + options.timeout;
-        let net = open(endpoint, end)?;
-        let password = (options.password)()
-            .map_err(|why| refusal::refused(endpoint, format!("no password: {why}"), "check the cluster's password"))?;
-        let mut stream = PacketStream::new(net, endpoint.to_string(), Limit::Until(end));
-        let failed = |e| refusal::failed(endpoint, &options.user, e);
-        let mut packet = Vec::new();
-        stream.packet(&mut packet).map_err(failed)?;
-        if packet.first() == Some(&0xFF) {
-            return Err(failed(answer::err(&packet)));
-        }
-        let greeting = Greeting::read(&packet).map_err(failed)?;
-        let road = if stream.net().is_private() {
-            Road::Private
-        } else {
-            Road::Open
-        };
-        auth::log_in(&mut stream, &greeting, false, road, &options.user, password.reveal())
-            .map_err(|e| refusal::login(endpoint, &options.user, e))?;
-        stream.set_limit(Limit::Silence(None));
-        Ok(Conn {
+        let (stream, greeting) = connect::dial(options, endpoint, end)?;
+        let mut conn = Conn {
+            extended: greeting.extended,
             info: ServerInfo {
                 flavor: greeting.flavor,
                 version: greeting.version,
@@ -127,7 +118,16 @@ impl Conn {
             endpoint: endpoint.clone(),
             under_way: VecDeque::new(),
             broken: false,
-        })
+        };
+        // A proxy greets with an id of its own, and that one must never be killed.
+        let id = conn.row("SELECT CONNECTION_ID()");
+        let id = id.map_err(|e| Refused {
+            answered: e.code().is_some(),
+            error: refusal::failed(endpoint, &options.user, e),
+        })?;
+        conn.info.connection_id = id.map_or(0, |row| row.number(0));
+        conn.stream.set_limit(Limit::Silence(None));
+        Ok(conn)
     }
 
     /// Who answered.
@@ -171,7 +171,7 @@ impl Conn {
         for statement in sql {
             while !self.under_way.is_empty()
                 && (self.under_way.len() >= AHEAD
-                    || self.under_way.iter().sum::<usize>() + statement.len() > AHEAD_BYTES)
+                    || self.under_way.iter().map(|(bytes, _)| bytes).sum::<usize>() + statement.len() > AHEAD_BYTES)
             {
                 keep(self.finish())?;
             }
@@ -194,10 +194,38 @@ impl Conn {
         self.answer(&mut |_, _| Ok(()))
     }
 
-    /// How long the server may be silent during an answer; `None`, as after connecting, for ever.
+    /// How long the server may be silent during an answer. `None`, as after connecting: as long as it takes. A statement that
+    /// takes its time and a server that is gone look alike from here, so meanwhile a second connection asks now and then
+    /// whether the server lives; when it does not, the answer ends as [`WireError::Lost`]. [`Conn::killer`] ends it earlier.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) -> Result<(), WireError> {
         self.stream.set_limit(Limit::Silence(timeout));
         Ok(())
+    }
+
+    /// What the server can besides.
+    pub(super) fn extended(&self) -> u32 {
+        self.extended
+    }
+
+    /// How long a living server may take for something short.
+    pub(super) fn patience(&self) -> Duration {
+        self.options.timeout
+    }
+
+    /// The packets themselves.
+    pub(super) fn raw(&self) -> &PacketStream {
+        &self.stream
+    }
+
+    /// The packets themselves, to be taken.
+    pub(super) fn raw_mut(&mut self) -> &mut PacketStream {
+        &mut self.stream
+    }
+
+    /// It is not used again.
+    pub(super) fn give_up(&mut self) {
+        self.broken = true;
+        self.stream.net().shut();
     }
 
     /// Sends a command whose answer is read later.
@@ -208,16 +236,16 @@ impl Conn {
         all.push(&first);
         all.extend_from_slice(parts);
         self.exchange(|stream| stream.command(&all))?;
-        self.under_way.push_back(bytes);
+        self.under_way.push_back((bytes, self.stream.seq()));
         Ok(())
     }
 
     /// The oldest statement's answer will be read now.
     pub(super) fn begin_answer(&mut self) -> Result<(), WireError> {
-        if self.under_way.pop_front().is_none() {
+        let Some((_, seq)) = self.under_way.pop_front() else {
             return Err(WireError::Protocol("no answer is due".to_owned()));
-        }
-        self.stream.expect_seq(1);
+        };
+        self.stream.expect_seq(seq);
         Ok(())
     }
 
@@ -239,8 +267,7 @@ impl Conn {
         }
         let result = talk(&mut self.stream);
         if result.as_ref().is_err_and(|e| !matches!(e, WireError::Server { .. })) {
-            self.broken = true;
-            self.stream.net().shut();
+            self.give_up();
         }
         result
     }
@@ -282,7 +309,7 @@ impl Drop for Conn {
     fn drop(&mut self) {
         if !self.broken {
             // COM_QUIT, so that the server does not count an aborted client. It is gone either way.
-            let _ = self.stream.set_limit(Limit::Silence(Some(Duration::from_secs(1))));
+            self.stream.set_limit(Limit::Silence(Some(Duration::from_secs(1))));
             let _ = self.stream.command(&[&[1]]);
         }
     }
@@ -296,39 +323,4 @@ fn each(batch: &[u8], mut take: impl FnMut(&[u8]) -> Result<(), WireError>) -> R
         take(parse.bytes(len)?)?;
     }
     Ok(())
-}
-
-/// Connects the socket.
-fn open(endpoint: &Endpoint, end: Instant) -> Result<Net, WireError> {
-    match endpoint {
-        Endpoint::Socket(path) => UnixStream::connect(path)
-            .map(Net::Unix)
-            .map_err(|e| refusal::unreachable(endpoint, &e)),
-        Endpoint::Tcp { host, port } => {
-            let host = host.trim_matches(['[', ']']);
-            let addresses = (host, *port).to_socket_addrs().map_err(|e| {
-                refusal::refused(
-                    endpoint,
-                    format!("the name {host} is not known ({e})"),
-                    "check the name, and the resolver of this host",
-                )
-            })?;
-            let mut last = io::Error::from(io::ErrorKind::NotFound);
-            for address in addresses {
-                let left = end
-                    .saturating_duration_since(Instant::now())
-                    .max(Duration::from_millis(1));
-                match TcpStream::connect_timeout(&address, left) {
-                    Ok(socket) => {
-                        socket
-                            .set_nodelay(true)
-                            .map_err(|e| refusal::unreachable(endpoint, &e))?;
-                        return Ok(Net::Tcp(socket));
-                    }
-                    Err(e) => last = e,
-                }
-            }
-            Err(refusal::unreachable(endpoint, &last))
-        }
-    }
 }

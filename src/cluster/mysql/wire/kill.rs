@@ -22,8 +22,17 @@ impl Killer {
         self.kill("KILL")
     }
 
+    /// Whether the server lives: it lets us in, or says why not.
+    pub(super) fn server_answers(&self) -> bool {
+        match Conn::open(&self.options, &self.endpoint) {
+            Ok(_) => true,
+            Err(refused) => refused.answered,
+        }
+    }
+
     fn kill(&self, what: &str) -> Result<(), WireError> {
-        let mut conn = Conn::connect(&self.options, &self.endpoint)?;
+        let mut conn = Conn::open(&self.options, &self.endpoint).map_err(|refused| refused.error)?;
+        conn.set_timeout(Some(self.options.timeout))?;
         match conn.run(&format!("{what} {}", self.id)) {
             // It is gone already.
             Err(e) if e.code() == Some(1094) => Ok(()),

@@ -1,8 +1,9 @@
 //! The client side of the protocol: connections, text results as raw rows, bulk execution, LOAD DATA LOCAL, binlog dumps.
 //!
 //! Reading upwards: [`net`] is a socket, plain or encrypted; [`packet`] cuts it into packets; [`parse`] and [`answer`] read
-//! what is in a packet; [`handshake`] and [`auth`] log in; [`conn`] is what the rest of the driver uses, with [`rows`],
-//! [`statement`], [`local`] and [`dump`] for the special roads. [`refusal`] explains why a connection could not be made.
+//! what is in a packet; [`connect`] makes a connection with
+//! [`handshake`], [`tls`] and [`auth`]; [`conn`] is what the rest of the driver uses, with [`rows`], [`statement`],
+//! [`local`] and [`dump`] for the special roads and [`kill`] to end a statement from outside. [`refusal`] explains why a connection could not be made.
 //!
 //! *Invariants: a [`Conn`] that gave an I/O or protocol error is not used again, and refuses. No length that comes from the
 //! wire is allocated before its bytes came. No password is in an error.*
@@ -10,8 +11,10 @@
 mod answer;
 mod auth;
 mod conn;
+mod connect;
 mod dump;
 mod error;
+mod gtid_set;
 mod handshake;
 mod kill;
 mod local;
@@ -22,6 +25,7 @@ mod refusal;
 mod rows;
 mod rsa;
 mod statement;
+mod tls;
 
 pub use conn::{Conn, Done, Flavor, Row, ServerInfo, Version};
 pub use dump::{Dump, DumpRequest, DumpStart};

@@ -4,9 +4,11 @@
 //! timed out can be repeated. A payload grows with the bytes that came, never by its announced length.*
 
 use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::net::Net;
+use super::tls::TlsStream;
 use super::{WireError, answer};
 
 /// The length that says: another packet continues this one.
@@ -18,12 +20,20 @@ const BUFFER: usize = 512 << 10;
 /// What is written is collected up to here.
 const COLLECT: usize = 64 << 10;
 
+/// A server that does not answer this often is gone.
+const FAILURES: u32 = 3;
+/// The longest pause between two looks at a silent server.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Tells whether the server lives.
+pub(super) type Watch = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// How long to wait.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
     /// Until this instant.
     Until(Instant),
-    /// As long as something comes at least every so often; `None` for ever.
+    /// As long as something comes at least every so often; `None` as long as the watch is content.
     Silence(Option<Duration>),
 }
 
@@ -38,6 +48,12 @@ pub(super) struct PacketStream {
     seq: u8,
     out: Vec<u8>,
     limit: Limit,
+    /// The timeout that the socket has.
+    armed: Option<Option<Duration>>,
+    /// Looks after a silent server, at first after this pause.
+    watch: Option<(Duration, Watch)>,
+    /// Looks since something came, and how many of the last ones found nobody.
+    looks: (u32, u32),
 }
 
 impl PacketStream {
@@ -52,17 +68,43 @@ impl PacketStream {
             seq: 0,
             out: Vec::new(),
             limit,
+            armed: None,
+            watch: None,
+            looks: (0, 0),
         }
+    }
+
+    /// From now on `watch` looks after a server that is silent without a limit.
+    pub fn watch(&mut self, pause: Duration, watch: Watch) {
+        self.watch = Some((pause.max(Duration::from_millis(100)), watch));
+    }
+
+    /// Whether TLS is on.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.net, Net::Tls(_))
+    }
+
+    /// Turns a plain TCP socket into an encrypted one. What came before in plain would pass for encrypted: it is refused.
+    pub fn upgrade<E>(
+        &mut self,
+        shake: impl FnOnce(TcpStream) -> Result<TlsStream, E>,
+    ) -> Result<Result<(), E>, WireError> {
+        if !self.ahead().is_empty() {
+            return Err(WireError::Protocol(
+                "the server spoke on before the encryption".to_owned(),
+            ));
+        }
+        let Net::Tcp(socket) = &self.net else {
+            return Err(WireError::Protocol("only a TCP socket is encrypted".to_owned()));
+        };
+        let socket = socket.try_clone().map_err(|e| self.lost(e))?;
+        self.armed = None;
+        Ok(shake(socket).map(|tls| self.net = Net::Tls(Box::new(tls))))
     }
 
     /// The socket.
     pub fn net(&self) -> &Net {
         &self.net
-    }
-
-    /// host:port or path.
-    pub fn address(&self) -> &str {
-        &self.address
     }
 
     /// How long reads and writes wait from now on.
@@ -73,6 +115,11 @@ impl PacketStream {
     /// The next packet read has this sequence number.
     pub fn expect_seq(&mut self, seq: u8) {
         self.seq = seq;
+    }
+
+    /// The sequence number of the next packet.
+    pub fn seq(&self) -> u8 {
+        self.seq
     }
 
     /// What arrived and was not taken yet.
@@ -89,19 +136,52 @@ impl PacketStream {
     }
 
     /// Arms the socket for one call; an expired deadline is an error.
-    fn arm(&self) -> Result<(), WireError> {
+    fn arm(&mut self) -> Result<(), WireError> {
         let wait = match self.limit {
-            Limit::Silence(wait) => wait,
+            Limit::Silence(Some(wait)) => Some(wait),
+            Limit::Silence(None) => self.watch.as_ref().map(|(pause, _)| {
+                let pause = pause.saturating_mul(1 << self.looks.0.min(4));
+                pause.min(PAUSE)
+            }),
             Limit::Until(end) => match end.checked_duration_since(Instant::now()) {
                 Some(left) => Some(left),
                 None => return Err(self.lost(io::ErrorKind::TimedOut.into())),
             },
         };
-        self.net.set_timeout(wait).map_err(|e| self.lost(e))
+        if self.armed != Some(wait) {
+            self.net.set_timeout(wait).map_err(|e| self.lost(e))?;
+            self.armed = Some(wait);
+        }
+        Ok(())
     }
 
-    /// Reads once into the free part of the buffer, which must not be empty; a timeout is `TimedOut`.
-    fn read_once(&mut self) -> Result<usize, WireError> {
+    /// A call on the socket failed: `Ok` when it is to be repeated.
+    fn hitch(&mut self, e: io::Error) -> Result<(), WireError> {
+        match e.kind() {
+            io::ErrorKind::Interrupted => Ok(()),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => self.silent(),
+            _ => Err(self.lost(e)),
+        }
+    }
+
+    /// The limit passed without a byte.
+    fn silent(&mut self) -> Result<(), WireError> {
+        match (self.limit, &self.watch) {
+            (Limit::Silence(None), None) | (Limit::Until(_), _) => return Ok(()),
+            (Limit::Silence(Some(_)), _) => {}
+            (Limit::Silence(None), Some((_, watch))) => {
+                let failures = if watch() { 0 } else { self.looks.1 + 1 };
+                self.looks = (self.looks.0.saturating_add(1), failures);
+                if failures < FAILURES {
+                    return Ok(());
+                }
+            }
+        }
+        Err(self.lost(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Reads once into the free part of the buffer, which must not be empty.
+    fn read_once(&mut self) -> Result<(), WireError> {
         loop {
             self.arm()?;
             let free = self.buf.get_mut(self.end..).unwrap_or_default();
@@ -109,15 +189,34 @@ impl PacketStream {
                 Ok(0) => return Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
                 Ok(n) => {
                     self.end = (self.end + n).min(self.buf.len());
-                    return Ok(n);
+                    self.looks = (0, 0);
+                    return Ok(());
                 }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    return Err(self.lost(io::ErrorKind::TimedOut.into()));
-                }
-                Err(e) => return Err(self.lost(e)),
+                Err(e) => self.hitch(e)?,
             }
         }
+    }
+
+    /// Waits until `n` bytes (at most the buffer) are ahead, or it is `end`; says which.
+    pub fn poll(&mut self, n: usize, end: Instant) -> Result<bool, WireError> {
+        let limit = std::mem::replace(&mut self.limit, Limit::Until(end));
+        let result = self.need(n);
+        self.limit = limit;
+        match result {
+            Ok(()) => Ok(true),
+            Err(WireError::Lost { source, .. }) if source.kind() == io::ErrorKind::TimedOut => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether so many bytes fit into the buffer.
+    pub fn holds(&self, n: usize) -> bool {
+        n <= self.buf.len()
+    }
+
+    /// Takes `n` bytes that are ahead.
+    pub fn skip(&mut self, n: usize) {
+        self.start = (self.start + n).min(self.end);
     }
 
     /// Moves what is in the buffer to its front.
@@ -143,13 +242,13 @@ impl PacketStream {
     }
 
     /// The header ahead: length and sequence number.
-    fn header(&self) -> Option<(usize, u8)> {
+    pub fn header(&self) -> Option<(usize, u8)> {
         let [a, b, c, seq] = *self.ahead().first_chunk::<4>()?;
         Some((u32::from_le_bytes([a, b, c, 0]) as usize, seq))
     }
 
     /// Checks a sequence number and moves on. An error packet out of turn is the server's farewell, and says why.
-    fn check_seq(&mut self, seq: u8, payload: usize) -> Result<(), WireError> {
+    pub fn check_seq(&mut self, seq: u8, payload: usize) -> Result<(), WireError> {
         if seq != self.seq {
             if (3..4096).contains(&payload) {
                 self.need(4 + payload)?;
@@ -173,6 +272,15 @@ impl PacketStream {
         self.check_seq(seq, len)?;
         self.start += 4;
         Ok(len)
+    }
+
+    /// The first packet of a server. What is no server may say anything, so nothing long is waited for.
+    pub fn greeting(&mut self, into: &mut Vec<u8>) -> Result<(), WireError> {
+        self.need(4)?;
+        match self.header() {
+            Some((3..=4096, 0)) => self.packet(into),
+            _ => Err(WireError::Protocol("its first words are no greeting".to_owned())),
+        }
     }
 
     /// Appends one payload, continued packets joined, to `into`.
@@ -350,13 +458,16 @@ impl PacketStream {
             self.arm()?;
             match self.net.write(bytes) {
                 Ok(0) => return Err(self.lost(io::ErrorKind::WriteZero.into())),
-                Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    return Err(self.lost(io::ErrorKind::TimedOut.into()));
+                Ok(n) => {
+                    bytes = bytes.get(n..).unwrap_or_default();
+                    self.looks = (0, 0);
                 }
-                Err(e) => return Err(self.lost(e)),
+                Err(e) => self.hitch(e)?,
             }
+        }
+        // TLS keeps the last of it back.
+        while let Err(e) = self.net.flush() {
+            self.hitch(e)?;
         }
         Ok(())
     }

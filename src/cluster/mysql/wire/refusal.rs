@@ -6,6 +6,10 @@ use super::WireError;
 use super::auth::AuthError;
 use crate::cluster::mysql::options::Endpoint;
 
+/// What to do when access is denied.
+const DENIED: &str = "check user and password; the server looks for an account of this user from this host, and shows \
+    what there is with: SELECT user, host, plugin FROM mysql.user";
+
 /// The error of an endpoint that cannot be used.
 pub(super) fn refused(endpoint: &Endpoint, why: impl Into<String>, hint: impl Into<String>) -> WireError {
     WireError::Connect {
@@ -47,9 +51,16 @@ pub(super) fn unreachable(endpoint: &Endpoint, e: &io::Error) -> WireError {
 }
 
 /// The login failed.
-pub(super) fn login(endpoint: &Endpoint, user: &str, e: AuthError) -> WireError {
+pub(super) fn login(endpoint: &Endpoint, user: &str, encrypted: bool, e: AuthError) -> WireError {
     let user_sql = user.replace('\\', "\\\\").replace('\'', "''");
     match e {
+        AuthError::Wire(WireError::Server {
+            code: 1045, message, ..
+        }) if !encrypted => refused(
+            endpoint,
+            format!("the server says 1045: {message}"),
+            format!("{DENIED}; an account with REQUIRE SSL needs tls"),
+        ),
         AuthError::Wire(e) => failed(endpoint, user, e),
         AuthError::Plugin(plugin) => refused(
             endpoint,
@@ -102,9 +113,7 @@ pub(super) fn failed(endpoint: &Endpoint, user: &str, e: WireError) -> WireError
 /// What to do about the server's refusal.
 fn hint(code: u16, user: &str) -> String {
     match code {
-        1045 | 1698 => "check user and password; the account named here is the one that the server chose: \
-            SHOW GRANTS and SELECT user, host, plugin FROM mysql.user show what it has"
-            .to_owned(),
+        1045 | 1698 => DENIED.to_owned(),
         1130 => format!("allow this host, on the server: CREATE USER '{user}'@'THIS HOST' IDENTIFIED BY '...'"),
         1040 | 1203 | 1226 => {
             "wait, end idle sessions, or raise the limit: SET GLOBAL max_connections = ...".to_owned()

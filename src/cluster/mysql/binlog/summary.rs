@@ -1,0 +1,201 @@
+//! What a transaction did: rows by table, the schema change, the statements that cannot be replayed.
+
+use std::collections::HashMap;
+
+use crate::cluster::mysql::sql::Modes;
+use crate::cluster::mysql::sql::statement::Statement;
+use crate::cluster::mysql::sql::tokens::{TokenKind, tokens};
+use crate::cluster::mysql::{OWN_DB, SHADOW_PREFIX};
+use crate::cluster::{ClusterError, Ddl, TableDelta};
+use crate::model::table::TableName;
+
+use super::event::{Event, Kind};
+use super::marker;
+use super::payload::{Events, Payload};
+use super::query::Query;
+use super::rows::{self, TableMap};
+use crate::model::tso::Tso;
+
+/// What a transaction did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Summary {
+    /// Table by table, in the order of their first change.
+    pub deltas: Vec<TableDelta>,
+    /// The schema change.
+    pub ddl: Option<Ddl>,
+    /// Whether all of it is about databases of brine's own.
+    pub own: bool,
+    /// The restore that wrote its marker with it.
+    pub restored: Option<Tso>,
+    /// A change of rows that was logged as a statement.
+    pub by_statement: Option<String>,
+}
+
+/// Whether a database is one of brine's own: its tables, or what a restore builds.
+pub fn is_own(db: &str) -> bool {
+    db.eq_ignore_ascii_case(OWN_DB)
+        || db
+            .get(..SHADOW_PREFIX.len())
+            .is_some_and(|p| p.eq_ignore_ascii_case(SHADOW_PREFIX))
+}
+
+/// Sums events up.
+pub(super) fn of(payload: &Payload<'_>, events: Events<'_>) -> Result<Summary, ClusterError> {
+    let mut sum = Summing::default();
+    let mut idle = false;
+    for event in events {
+        let event = event?;
+        match event.kind() {
+            kind if kind.is_gtid() => idle = super::gtid_event::GtidEvent::parse(&event)?.is_idle(),
+            Kind::TABLE_MAP => {
+                let map = TableMap::parse(&event)?;
+                sum.maps.insert(map.id, map);
+            }
+            Kind::QUERY if !idle => sum.query(payload, &event)?,
+            Kind::EXECUTE_LOAD_QUERY => sum.out.by_statement = Some("LOAD DATA".to_owned()),
+            _ => sum.rows(&event),
+        }
+    }
+    sum.out.own = sum.seen_own && !sum.seen_other;
+    Ok(sum.out)
+}
+
+#[derive(Default)]
+struct Summing {
+    maps: HashMap<u64, TableMap>,
+    /// Where a table's delta is.
+    places: HashMap<TableName, usize>,
+    seen_own: bool,
+    seen_other: bool,
+    out: Summary,
+}
+
+impl Summing {
+    fn see(&mut self, db: &str) {
+        match is_own(db) {
+            true => self.seen_own = true,
+            false => self.seen_other = true,
+        }
+    }
+
+    fn rows(&mut self, event: &Event<'_>) {
+        let Some(act) = event.kind().rows() else { return };
+        let Some(map) = rows::table_id(event).and_then(|id| self.maps.get(&id)) else {
+            // The dummy event that only ends a statement, or one whose table is not replicated.
+            return;
+        };
+        let (puts, updates, deletes) = rows::effect(act, rows::count(event, map));
+        let db = map.table.db.clone();
+        let at = match self.places.get(&map.table) {
+            Some(at) => *at,
+            None => {
+                let at = self.out.deltas.len();
+                self.places.insert(map.table.clone(), at);
+                self.out.deltas.push(TableDelta {
+                    table: map.table.clone(),
+                    puts: 0,
+                    updates: 0,
+                    deletes: 0,
+                    bytes: 0,
+                });
+                at
+            }
+        };
+        if let Some(delta) = self.out.deltas.get_mut(at) {
+            delta.puts += puts;
+            delta.updates += updates;
+            delta.deletes += deletes;
+            delta.bytes += event.raw.len() as u64;
+        }
+        self.see(&db);
+    }
+
+    fn query(&mut self, payload: &Payload<'_>, event: &Event<'_>) -> Result<(), ClusterError> {
+        let query = Query::parse(event)?;
+        if matches!(query.text, b"BEGIN" | b"COMMIT" | b"ROLLBACK") {
+            return Ok(());
+        }
+        // What cannot be read as UTF-8 is shown as well as it can be; nothing is run from here.
+        let text = query
+            .sql()
+            .unwrap_or_else(|_| String::from_utf8_lossy(query.text).into_owned());
+        let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), payload.head.flavor);
+        let statement = Statement::classify(&text, &query.db, modes);
+        match &statement {
+            Statement::Transaction(_) | Statement::Xa(..) | Statement::Session | Statement::Admin => return Ok(()),
+            Statement::Rows => {
+                self.out.by_statement = Some(text);
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.out.restored = marker::parse(&text).map(|(_, at)| at);
+        let databases = statement.databases();
+        databases.iter().for_each(|db| self.see(db));
+        if databases.is_empty() {
+            self.seen_other = true;
+        }
+        let text = match statement {
+            Statement::Account => without_secrets(&text, modes),
+            _ => text,
+        };
+        self.out.ddl.get_or_insert(Ddl {
+            text,
+            table: statement.tables().first().map(|t| (*t).clone()),
+            rows: 0,
+        });
+        Ok(())
+    }
+}
+
+/// A statement about accounts with its passwords, also hashed ones, left out.
+fn without_secrets(text: &str, modes: Modes) -> String {
+    let mut secret = false;
+    let mut out = String::with_capacity(text.len());
+    for token in tokens(text, modes) {
+        let hex = token.text.get(..2).is_some_and(|p| p.eq_ignore_ascii_case("0x"));
+        if secret && (token.kind == TokenKind::Text || hex) {
+            out.push_str("'...'");
+            continue;
+        }
+        out.push_str(token.text);
+        match token.kind {
+            TokenKind::Word => secret = ["BY", "AS", "PASSWORD", "USING", "REPLACE"].iter().any(|w| token.is(w)),
+            TokenKind::Symbol if token.is_symbol('=') => secret = true,
+            TokenKind::Symbol if !token.is_symbol('(') => secret = false,
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::mysql::wire::Flavor;
+
+    #[test]
+    fn passwords_are_left_out() {
+        let hide = |sql: &str| without_secrets(sql, Modes::of(0, Flavor::MariaDb));
+        assert_eq!(
+            hide("CREATE USER 'a'@'%' IDENTIFIED BY PASSWORD '*12'"),
+            "CREATE USER 'a'@'%' IDENTIFIED BY PASSWORD '...'"
+        );
+        assert_eq!(
+            hide("CREATE USER 'a'@'%' IDENTIFIED WITH 'x' AS '$A$' REQUIRE NONE"),
+            "CREATE USER 'a'@'%' IDENTIFIED WITH 'x' AS '...' REQUIRE NONE"
+        );
+        assert_eq!(
+            hide("SET PASSWORD FOR 'a'@'b' = PASSWORD('x')"),
+            "SET PASSWORD FOR 'a'@'b' = PASSWORD('...')"
+        );
+        assert_eq!(hide("SET PASSWORD FOR 'a'@'b'='*1'"), "SET PASSWORD FOR 'a'@'b'='...'");
+        assert_eq!(hide("GRANT ALL ON *.* TO 'a'@'b'"), "GRANT ALL ON *.* TO 'a'@'b'");
+    }
+
+    #[test]
+    fn own_databases() {
+        assert!(is_own("_brine") && is_own("_brine_1_shop") && is_own("_BRINE"));
+        assert!(!is_own("_brines") && !is_own("brine") && !is_own("_brin\u{e4}"));
+    }
+}
