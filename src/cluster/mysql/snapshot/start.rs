@@ -64,7 +64,7 @@ pub(super) fn start(conns: &mut [Conn], locker: &mut Conn) -> Result<Option<Star
 }
 
 /// The server's clock.
-fn server_now(conn: &mut Conn) -> Result<Millis, WireError> {
+pub(in crate::cluster::mysql) fn server_now(conn: &mut Conn) -> Result<Millis, WireError> {
     let row = conn.row("SELECT CAST(FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000) AS SIGNED)")?;
     let millis = row.and_then(|r| r.opt(0)).and_then(|t| t.parse().ok());
     millis
