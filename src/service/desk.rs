@@ -140,6 +140,8 @@ pub enum Question {
     SetSettings {
         cluster: ClusterName,
         settings: BackupSettings,
+        #[serde(default)]
+        confirm_name: Option<String>,
     },
     /// The log backup.
     LogStatus { cluster: ClusterName },
@@ -210,6 +212,8 @@ pub enum Question {
         cluster: ClusterName,
         until: Moment,
         drop_pitr: bool,
+        #[serde(default)]
+        confirm_name: Option<String>,
     },
     /// Opens a closed cluster.
     Open { cluster: ClusterName },
@@ -228,7 +232,11 @@ pub enum Question {
     /// Waits until the job has ended or the time is over.
     WaitJob { id: JobId, timeout_ms: u64 },
     /// Asks a job to stop.
-    CancelJob { id: JobId },
+    CancelJob {
+        id: JobId,
+        #[serde(default)]
+        confirm_name: Option<String>,
+    },
     /// Goes on with an interrupted or failed job.
     ResumeJob { id: JobId },
     /// Waits until anything has changed since a version, or the time is over.
@@ -237,6 +245,8 @@ pub enum Question {
     Messages { limit: usize },
     /// The storages.
     Storages,
+    /// What the config says, with where each value came from.
+    InEffect,
     /// Whether one storage can be written, read and listed.
     CheckStorage { storage: StorageName },
     /// Data of an embedded cluster.
@@ -297,6 +307,7 @@ impl Question {
             | Q::WaitJob { .. }
             | Q::Pulse { .. }
             | Q::Messages { .. }
+            | Q::InEffect
             | Q::Storages => false,
         }
     }
@@ -465,6 +476,17 @@ pub struct StorageCard {
     pub error: Option<String>,
 }
 
+/// One value of the config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingLine {
+    /// Which one, for example `cluster.demo.path`.
+    pub key: String,
+    /// Its value as text.
+    pub value: String,
+    /// Where it came from: `default`, file and line, `env NAME`, `flag --name`.
+    pub from: String,
+}
+
 /// A message kept for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
@@ -526,6 +548,7 @@ pub enum Answer {
     Pulse(u64),
     Messages(Vec<Message>),
     Storages(Vec<StorageCard>),
+    InEffect(Vec<SettingLine>),
     Tables(Vec<TableFacts>),
     Checksums(ChecksumAnswer),
     /// Key and value, both shown as text.

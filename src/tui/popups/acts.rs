@@ -61,7 +61,11 @@ pub fn open(m: &mut Model, subject: Subject) -> Vec<Effect> {
             ],
             vec!["Cancel", "Back up now"],
         ),
-        Subject::Settings { was, .. } => (settings_fields(was), vec!["Cancel", "Confirm"]),
+        Subject::Settings { cluster, was } => {
+            let mut fields = settings_fields(was);
+            fields.extend(protected(cluster).then(|| typed(cluster)));
+            (fields, vec!["Cancel", "Confirm"])
+        }
         Subject::Verify { .. } => (
             vec![choice("Level", &["files", "checksums", "test restore"], 1)],
             vec!["Cancel", "Verify"],
@@ -69,6 +73,10 @@ pub fn open(m: &mut Model, subject: Subject) -> Vec<Effect> {
         Subject::Protect { on, .. } => (Vec::new(), vec!["No", if *on { "Protect" } else { "Unprotect" }]),
         Subject::Delete { cluster, .. } => (vec![typed(cluster)], vec!["Cancel", "Delete"]),
         Subject::Undelete { .. } => (Vec::new(), vec!["No", "Undelete"]),
+        Subject::Retention { cluster } => (
+            protected(cluster).then(|| typed(cluster)).into_iter().collect(),
+            vec!["Cancel", "Delete what goes"],
+        ),
         Subject::Log { cluster, act } => {
             let typed_stop = *act == LogAct::Stop && protected(cluster);
             (
@@ -214,7 +222,14 @@ pub fn press(m: &mut Model, form: &Form, button: usize) -> Result<Vec<Effect>, S
         Subject::BackupNow { cluster } => (Then::Tell, backup_now(form, cluster)?),
         Subject::Settings { cluster, was } => {
             let settings = settings(form, &was)?;
-            (Then::Tell, Question::SetSettings { cluster, settings })
+            (
+                Then::Tell,
+                Question::SetSettings {
+                    cluster,
+                    settings,
+                    confirm_name,
+                },
+            )
         }
         Subject::Verify { cluster, id } => {
             let level = LEVELS.get(form.choice(0)).copied().unwrap_or(ProofLevel::Checksums);
@@ -233,6 +248,7 @@ pub fn press(m: &mut Model, form: &Form, button: usize) -> Result<Vec<Effect>, S
             )
         }
         Subject::Undelete { cluster, id } => (Then::Tell, Question::Undelete { cluster, id }),
+        Subject::Retention { cluster } => (Then::Tell, Question::RunRetention { cluster }),
         Subject::Log { cluster, act } => (Then::Tell, Question::Log { cluster, act }),
         Subject::Purge { cluster } => {
             let until = truncate_is_planned(m)?;
@@ -243,11 +259,12 @@ pub fn press(m: &mut Model, form: &Form, button: usize) -> Result<Vec<Effect>, S
                     cluster,
                     until,
                     drop_pitr,
+                    confirm_name,
                 },
             )
         }
         Subject::OpenCluster { cluster } => (Then::Tell, Question::Open { cluster }),
-        Subject::Cancel { job } => (Then::Tell, Question::CancelJob { id: job }),
+        Subject::Cancel { job } => (Then::Tell, Question::CancelJob { id: job, confirm_name }),
         Subject::Resume { job } => (Then::Follow, Question::ResumeJob { id: job }),
         Subject::Accident { cluster, kind } => (Then::Tell, Question::Accident { cluster, kind }),
         Subject::Traffic { cluster, on } => {
