@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use privileges::hiding;
 pub use topology::Topology;
 
 use super::core::Core;

@@ -87,7 +87,6 @@ const MYSQL_BACKUP: &[Needed] = &[
     ),
     needed("REPLICATION CLIENT", ALWAYS, "reads the log's position"),
     needed("REPLICATION SLAVE", ALWAYS, "reads the log"),
-    needed("SHOW_ROUTINE", (8, 0, 20), "reads routines"),
 ];
 const MYSQL_RESTORE: &[Needed] = &[
     needed("INSERT", ALWAYS, "loads rows"),
@@ -117,15 +116,45 @@ const MYSQL_RESTORE: &[Needed] = &[
     ),
 ];
 
-pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
+/// What the account holds, and as what it is written in a GRANT.
+fn account(conn: &mut Conn) -> Result<(BTreeSet<String>, String), WireError> {
     let user = conn
         .row("SELECT CURRENT_USER()")?
         .map(|r| r.text(0))
         .unwrap_or_default();
-    let rows = conn.rows("SHOW GRANTS")?;
-    let held = held(rows.iter().map(|r| r.text(0)));
     let (user, host) = user.rsplit_once('@').unwrap_or((&user, "%"));
     let account = format!("{}@{}", text::ident(user), text::ident(host));
+    let mut sql = "SHOW GRANTS".to_owned();
+    if conn.info().flavor == Flavor::MySql {
+        // MySQL counts the active roles in only when they are named.
+        let roles = conn
+            .row("SELECT CURRENT_ROLE()")?
+            .map(|r| r.text(0))
+            .unwrap_or_default();
+        if !matches!(roles.as_str(), "" | "NONE") {
+            sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
+        }
+    }
+    let rows = conn.rows(&sql)?;
+    Ok((held(rows.iter().map(|r| r.text(0))), account))
+}
+
+/// The GRANTs without which the server would hide something without a word, so that a backup lacked it.
+pub(in crate::cluster::mysql) fn hiding(conn: &mut Conn, everything: bool) -> Result<Vec<String>, WireError> {
+    let (held, account) = account(conn)?;
+    let mut wanted = vec!["SELECT"];
+    if everything {
+        // Without PROCESS it could not be seen that a table was put in another's place meanwhile.
+        wanted.extend(["SHOW VIEW", "TRIGGER", "EVENT", "PROCESS"]);
+    }
+    let lacking = wanted.into_iter().filter(|name| !has(&held, name));
+    Ok(lacking
+        .map(|name| format!("GRANT {name} ON *.* TO {account}"))
+        .collect())
+}
+
+pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
+    let (held, account) = account(conn)?;
     let (flavor, version) = (conn.info().flavor, conn.info().version);
     let works: &[(&str, Severity, &[Needed])] = match flavor {
         Flavor::MariaDb => &[
@@ -183,10 +212,14 @@ fn has(held: &BTreeSet<String>, name: &str) -> bool {
     held.contains("ALL PRIVILEGES") || held.contains(name) || names.iter().any(|n| held.contains(*n))
 }
 
-/// The global privileges among the lines of `SHOW GRANTS`.
+/// The global privileges among the lines of `SHOW GRANTS`. One that is revoked for a single database is not held.
 fn held(lines: impl Iterator<Item = String>) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
+    let mut revoked = BTreeSet::new();
     for line in lines {
+        if let Some((list, _)) = line.strip_prefix("REVOKE ").and_then(|l| l.split_once(" ON ")) {
+            revoked.extend(list.split(',').map(|p| p.trim().to_ascii_uppercase()));
+        }
         let Some(list) = line
             .strip_prefix("GRANT ")
             .and_then(|l| l.split_once(" ON *.* TO "))
@@ -196,7 +229,7 @@ fn held(lines: impl Iterator<Item = String>) -> BTreeSet<String> {
         };
         all.extend(list.split(',').map(|p| p.trim().to_ascii_uppercase()));
     }
-    all
+    all.difference(&revoked).cloned().collect()
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use pool::{Lent, Pool};
 use read::ViewTable;
 use watch::Watch;
 
+use super::check;
 use super::core::Core;
 use super::schema::select;
 use super::schema::tables::{self, Details};
@@ -139,6 +140,19 @@ fn look(conns: &mut [Conn], extent: Extent) -> Result<Option<Shown>, ClusterErro
     }
 }
 
+/// A server does not say that it hides something from an account: a backup would lack it and seem whole.
+fn check_sight(conn: &mut Conn, extent: Extent) -> Result<(), ClusterError> {
+    let lacking = check::hiding(conn, extent == Extent::Everything);
+    let lacking = lacking.map_err(|e| e.doing("reading the account's privileges"))?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(ClusterError::Unsupported {
+        what: "brine's account may not see everything, and a backup would lack the rest without a word".to_owned(),
+        hint: lacking.join("; "),
+    })
+}
+
 /// Says which command shows the missing privileges.
 fn with_hint(e: ClusterError) -> ClusterError {
     match e {
@@ -195,6 +209,7 @@ fn on_all(conns: &mut [Conn], sql: &str, doing: &str) -> Result<(), ClusterError
 impl View {
     fn open(core: &Arc<Core>, extent: Extent) -> Result<View, ClusterError> {
         let mut locker = core.connect()?;
+        check_sight(&mut locker, extent)?;
         let mut conns = Vec::with_capacity(width());
         let mut gives_back = true;
         for _ in 0..width() {
