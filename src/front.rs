@@ -113,7 +113,9 @@ impl Screens for Front {
 fn stock_samples(host: &Host) -> Result<(), Refusal> {
     for ward in host.wards().all() {
         // A cluster that cannot be opened is shown as such by the console itself.
-        let Ok(cluster) = ward.cluster() else { continue };
+        let Ok(cluster) = ward.embedded("a sample shop") else {
+            continue;
+        };
         let empty = brine::cluster::Cluster::tables(&*cluster).is_ok_and(|t| t.iter().all(|t| t.system));
         if empty {
             Shop::new(1)

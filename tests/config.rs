@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use brine::config::{Config, ConfigError, Flags, Origin, Sources, StandardPaths};
+use brine::config::{
+    ClusterSource, Config, ConfigError, Flags, Origin, SecretSource, ServerPlace, Sources, StandardPaths, TlsWish,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -292,13 +295,150 @@ fn all_mistakes_are_reported_at_once_in_order() {
 
 #[test]
 fn later_kinds_of_clusters_are_said_to_be_later() {
-    let mysql = "[[cluster]]\nname = \"shop\"\nkind = \"mysql\"\nhosts = [\"db-1:3306\"]\nuser = \"backup\"\n";
-    let text = errors(mysql);
+    let tidb = "[[cluster]]\nname = \"shop\"\nkind = \"tidb\"\nhosts = [\"db-1:4000\"]\nuser = \"backup\"\n";
+    let text = errors(tidb);
     assert!(
-        text.contains("3:8: clusters of kind `mysql` are not in this version of brine"),
+        text.contains("3:8: clusters of kind `tidb` are not in this version of brine"),
         "{text}"
     );
     assert_eq!(text.lines().count(), 1, "its own keys are not called unknown: {text}");
+}
+
+/// A cluster on a server, with more lines.
+fn server(lines: &str) -> String {
+    format!("[[cluster]]\nname = \"shop\"\nkind = \"mysql\"\n{lines}")
+}
+
+#[test]
+fn a_server_is_read_and_its_password_only_named() {
+    let env = Env::with_file(&server(
+        r#"
+        hosts = ["db-1:3307", "[::1]"]
+        user = "backup"
+        password = { file = "pw" }
+        tls = "verify-ca"
+        tls_ca = "ca.pem"
+        server_id = 4_711
+        time_zone = "Europe/Berlin"
+        protected = true
+        "#,
+    ));
+    fs::write(env.path("pw"), "geheim\n").unwrap();
+    let config = env.load().unwrap();
+    let ClusterSource::Mysql(shop) = &config.clusters[0].source else {
+        panic!()
+    };
+    assert_eq!(shop.password.fetch().unwrap(), "geheim");
+    assert_eq!((shop.tls, shop.server_id), (Some(TlsWish::VerifyCa), Some(4711)));
+    assert_eq!(shop.tls_ca, Some(env.path("ca.pem")));
+    let shown: Vec<String> = config
+        .settings
+        .iter()
+        .map(|s| format!("{}={}", s.key, s.value))
+        .collect();
+    for line in [
+        "cluster.shop.kind=mysql".to_owned(),
+        "cluster.shop.hosts=db-1:3307, [::1]:3306".to_owned(),
+        "cluster.shop.user=backup".to_owned(),
+        format!("cluster.shop.password=from file {}", env.path("pw").display()),
+        "cluster.shop.tls=verify-ca".to_owned(),
+        "cluster.shop.server_id=4711".to_owned(),
+        "cluster.shop.protected=true".to_owned(),
+    ] {
+        assert!(shown.contains(&line), "{line} is not in {shown:#?}");
+    }
+    assert!(!format!("{config:?}").contains("geheim"));
+    assert_eq!(
+        env.setting("cluster.shop.user").1,
+        Origin::File {
+            path: env.file(),
+            line: 6
+        }
+    );
+    // It was written with the usual mode, so others may read it.
+    fs::set_permissions(env.path("pw"), fs::Permissions::from_mode(0o644)).unwrap();
+    let warnings = env.load().unwrap().warnings();
+    assert!(warnings[0].contains("run chmod 600"), "{warnings:?}");
+    fs::set_permissions(env.path("pw"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(env.load().unwrap().warnings().is_empty());
+}
+
+#[test]
+fn a_server_by_socket_needs_little() {
+    let env =
+        Env::with_file(&server("socket = \"/run/mysqld.sock\"\nuser = \"root\"\n").replace("mysql\"", "mariadb\""));
+    let config = env.load().unwrap();
+    let ClusterSource::Mysql(shop) = &config.clusters[0].source else {
+        panic!()
+    };
+    assert_eq!(shop.places, [ServerPlace::Socket("/run/mysqld.sock".into())]);
+    assert_eq!((shop.tls, &shop.password), (None, &SecretSource::None));
+    assert_eq!(env.setting("cluster.shop.kind").0, "mysql");
+    assert_eq!(
+        env.setting("cluster.shop.password"),
+        ("none".to_owned(), Origin::Default)
+    );
+    assert_eq!(env.setting("cluster.shop.socket").0, "/run/mysqld.sock");
+}
+
+#[test]
+fn what_is_wrong_with_a_server_is_said_with_its_line() {
+    let good = "hosts = [\"db-1\"]\nuser = \"backup\"\n";
+    for (lines, expect) in [
+        ("user = \"backup\"\n".to_owned(), "1:1: [[cluster]] needs `hosts`"),
+        ("hosts = [\"db-1\"]\n".to_owned(), "1:1: [[cluster]] needs `user`"),
+        (
+            "hosts = []\nuser = \"u\"\n".to_owned(),
+            "4:9: a cluster needs at least one host",
+        ),
+        (
+            "hosts = [\"db:x\"]\nuser = \"u\"\n".to_owned(),
+            "4:10: `db:x` is no host",
+        ),
+        (
+            "hosts = [\"a\", \"a:3306\"]\nuser = \"u\"\n".to_owned(),
+            "4:15: host a:3306 is named twice",
+        ),
+        (format!("{good}socket = \"/s\"\n"), "write either `hosts` or `socket`"),
+        (
+            format!("{good}path = \"/s\"\n"),
+            "6:1: unknown key `path` in [[cluster]]",
+        ),
+        (
+            format!("{good}pasword = {{ env = \"X\" }}\n"),
+            "did you mean `password`?",
+        ),
+        (
+            format!("{good}password = \"geheim\"\n"),
+            "6:12: `password` must be where the password is kept",
+        ),
+        (
+            format!("{good}password = {{ env = \"X\", file = \"y\" }}\n"),
+            "6:12: `password` must be",
+        ),
+        (format!("{good}password = {{ enf = \"X\" }}\n"), "did you mean `env`?"),
+        (
+            format!("{good}password = {{ command = [] }}\n"),
+            "a command cannot be empty",
+        ),
+        (format!("{good}tls = \"verify\"\n"), "6:7: `verify` is no TLS mode"),
+        (
+            format!("{good}tls = \"off\"\ntls_ca = \"ca\"\n"),
+            "7:10: `tls_ca` is of no use",
+        ),
+        (
+            format!("{good}server_id = 0\n"),
+            "6:13: `server_id` must be a whole number from 1",
+        ),
+        (
+            format!("{good}server_id = \"7\"\n"),
+            "6:13: `server_id` must be a whole number from 1",
+        ),
+    ] {
+        let text = errors(&server(&lines));
+        assert!(text.contains(expect), "{lines} gives {text}, not {expect}");
+        assert!(!text.contains("geheim"), "{text}");
+    }
 }
 
 #[test]

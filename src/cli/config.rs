@@ -39,10 +39,15 @@ pub(super) fn run(global: &GlobalArgs, command: &ConfigCommand, out: &mut Std) -
 fn check(config: &Config, out: &mut Std) -> std::io::Result<()> {
     let file = config.file.as_ref().map(|f| f.display().to_string());
     let (clusters, storages) = (config.clusters.len(), config.storages.len());
-    let document = json!({ "ok": true, "file": file, "clusters": clusters, "storages": storages });
+    let warnings = config.warnings();
+    let document =
+        json!({ "ok": true, "file": file, "clusters": clusters, "storages": storages, "warnings": warnings });
     out.result(&document, |_| {
         let what = file.unwrap_or_else(|| "there is no config file, the defaults are in effect".to_owned());
-        vec![format!("{what}: good; clusters: {clusters}, storages: {storages}")]
+        let good = format!("{what}: good; clusters: {clusters}, storages: {storages}");
+        std::iter::once(good)
+            .chain(warnings.iter().map(|w| format!("warning: {w}")))
+            .collect()
     })
 }
 

@@ -51,7 +51,9 @@ fn follow(call: &mut Call<'_>, id: JobId, mut asked: u32) -> Outcome {
             if asked > 1 {
                 return Err(left(call, id));
             }
-            call.ask(Question::CancelJob { id })?;
+            // Only a job that this very command has started comes here, and its name was typed then.
+            let confirm_name = Some(job.cluster.to_string());
+            call.ask(Question::CancelJob { id, confirm_name })?;
             call.note(&format!("job {id} is asked to stop; Ctrl-C again leaves it"));
         }
     };

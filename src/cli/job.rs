@@ -103,7 +103,7 @@ fn page(job: &Job, log: &[JobLine], at: At) -> Vec<String> {
     if !job.state.is_over() {
         lines.push(format!("  {}", follow::progress_line(job, at.zone, at.now)));
     }
-    lines.extend(steps(&job.steps));
+    lines.extend(steps(job));
     lines.extend(job.error.iter().map(|e| format!("  error: {e}")));
     let mark = |l: &JobLine| match l.level {
         LineLevel::Info => "",
@@ -124,8 +124,16 @@ fn can_go_on(job: &Job) -> bool {
     job.resumable && matches!(job.state, JobState::Interrupted | JobState::Failed)
 }
 
-fn steps(steps: &[JobStep]) -> Vec<String> {
-    let row = |s: &JobStep| {
+fn steps(job: &Job) -> Vec<String> {
+    let steps = &job.steps;
+    // The last step of a job that did not succeed was not done, whatever the clock says.
+    let broken_off = match job.state {
+        JobState::Failed => "failed here",
+        JobState::Cancelled => "cancelled here",
+        JobState::Interrupted => "interrupted here",
+        JobState::Queued | JobState::Running | JobState::Cancelling | JobState::Succeeded => "",
+    };
+    let row = |(n, s): (usize, &JobStep)| {
         let p = s.progress;
         let done = follow::counted(p.done, p.unit);
         let of = p
@@ -136,10 +144,12 @@ fn steps(steps: &[JobStep]) -> Vec<String> {
             .ended
             .map(|e| time::took(e.since(s.started)))
             .unwrap_or_else(|| "at work".to_owned());
-        vec![s.name.clone(), took, if p.done == 0 { String::new() } else { done }, of]
+        let end = if n + 1 == steps.len() { broken_off } else { "" };
+        let done = if p.done == 0 { String::new() } else { done };
+        vec![s.name.clone(), took, done, of, end.to_owned()]
     };
-    let rows: Vec<Vec<String>> = steps.iter().map(row).collect();
-    indented(columns(&["STEP", "TOOK", "DONE", ""], &[], &rows))
+    let rows: Vec<Vec<String>> = steps.iter().enumerate().map(row).collect();
+    indented(columns(&["STEP", "TOOK", "DONE", "", ""], &[], &rows))
         .filter(|_| !rows.is_empty())
         .collect()
 }
@@ -148,12 +158,17 @@ fn steps(steps: &[JobStep]) -> Vec<String> {
 fn cancel(call: &mut Call<'_>, id: JobId, given: &ConfirmArgs) -> Outcome {
     let job = answer!(call, Question::Job { id }, Answer::JobState);
     let overwrites = job.plan.pointer("/plan/losses").is_some_and(|l| !l.is_null());
-    if overwrites && job.state == JobState::Running {
+    let begun = matches!(
+        job.state,
+        JobState::Running | JobState::Cancelling | JobState::Interrupted
+    );
+    let mut confirm_name = None;
+    if overwrites && begun {
         let about = [
             format!("job {id} restores {} over itself", job.cluster),
             "cancelled before it switches over, nothing is changed and the cluster opens again".to_owned(),
         ];
-        ask::confirm(call, given, &job.cluster, Danger::Grave, &about)?;
+        confirm_name = ask::confirm(call, given, &job.cluster, Danger::Grave, &about)?;
     }
-    act(call, Question::CancelJob { id })
+    act(call, Question::CancelJob { id, confirm_name })
 }

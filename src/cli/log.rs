@@ -155,13 +155,14 @@ fn truncate(call: &mut Call<'_>, args: &TruncateArgs) -> Outcome {
             "choose an earlier moment, or add --drop-pitr",
         ));
     }
-    agree(call, &args.confirm, args, &purge(&plan, at))?;
+    let confirm_name = agree(call, &args.confirm, args, &purge(&plan, at))?;
     follow::start(
         call,
         Question::Truncate {
             cluster,
             until,
             drop_pitr,
+            confirm_name,
         },
     )
 }
@@ -171,13 +172,13 @@ fn agree(
     given: &ConfirmArgs,
     args: &TruncateArgs,
     about: &[String],
-) -> Result<(), crate::service::desk::Refusal> {
+) -> Result<Option<String>, crate::service::desk::Refusal> {
     let danger = if call.is_protected(&args.cluster) {
         Danger::Grave
     } else {
         Danger::Mild
     };
-    ask::confirm(call, given, &args.cluster, danger, about).map(|_| ())
+    ask::confirm(call, given, &args.cluster, danger, about)
 }
 
 fn purge(plan: &TruncatePlan, at: At) -> Vec<String> {

@@ -67,19 +67,21 @@ fn set(call: &mut Call<'_>, args: &SettingsSetArgs) -> Outcome {
     let preview = preview(call, &cluster, &wanted)?;
     let drops = preview.as_ref().is_some_and(|p| p.dropped().next().is_some());
     let about: Vec<String> = preview.iter().flat_map(|p| retention::lines(p, at)).collect();
+    let mut confirm_name = None;
     if drops || call.is_protected(&cluster) {
         let danger = if call.is_protected(&cluster) {
             Danger::Grave
         } else {
             Danger::Serious
         };
-        ask::confirm(call, &args.confirm, &cluster, danger, &about)?;
+        confirm_name = ask::confirm(call, &args.confirm, &cluster, danger, &about)?;
     } else {
         call.notes(&about);
     }
     let question = Question::SetSettings {
         cluster: cluster.clone(),
         settings: wanted.clone(),
+        confirm_name,
     };
     answer!(call, question, Answer::Done);
     let document = json!({ "settings": wanted, "preview": preview });

@@ -313,6 +313,11 @@ pub trait Snapshot: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Called after the last read: an error when what was read does not belong to one moment after all.
+    fn settle(&self) -> Result<(), ClusterError> {
+        Ok(())
+    }
+
     /// Splits a table into at most `parts` ranges of roughly equal size, in order; none for an empty table.
     fn split(&self, table: &TableName, parts: usize) -> Result<Vec<ChunkRange>, ClusterError>;
 
@@ -524,8 +529,38 @@ pub trait Cluster: Send + Sync {
     /// Starts a restore, or goes on with the one of that id.
     fn restorer(&self, ask: &RestoreAsk) -> Result<Box<dyn Restorer>, ClusterError>;
 
+    /// What speaks for and against a restore into this cluster as it is now; `whole` replaces all it holds.
+    fn restore_checks(&self, _whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
+        Ok(Vec::new())
+    }
+
     /// Decodes this driver's records without a connection.
     fn codec(&self) -> &'static dyn Codec;
+}
+
+/// One thing that was looked at before a restore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreCheck {
+    /// What: "replicas", "privileges".
+    pub name: String,
+    /// The result.
+    pub result: CheckResult,
+    /// What was found, in words.
+    pub found: String,
+    /// What is wanted, or the statement that mends it.
+    pub wanted: String,
+}
+
+/// The result of a [`RestoreCheck`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckResult {
+    /// As it should be.
+    Ok,
+    /// Can be done, with a limit that is said.
+    Warning,
+    /// Cannot be done until it is mended.
+    Blocked,
 }
 
 /// How a cluster is closed.

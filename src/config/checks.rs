@@ -86,7 +86,9 @@ fn unknown_storage(name: &StorageName, storages: &[StorageEntry]) -> String {
 
 /// Losing a cluster's directory must not take its backups along, and a storage is listed as a whole.
 fn apart_from_backups(document: &Document<'_>, cluster: &ClusterEntry, storages: &[StorageEntry], data_dir: &Path) {
-    let ClusterSource::Embedded { path } = &cluster.config.source;
+    let ClusterSource::Embedded { path } = &cluster.config.source else {
+        return;
+    };
     for storage in storages {
         let StoragePlace::Directory(backups) = &storage.config.place;
         if nested(backups, path) {
@@ -109,9 +111,13 @@ fn apart_from_backups(document: &Document<'_>, cluster: &ClusterEntry, storages:
 
 fn apart_from_each_other(document: &Document<'_>, clusters: &[ClusterEntry]) {
     for (at, cluster) in clusters.iter().enumerate() {
-        let ClusterSource::Embedded { path } = &cluster.config.source;
+        let ClusterSource::Embedded { path } = &cluster.config.source else {
+            continue;
+        };
         for earlier in clusters.iter().take(at) {
-            let ClusterSource::Embedded { path: other } = &earlier.config.source;
+            let ClusterSource::Embedded { path: other } = &earlier.config.source else {
+                continue;
+            };
             if nested(path, other) {
                 let text = format!(
                     "the directories of `{}` and of `{}` in line {} are the same or lie in one another",

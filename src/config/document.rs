@@ -98,6 +98,11 @@ impl<'a, 't> Section<'a, 't> {
         self.place
     }
 
+    /// Whether it holds that key, whatever its value.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.iter().any(|(k, _)| k.get_ref().as_ref() == key)
+    }
+
     fn find(&mut self, key: &'static str) -> Option<At<&'a DeValue<'t>>> {
         self.asked.push(key);
         let (_, value) = self.table.iter().find(|(k, _)| k.get_ref().as_ref() == key)?;
@@ -117,8 +122,7 @@ impl<'a, 't> Section<'a, 't> {
 
     /// A key that must be there: its absence is a problem.
     pub fn needed<T>(&self, key: &str, found: Option<At<T>>, example: &str) -> Option<At<T>> {
-        let was_written = self.table.iter().any(|(k, _)| k.get_ref().as_ref() == key);
-        if found.is_none() && !was_written {
+        if found.is_none() && !self.has(key) {
             let text = format!("{} needs `{key}`, for example: {key} = {example}", self.title);
             self.document.problem(self.place, text);
         }
@@ -142,6 +146,24 @@ impl<'a, 't> Section<'a, 't> {
             return None;
         };
         Some(At { value, place })
+    }
+
+    /// A whole number of a range.
+    pub fn number(&mut self, key: &'static str, range: std::ops::RangeInclusive<u32>) -> Option<At<u32>> {
+        let At { value, place } = self.find(key)?;
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        let Some(number) = value.as_integer() else {
+            self.mismatch(place, key, &wanted, value);
+            return None;
+        };
+        let digits = number.as_str().replace('_', "");
+        match u32::from_str_radix(&digits, number.radix()) {
+            Ok(value) if range.contains(&value) => Some(At { value, place }),
+            _ => {
+                self.document.problem(place, format!("`{key}` must be {wanted}"));
+                None
+            }
+        }
     }
 
     pub fn strings(&mut self, key: &'static str) -> Option<At<Vec<At<String>>>> {
@@ -175,9 +197,14 @@ impl<'a, 't> Section<'a, 't> {
 
     /// A `[table]` inside this one.
     pub fn section(&mut self, key: &'static str, title: &'static str) -> Option<Section<'a, 't>> {
+        self.section_like(key, title, "a table")
+    }
+
+    /// The same, and how it is written, for who wrote something else.
+    pub fn section_like(&mut self, key: &'static str, title: &'static str, like: &str) -> Option<Section<'a, 't>> {
         let At { value, place } = self.find(key)?;
         let Some(table) = value.as_table() else {
-            self.mismatch(place, key, "a table", value);
+            self.mismatch(place, key, like, value);
             return None;
         };
         Some(self.inner(title, table, place))

@@ -14,6 +14,8 @@ mod layers;
 mod origin;
 mod paths;
 mod read;
+mod secret;
+mod server;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,6 +28,8 @@ use crate::model::ids::{ClusterName, StorageName};
 pub use error::{ConfigError, Place, Problem};
 pub use origin::{Origin, Setting};
 pub use paths::{StandardPaths, prepare_data_dir};
+pub use secret::{SecretCommand, SecretError, SecretSource};
+pub use server::{ServerConfig, ServerPlace, TlsWish};
 
 /// The theme when nobody chose one.
 pub const DEFAULT_THEME: &str = "brine-dark";
@@ -78,6 +82,17 @@ pub struct Config {
     pub settings: Vec<Setting>,
 }
 
+impl Config {
+    /// What works and is still worth a word, as sentences: a password file that others can read.
+    pub fn warnings(&self) -> Vec<String> {
+        let warning = |c: &ClusterConfig| match &c.source {
+            ClusterSource::Embedded { .. } => None,
+            ClusterSource::Mysql(server) => Some(format!("cluster {}: {}", c.name, server.password.warning()?)),
+        };
+        self.clusters.iter().filter_map(warning).collect()
+    }
+}
+
 /// A storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageConfig {
@@ -126,6 +141,8 @@ pub enum ClusterSource {
         /// The directory.
         path: PathBuf,
     },
+    /// A MySQL or MariaDB server, or several that replicate each other.
+    Mysql(ServerConfig),
 }
 
 /// How the console looks and behaves.

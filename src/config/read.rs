@@ -11,13 +11,16 @@ use super::document::{At, Document, Section};
 use super::error::Place;
 use super::origin::{Origin, Setting, Sourced};
 use super::paths::{read_path, read_storage_url};
+use super::server::{self, ServerPlaces};
 use super::{ClusterConfig, ClusterSource, KeyBinding, StorageConfig, StoragePlace};
 use crate::model::ids::{ClusterName, StorageName};
 use crate::model::text::{nearest, safe};
 use crate::model::time::parse_zone;
 
+/// The kinds of clusters that can be written.
+const KINDS: [&str; 3] = ["embedded", "mysql", "mariadb"];
 /// Kinds of clusters that belong to later versions.
-const LATER_KINDS: [&str; 4] = ["mysql", "mariadb", "tidb", "managed"];
+const LATER_KINDS: [&str; 2] = ["tidb", "managed"];
 
 /// A storage with where it was written.
 pub(super) struct StorageEntry {
@@ -80,8 +83,8 @@ pub(super) fn read_file(document: &Document<'_>, table: &DeTable<'_>, file: &Pat
     reader.config
 }
 
-struct Reader<'a, 't> {
-    document: &'a Document<'t>,
+pub(super) struct Reader<'a, 't> {
+    pub(super) document: &'a Document<'t>,
     file: &'a Path,
     config: FileConfig,
 }
@@ -102,14 +105,14 @@ impl Reader<'_, '_> {
     }
 
     /// Notes a line of `config show`; without a place it is a default.
-    fn show(&mut self, key: String, value: impl Display, place: Option<Place>) {
+    pub(super) fn show(&mut self, key: String, value: impl Display, place: Option<Place>) {
         let origin = place.map_or(Origin::Default, |p| self.origin(p));
         let value = value.to_string();
         self.config.settings.push(Setting { key, value, origin });
     }
 
     /// Turns what is wrong with a value into a problem at its place.
-    fn checked<T, U, E: Display>(&self, at: At<T>, read: impl FnOnce(T) -> Result<U, E>) -> Option<At<U>> {
+    pub(super) fn checked<T, U, E: Display>(&self, at: At<T>, read: impl FnOnce(T) -> Result<U, E>) -> Option<At<U>> {
         let place = at.place;
         match read(at.value) {
             Ok(value) => Some(At { value, place }),
@@ -121,7 +124,7 @@ impl Reader<'_, '_> {
     }
 
     /// Paths are relative to the directory of the file.
-    fn base(&self) -> PathBuf {
+    pub(super) fn base(&self) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("/")).to_path_buf()
     }
 
@@ -153,14 +156,14 @@ impl Reader<'_, '_> {
         let name = name.and_then(|n| self.checked(n, ClusterName::new));
         // The keys that follow depend on the kind, so an unknown kind ends it here.
         let kind = self.checked(kind?, |text| known_kind(&text))?;
-        let path = section.string("path");
-        let path = section.needed("path", path, "\"/var/lib/brine/demo\"");
+        let source = match kind.value {
+            Kind::Embedded => self.embedded(&mut section),
+            Kind::Mysql => self.server(&mut section),
+        };
         let (storages, zone) = (section.strings("storage"), section.string("time_zone"));
         let protected = section.boolean("protected");
         let place = section.place();
         section.finish();
-        let base = self.base();
-        let path = path.and_then(|p| self.checked(p, |text| read_path(&base, &text)));
         let written = ClusterPlaces {
             kind: kind.place,
             storages: storages.as_ref().map(|s| s.place),
@@ -171,29 +174,55 @@ impl Reader<'_, '_> {
             self.checked(z, |text| parse_zone(&text)).map(|z| z.value)
         });
         let storages = self.storages_of(storages, place);
-        let (name, path, storages) = (name?, path?, storages?);
+        let (name, (source, places), storages) = (name?, source?, storages?);
         let entry = ClusterEntry {
             config: ClusterConfig {
                 name: name.value,
-                source: ClusterSource::Embedded { path: path.value },
+                source,
                 storages: storages.iter().map(|s| s.value.clone()).collect(),
                 time_zone: zone?,
                 protected: protected.is_some_and(|p| p.value),
             },
             name_place: name.place,
-            path_place: path.place,
+            path_place: places.path.unwrap_or_default(),
             storages,
         };
-        self.show_cluster(&entry, &written);
+        self.show_cluster(&entry, &written, &places);
         Some(entry)
     }
 
-    fn show_cluster(&mut self, entry: &ClusterEntry, written: &ClusterPlaces) {
+    fn embedded(&mut self, section: &mut Section<'_, '_>) -> Option<(ClusterSource, ServerPlaces)> {
+        let path = section.string("path");
+        let path = section.needed("path", path, "\"/var/lib/brine/demo\"");
+        let base = self.base();
+        let path = path.and_then(|p| self.checked(p, |text| read_path(&base, &text)))?;
+        let places = ServerPlaces {
+            path: Some(path.place),
+            ..ServerPlaces::default()
+        };
+        Some((ClusterSource::Embedded { path: path.value }, places))
+    }
+
+    fn server(&mut self, section: &mut Section<'_, '_>) -> Option<(ClusterSource, ServerPlaces)> {
+        let (server, places) = server::read(self, section)?;
+        Some((ClusterSource::Mysql(server), places))
+    }
+
+    fn show_cluster(&mut self, entry: &ClusterEntry, written: &ClusterPlaces, places: &ServerPlaces) {
         let config = &entry.config;
         let key = |what: &str| format!("cluster.{}.{what}", config.name);
-        let ClusterSource::Embedded { path } = &config.source;
-        self.show(key("kind"), "embedded", Some(written.kind));
-        self.show(key("path"), path.display(), Some(entry.path_place));
+        match &config.source {
+            ClusterSource::Embedded { path } => {
+                self.show(key("kind"), "embedded", Some(written.kind));
+                self.show(key("path"), path.display(), places.path);
+            }
+            ClusterSource::Mysql(server) => {
+                self.show(key("kind"), "mysql", Some(written.kind));
+                for (what, value, place) in server.shown(places) {
+                    self.show(key(what), value, place);
+                }
+            }
+        }
         self.show(key("storage"), joined(&config.storages), written.storages);
         self.show(key("time_zone"), config.time_zone.name(), written.zone);
         self.show(key("protected"), config.protected, written.protected);
@@ -252,19 +281,28 @@ fn joined(names: &[StorageName]) -> String {
     names.iter().map(StorageName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn known_kind(kind: &str) -> Result<(), String> {
-    if kind == "embedded" {
-        return Ok(());
+/// What a `kind` means; MariaDB and MySQL are told apart by their servers.
+enum Kind {
+    Embedded,
+    Mysql,
+}
+
+fn known_kind(kind: &str) -> Result<Kind, String> {
+    match kind {
+        "embedded" => return Ok(Kind::Embedded),
+        "mysql" | "mariadb" => return Ok(Kind::Mysql),
+        _ => {}
     }
     let shown = safe(kind, 40);
+    let known = "this version of brine knows \"embedded\" and \"mysql\"";
     if LATER_KINDS.contains(&kind) {
         return Err(format!(
-            "clusters of kind `{shown}` are not in this version of brine: it knows \"embedded\" only"
+            "clusters of kind `{shown}` are not in this version of brine: {known}"
         ));
     }
-    Err(match nearest(kind, ["embedded"]) {
+    Err(match nearest(kind, KINDS) {
         Some(near) => format!("`{shown}` is not a kind of cluster: did you mean \"{near}\"?"),
-        None => format!("`{shown}` is not a kind of cluster: this version of brine knows \"embedded\" only"),
+        None => format!("`{shown}` is not a kind of cluster: {known}"),
     })
 }
 

@@ -75,7 +75,9 @@ fn open_in(options: &DemoOptions, role: Role, dir: PathBuf) -> anyhow::Result<St
     let clock = Arc::new(DemoClock::new(until));
     {
         let cluster = config.clusters.first().context("the default config has a cluster")?;
-        let crate::config::ClusterSource::Embedded { path } = &cluster.source;
+        let crate::config::ClusterSource::Embedded { path } = &cluster.source else {
+            anyhow::bail!("the default config's cluster is embedded");
+        };
         let storage = cluster.storages.first().context("the default config has a storage")?;
         let storage = open_storage(&config, storage).map_err(anyhow::Error::from)?;
         let story = Story {
@@ -99,7 +101,8 @@ fn open_in(options: &DemoOptions, role: Role, dir: PathBuf) -> anyhow::Result<St
         NotHost::Refused(e) => anyhow::Error::from(e),
     })?;
     for ward in host.wards().all() {
-        ward.traffic.start(ward.cluster()?, options.rate, None, options.seed);
+        ward.traffic
+            .start(ward.embedded("the demo")?, options.rate, None, options.seed);
     }
     Ok(Stage { host, dir })
 }

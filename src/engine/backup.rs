@@ -16,7 +16,7 @@ use self::chunks::{ChunkDone, Resumed, Work};
 use crate::archive::state::IncarnationsDoc;
 use crate::archive::{Archive, ArchiveLock, Level, Manifest, ManifestChunk, ManifestTable};
 use crate::cluster::{Cluster, ClusterError, Snapshot, TableDef};
-use crate::engine::cx::JobCx;
+use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError};
 use crate::engine::incarnation;
 use crate::model::backup::{BackupSummary, BackupType};
@@ -26,6 +26,7 @@ use crate::model::crash::crash_point;
 use crate::model::filter::TableFilter;
 use crate::model::ids::{BackupId, ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
+use crate::model::position::Moment;
 
 /// A snapshot backup, planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,8 +132,12 @@ pub fn run(
     plan: &BackupPlan,
     cx: &dyn JobCx,
 ) -> Result<BackupSummary, EngineError> {
+    if let Some(done) = cx::finished(cx)? {
+        return Ok(done);
+    }
     let version = check_identity(cluster, plan)?;
     if let Some(summary) = finished_before(cluster, archive, cx)? {
+        cx::finish(cx, &summary)?;
         return Ok(summary);
     }
     let (begun, snapshot, resumed) = open(cluster, archive, lock, cx)?;
@@ -147,12 +152,13 @@ pub fn run(
     };
     match job.run(resumed) {
         Ok(summary) => {
-            snapshot.release()?;
-            cx.resume_log().clear()?;
+            let_go(&*snapshot, cx);
+            cx::finish(cx, &summary)?;
+            crash_point("backup.done");
             Ok(summary)
         }
         Err(EngineError::Cancelled(cancelled)) => {
-            snapshot.release()?;
+            let_go(&*snapshot, cx);
             archive
                 .remove_snapshot(lock, &begun.id)
                 .doing(|| format!("clearing away the cancelled backup {}", begun.id))?;
@@ -160,6 +166,14 @@ pub fn run(
             Err(cancelled.into())
         }
         Err(e) => Err(e),
+    }
+}
+
+/// Whether the source could be told or not, the backup is what it is: its view ends by itself some time.
+fn let_go(snapshot: &dyn Snapshot, cx: &dyn JobCx) {
+    if let Err(e) = snapshot.release() {
+        let text = format!("the source could not be told that its view is no longer needed: {e}");
+        cx.line(LineLevel::Warning, text);
     }
 }
 
@@ -249,16 +263,19 @@ fn finished_before(
     }
     let summary = archive.read_summary(&begun.id)?;
     match reopen(cluster, &begun) {
-        Ok(snapshot) => snapshot.release()?,
+        Ok(snapshot) => let_go(&*snapshot, cx),
         Err(ClusterError::SnapshotGone(_)) => {}
         Err(e) => return Err(e.into()),
     }
-    cx.resume_log().clear()?;
     Ok(Some(summary))
 }
 
 fn reopen(cluster: &dyn Cluster, begun: &Begun) -> Result<Box<dyn Snapshot>, ClusterError> {
-    cluster.open_snapshot(begun.token.as_deref().map_or(Some(""), Some))
+    match &begun.token {
+        Some(token) => cluster.open_snapshot(Some(token)),
+        // The view died with the process that had opened it.
+        None => Err(ClusterError::SnapshotGone(Moment::of_millis(begun.started))),
+    }
 }
 
 /// `yyyymmddhhmmss-xxxx`: sorts by time, and two in one second differ.
@@ -309,6 +326,9 @@ impl Take<'_> {
             resumed,
         );
         let (tables, chunks) = work.run()?;
+        self.snapshot
+            .settle()
+            .doing(|| "looking whether all that was read is of one moment".to_owned())?;
         // The total was an estimate; what was read is what there is.
         counted.complete();
         let published = cx.step("Publish the manifest", Unit::Objects, Some(1));

@@ -67,6 +67,37 @@ pub trait ResumeLog: Send + Sync {
 
     /// Forgets everything.
     fn clear(&self) -> Result<(), ResumeError>;
+
+    /// The verb ended well, with this result: it takes the place of everything else, in one step.
+    ///
+    /// Between here and the moment at which the job is known to have succeeded the process may die; a resume then
+    /// finds the result ([`finished`]) and does nothing a second time.
+    fn finish(&self, result: &serde_json::Value) -> Result<(), ResumeError>;
+}
+
+/// The key of a result in a [`ResumeLog`].
+pub const DONE: &str = "done";
+
+/// The result that an earlier run of this job had ended with.
+pub fn finished<T: serde::de::DeserializeOwned>(cx: &dyn JobCx) -> Result<Option<T>, ResumeError> {
+    let memory = cx.resume_log().load()?;
+    let done = memory.into_iter().find(|(key, value)| key == DONE && !value.is_null());
+    done.map(|(_, value)| {
+        serde_json::from_value(value).map_err(|e| ResumeError {
+            doing: "read",
+            source: Box::new(e),
+        })
+    })
+    .transpose()
+}
+
+/// Ends a verb with its result: see [`ResumeLog::finish`].
+pub fn finish<T: serde::Serialize>(cx: &dyn JobCx, result: &T) -> Result<(), ResumeError> {
+    let value = serde_json::to_value(result).map_err(|e| ResumeError {
+        doing: "saved",
+        source: Box::new(e),
+    })?;
+    cx.resume_log().finish(&value)
 }
 
 /// In [`Meter::total`]: not known.
@@ -136,6 +167,11 @@ impl ResumeLog for MemoryResumeLog {
 
     fn clear(&self) -> Result<(), ResumeError> {
         self.0.lock().clear();
+        Ok(())
+    }
+
+    fn finish(&self, result: &serde_json::Value) -> Result<(), ResumeError> {
+        *self.0.lock() = vec![(DONE.to_owned(), result.clone())];
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! out, and what comes after a moment.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::archive::Archive;
 use crate::archive::log::{SegmentName, Segments};
@@ -9,7 +10,7 @@ use crate::engine::error::EngineError;
 use crate::engine::restore::plan::TxnRef;
 use crate::engine::view::View;
 use crate::model::log::{Change, ChangeKind, LogRun};
-use crate::model::position::Moment;
+use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
 use crate::model::text::safe;
 
@@ -61,6 +62,87 @@ pub fn around(archive: &Archive, run: &LogRun, until: Moment) -> Result<(Option<
         Some(name) => split(archive, &name, until),
         None => Ok((None, None)),
     }
+}
+
+/// So many segments are looked at in one round of a search.
+const SAMPLES: usize = 64;
+
+/// The segment of a stretch that a transaction lies in; `None` where the stretch does not reach it.
+///
+/// `covers` says whether the log up to a place holds it. The listing is never held as a whole: every round spreads its
+/// samples over what is left of the stretch.
+pub fn segment_holding(
+    archive: &Archive,
+    run: &LogRun,
+    covers: &dyn Fn(&Position) -> bool,
+) -> Result<Option<SegmentName>, EngineError> {
+    let mut range = run.first_seq..run.end_seq;
+    loop {
+        let (samples, all) = sampled(archive, run, range.clone())?;
+        let (mut low, mut high) = (0, samples.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let Some(name) = samples.get(middle) else { break };
+            match covers(&archive.segment_index(name)?.to_position) {
+                true => high = middle,
+                false => low = middle + 1,
+            }
+        }
+        let Some(holding) = samples.get(low) else {
+            return Ok(None);
+        };
+        if all {
+            return Ok(Some(holding.clone()));
+        }
+        let before = low.checked_sub(1).and_then(|i| samples.get(i));
+        range = before.map_or(range.start, |b| b.last_seq + 1)..holding.last_seq + 1;
+    }
+}
+
+/// Segments spread over a range of numbers, its last one among them, and whether they are all there are.
+fn sampled(archive: &Archive, run: &LogRun, range: Range<u64>) -> Result<(Vec<SegmentName>, bool), EngineError> {
+    let mut names = archive.segments(range, Some((run.from, run.to)))?;
+    let (mut samples, mut every, mut seen) = (Vec::<SegmentName>::new(), 1_u64, 0_u64);
+    let mut last = None;
+    while let Some(name) = names.next()? {
+        if seen % every == 0 {
+            samples.push(name.clone());
+        }
+        seen += 1;
+        last = Some(name);
+        if samples.len() == 2 * SAMPLES {
+            let mut n = 0;
+            samples.retain(|_| {
+                n += 1;
+                n % 2 == 1
+            });
+            every *= 2;
+        }
+    }
+    if let Some(last) = last.filter(|l| samples.last() != Some(l)) {
+        samples.push(last);
+    }
+    Ok((samples, every == 1))
+}
+
+/// The transaction of that id in a segment; without it the first and the last ones there are.
+pub fn in_segment(archive: &Archive, name: &SegmentName, id: &str) -> Result<Result<TxnRef, Vec<TxnRef>>, EngineError> {
+    let mut reader = archive.segment_reader(name)?;
+    let (mut first, mut last) = (None, None);
+    while let Some(entry) = reader.next()? {
+        let found = TxnRef {
+            at: entry.commit,
+            id: entry.id,
+        };
+        if found.id == id {
+            return Ok(Ok(found));
+        }
+        match first {
+            None => first = Some(found),
+            Some(_) => last = Some(found),
+        }
+    }
+    Ok(Err(first.into_iter().chain(last).collect()))
 }
 
 /// What the index of the log says of a change: `DROP TABLE shop.orders`.

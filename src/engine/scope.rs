@@ -79,4 +79,9 @@ impl ResumeLog for Memory<'_> {
         }
         Ok(())
     }
+
+    /// The outer verb keeps the result itself, and may have to run the inner one again.
+    fn finish(&self, _result: &serde_json::Value) -> Result<(), ResumeError> {
+        self.clear()
+    }
 }

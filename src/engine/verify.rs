@@ -12,6 +12,7 @@ use crate::engine::error::{Doing, EngineError, ErrorKind};
 use crate::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
 use crate::engine::restore::planner::{self, Source, Target};
 use crate::engine::restore::run::{LogControl, RestoreRun};
+use crate::engine::scope::Scoped;
 use crate::engine::view::{SummaryCache, View};
 use crate::model::backup::{Proof, ProofLevel};
 use crate::model::checksum::TableChecksum;
@@ -184,6 +185,9 @@ fn test_restore(
     cx: &dyn JobCx,
 ) -> Result<u64, EngineError> {
     let target = scratch()?;
+    // A scratch cluster dies with its process: nothing of what an earlier run had done in one is of use in another.
+    let cx = &Scoped::new(cx, "test/");
+    cx.resume_log().clear()?;
     let view = View::read(archive, &SummaryCache::default())?;
     let name = ClusterName::new("scratch").map_err(|e| EngineError::Corrupt(e.to_string()))?;
     let source = archive.identity().cluster.clone();

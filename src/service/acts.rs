@@ -7,13 +7,13 @@ use super::refusal::{of_job, of_journal};
 use super::ward::Ward;
 use super::work::Task;
 use crate::archive::state::{LogDoc, ProtectDoc};
-use crate::cluster::{Cluster, ClusterState};
+use crate::cluster::ClusterState;
 use crate::engine::delete;
 use crate::engine::error::EngineError;
 use crate::jobs::journal::JobQuery;
 use crate::model::backup::Protection;
-use crate::model::ids::{BackupId, ClusterName};
-use crate::model::job::Verb;
+use crate::model::ids::{BackupId, ClusterName, JobId};
+use crate::model::job::{Job, JobState, Verb};
 use crate::model::log::LogDesired;
 use crate::model::settings::BackupSettings;
 
@@ -89,18 +89,57 @@ impl LocalDesk {
         Ok(Answer::Done(format!("{id} is back")))
     }
 
-    pub(super) fn open(&self, ward: &Ward) -> Result<Answer, Refusal> {
-        let cluster = ward.cluster()?;
-        let state = cluster.facts().map_err(EngineError::from)?.state;
+    /// Cancelling a restore that overwrites a database is a typed act, once it has begun.
+    pub(super) fn cancel(&self, id: JobId, confirm: Option<&str>) -> Result<Answer, Refusal> {
+        let job = self.runner.get(id).map_err(of_job)?;
+        let begun = matches!(
+            job.state,
+            JobState::Running | JobState::Cancelling | JobState::Interrupted
+        );
+        if begun && overwrites(&job) {
+            confirmed(&job.cluster, confirm)?;
+        }
+        let state = self.runner.cancel(id).map_err(of_job)?;
+        Ok(Answer::Done(format!("job {id} is {}", state.word())))
+    }
+
+    /// The restore into a cluster that is queued or runs.
+    fn restoring(&self, cluster: &ClusterName) -> Result<Option<Job>, Refusal> {
+        let jobs = self.last_jobs(cluster)?;
+        let restores = |j: &Job| !j.state.is_over() && matches!(j.verb, Verb::Restore | Verb::Undo);
+        Ok(jobs.into_iter().find(restores))
+    }
+
+    fn last_jobs(&self, cluster: &ClusterName) -> Result<Vec<Job>, Refusal> {
         let query = JobQuery {
-            cluster: Some(ward.name().clone()),
+            cluster: Some(cluster.clone()),
             verb: None,
             limit: Some(20),
         };
-        let jobs = self.runner.list(&query).map_err(of_job)?;
-        let restoring = jobs
+        self.runner.list(&query).map_err(of_job)
+    }
+
+    /// A cluster that a restore closed and left is not backed up: nobody knows yet what it is going to hold.
+    ///
+    /// Behind a restore that still runs a backup waits for its turn.
+    pub(super) fn check_not_left_closed(&self, ward: &Ward, state: &ClusterState) -> Result<(), Refusal> {
+        if !matches!(state, ClusterState::Restoring { .. }) || self.restoring(ward.name())?.is_some() {
+            return Ok(());
+        }
+        let jobs = self.last_jobs(ward.name())?;
+        let left = jobs
             .iter()
-            .find(|j| !j.state.is_over() && matches!(j.verb, Verb::Restore | Verb::Undo));
+            .find(|j| matches!(j.verb, Verb::Restore | Verb::Undo) && j.resumable);
+        let resume = left.map_or_else(String::new, |j| {
+            format!("go on with it: brine job resume {}; or ", j.id)
+        });
+        Err(left_closed(ward.name(), &resume))
+    }
+
+    pub(super) fn open(&self, ward: &Ward) -> Result<Answer, Refusal> {
+        let cluster = ward.cluster()?;
+        let state = cluster.facts().map_err(EngineError::from)?.state;
+        let restoring = self.restoring(ward.name())?;
         if let (ClusterState::Restoring { .. }, Some(job)) = (&state, restoring) {
             return Err(EngineError::refused(
                 format!("{} is being restored by job {}", ward.name(), job.id),
@@ -109,7 +148,35 @@ impl LocalDesk {
             .into());
         }
         cluster.open().map_err(EngineError::from)?;
+        ward.forget_facts();
         Ok(Answer::Done(format!("{} is open", ward.name())))
+    }
+}
+
+/// Says that a restore closed a cluster and did not end; `resume` is advice that goes before.
+pub(super) fn left_closed(cluster: &ClusterName, resume: &str) -> Refusal {
+    EngineError::refused(
+        format!("{cluster} was closed by a restore that has not ended: it cannot be backed up now"),
+        format!("{resume}open it as it is: brine cluster open {cluster}"),
+    )
+    .into()
+}
+
+/// Whether a job is a restore over something that is there: in place, or with `--replace`.
+fn overwrites(job: &Job) -> bool {
+    match serde_json::from_value(job.plan.clone()) {
+        Ok(Task::Restore { plan, .. }) => plan.losses.is_some(),
+        Ok(_) => false,
+        // Its plan is of another version: better ask once too often.
+        Err(_) => matches!(job.verb, Verb::Restore | Verb::Undo),
+    }
+}
+
+/// Every dangerous act on a protected cluster needs its typed name.
+pub(super) fn named_if_protected(ward: &Ward, typed: Option<&str>) -> Result<(), Refusal> {
+    match ward.config.protected {
+        true => confirmed(ward.name(), typed),
+        false => Ok(()),
     }
 }
 

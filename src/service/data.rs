@@ -19,7 +19,7 @@ const MAX_SCAN: usize = 10_000;
 
 /// Answers one question.
 pub fn answer(ward: &Ward, question: DataQuestion) -> Result<Answer, Refusal> {
-    let cluster = ward.cluster()?;
+    let cluster = ward.embedded("`brine data`")?;
     ask(ward, &cluster, question).map_err(|e| EngineError::from(e).into())
 }
 

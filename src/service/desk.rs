@@ -140,6 +140,8 @@ pub enum Question {
     SetSettings {
         cluster: ClusterName,
         settings: BackupSettings,
+        #[serde(default)]
+        confirm_name: Option<String>,
     },
     /// The log backup.
     LogStatus { cluster: ClusterName },
@@ -210,6 +212,8 @@ pub enum Question {
         cluster: ClusterName,
         until: Moment,
         drop_pitr: bool,
+        #[serde(default)]
+        confirm_name: Option<String>,
     },
     /// Opens a closed cluster.
     Open { cluster: ClusterName },
@@ -228,7 +232,11 @@ pub enum Question {
     /// Waits until the job has ended or the time is over.
     WaitJob { id: JobId, timeout_ms: u64 },
     /// Asks a job to stop.
-    CancelJob { id: JobId },
+    CancelJob {
+        id: JobId,
+        #[serde(default)]
+        confirm_name: Option<String>,
+    },
     /// Goes on with an interrupted or failed job.
     ResumeJob { id: JobId },
     /// Waits until anything has changed since a version, or the time is over.

@@ -1,5 +1,6 @@
 //! The process that holds the runner lease: its desk, its jobs, its log keepers, its schedule, its socket.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -26,6 +27,7 @@ use crate::jobs::schedule::{self, DueBackup};
 use crate::jobs::socket::Server;
 use crate::model::backup::BackupType;
 use crate::model::clock::Clock;
+use crate::model::ids::ClusterName;
 use crate::model::job::{LineLevel, Verb};
 use crate::service::desk::BackupRequest;
 
@@ -209,8 +211,10 @@ fn start_keeper(ward: &Arc<Ward>) {
 
 /// Looks at the schedules at least every 30 s, and starts what is due.
 fn run_schedule(desk: &Arc<LocalDesk>, runner: &Arc<Runner>, stop: &Stop) {
+    let mut told = BTreeMap::new();
     loop {
-        let clusters = desk.scheduled_clusters();
+        let (clusters, unreadable) = desk.scheduled_clusters();
+        tell_unreadable(runner, unreadable, &mut told);
         let sleep = match schedule::tick(runner.journal().reader(), &clusters, desk.now()) {
             Ok(tick) => {
                 tick.due.iter().for_each(|due| start_due(desk, runner, due));
@@ -229,6 +233,23 @@ fn run_schedule(desk: &Arc<LocalDesk>, runner: &Arc<Runner>, stop: &Stop) {
             return;
         }
     }
+}
+
+/// Says once of each cluster, and of each new reason, that its schedule stands still.
+fn tell_unreadable(
+    runner: &Arc<Runner>,
+    unreadable: Vec<(ClusterName, Refusal)>,
+    told: &mut BTreeMap<ClusterName, String>,
+) {
+    let mut now = BTreeMap::new();
+    for (cluster, why) in unreadable {
+        let text = format!("no snapshot is taken on schedule while its archive cannot be read: {why}");
+        if told.get(&cluster) != Some(&text) {
+            let _ = runner.journal().tell(LineLevel::Error, Some(&cluster), &text);
+        }
+        now.insert(cluster, text);
+    }
+    *told = now;
 }
 
 /// Goes on with the interrupted job of the slot, or takes a new backup. A failure to even start is told.

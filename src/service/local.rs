@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::acts::confirmed;
+use super::acts::{confirmed, named_if_protected};
 use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, Message, Question, Refusal, RefusalKind};
 use super::log_control;
 use super::pages::settings_of;
@@ -12,7 +12,6 @@ use super::ward::Ward;
 use super::wards::Wards;
 use super::work::Task;
 use super::{data, shop};
-use crate::cluster::Cluster;
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::changes::{self, Wanted};
 use crate::engine::cx::TestCx;
@@ -25,6 +24,7 @@ use crate::engine::{delete, retention, truncate};
 use crate::jobs::error::{ErrorKind, JobError};
 use crate::jobs::journal::{JobQuery, ScheduleSlot};
 use crate::jobs::runner::{JobSpec, Runner, Work};
+use crate::jobs::schedule::Scheduled;
 use crate::model::backup::{BackupTable, BackupType};
 use crate::model::clock::{Clock, Millis};
 use crate::model::filter::TableFilter;
@@ -154,8 +154,9 @@ impl LocalDesk {
             });
         }
         let cluster = ward.cluster()?;
-        let identity = cluster.facts().map_err(EngineError::from)?.identity;
-        let mut plan = BackupPlan::full(ward.name().clone(), identity, kind);
+        let facts = cluster.facts().map_err(EngineError::from)?;
+        self.check_not_left_closed(ward, &facts.state)?;
+        let mut plan = BackupPlan::full(ward.name().clone(), facts.identity, kind);
         plan.filter = TableFilter::parse(&request.filter).map_err(|e| usage(e.to_string()))?;
         (plan.note, plan.keep_days, plan.rate_limit) = (request.note.clone(), request.keep_days, request.rate_limit);
         plan.concurrency = request.concurrency.unwrap_or(plan.concurrency);
@@ -255,7 +256,15 @@ impl Desk for LocalDesk {
                 let plan = view.map(|v| retention::plan(&v, &settings, now()));
                 plan.map(Answer::Retention).ok_or_else(|| not_yet(&cluster))
             }
-            Question::SetSettings { cluster, settings } => self.set_settings(&*self.wards.get(&cluster)?, &settings),
+            Question::SetSettings {
+                cluster,
+                settings,
+                confirm_name,
+            } => {
+                let ward = self.wards.get(&cluster)?;
+                named_if_protected(&ward, confirm_name.as_deref())?;
+                self.set_settings(&ward, &settings)
+            }
             Question::LogStatus { cluster } => self.log_status(&*self.wards.get(&cluster)?).map(Answer::Log),
             Question::Changes {
                 cluster,
@@ -320,11 +329,15 @@ impl Desk for LocalDesk {
                 cluster,
                 until,
                 drop_pitr,
-            } => self.start(Task::Truncate {
-                cluster,
-                until,
-                drop_pitr,
-            }),
+                confirm_name,
+            } => {
+                named_if_protected(&*self.wards.get(&cluster)?, confirm_name.as_deref())?;
+                self.start(Task::Truncate {
+                    cluster,
+                    until,
+                    drop_pitr,
+                })
+            }
             Question::Open { cluster } => self.open(&*self.wards.get(&cluster)?),
             Question::Jobs { cluster, verb, limit } => {
                 let limit = Some(u32::try_from(limit).unwrap_or(u32::MAX));
@@ -350,10 +363,7 @@ impl Desk for LocalDesk {
                 let job = self.runner.wait(id, Duration::from_millis(timeout_ms).min(MAX_WAIT));
                 job.map(|j| Answer::JobState(Box::new(j))).map_err(of_job)
             }
-            Question::CancelJob { id } => {
-                let state = self.runner.cancel(id).map_err(of_job)?;
-                Ok(Answer::Done(format!("job {id} is {}", state.word())))
-            }
+            Question::CancelJob { id, confirm_name } => self.cancel(id, confirm_name.as_deref()),
             Question::ResumeJob { id } => self.runner.resume(id).map(|()| Answer::Job(id)).map_err(of_job),
             Question::Pulse { since, timeout_ms } => Ok(self.pulse(since, timeout_ms)),
             Question::Messages { limit } => self.messages(limit),
@@ -367,7 +377,7 @@ impl Desk for LocalDesk {
                 let session = self
                     .wards
                     .get(&cluster)?
-                    .cluster()?
+                    .embedded("an accident of the demo")?
                     .session("intern")
                     .map_err(EngineError::from)?;
                 Ok(Answer::Committed(
@@ -402,12 +412,16 @@ impl LocalDesk {
         Ok(Answer::Messages(all.into_iter().map(message).collect()))
     }
 
-    /// What the schedule wants now.
-    pub fn scheduled_clusters(&self) -> Vec<crate::jobs::schedule::Scheduled> {
-        let readable = self.wards.all().filter_map(|w| Some((w, w.view().ok()?)));
-        readable
-            .map(|(w, view)| LocalDesk::scheduled(w, view.as_ref()))
-            .collect()
+    /// What the schedule wants now; of clusters whose archive cannot be read, why not.
+    pub fn scheduled_clusters(&self) -> (Vec<Scheduled>, Vec<(ClusterName, Refusal)>) {
+        let (mut readable, mut unreadable) = (Vec::new(), Vec::new());
+        for ward in self.wards.all() {
+            match ward.view() {
+                Ok(view) => readable.push(LocalDesk::scheduled(ward, view.as_ref())),
+                Err(e) => unreadable.push((ward.name().clone(), e)),
+            }
+        }
+        (readable, unreadable)
     }
 
     /// The wall clock.

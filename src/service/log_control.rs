@@ -8,7 +8,6 @@ use super::ward::Ward;
 use super::wards::Wards;
 use crate::archive::state::LogDoc;
 use crate::archive::{Archive, ArchiveLock};
-use crate::cluster::Cluster;
 use crate::engine::cx::JobCx;
 use crate::engine::error::EngineError;
 use crate::engine::log::control;

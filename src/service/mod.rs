@@ -7,6 +7,7 @@
 mod acts;
 mod backups;
 mod data;
+mod database;
 pub mod desk;
 mod health;
 pub mod host;
@@ -21,4 +22,5 @@ mod storages;
 mod traffic;
 pub mod ward;
 pub mod wards;
+mod watch;
 mod work;

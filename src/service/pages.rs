@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::database;
 use super::desk::{ClusterCard, ClusterPage, IncarnationView, NextRun, Refusal, UndoOffer};
 use super::health::{self, Facts};
 use super::local::LocalDesk;
 use super::ward::Ward;
 use crate::archive::state::WayBackKind;
 use crate::cluster::ClusterState;
+use crate::config::ClusterSource;
 use crate::engine::log::status::{self, Runner};
 use crate::engine::view::View;
 use crate::jobs::journal::JobQuery;
@@ -21,6 +23,7 @@ use crate::model::settings::BackupSettings;
 impl LocalDesk {
     /// All clusters, worst first.
     pub(super) fn fleet(&self) -> Result<Vec<ClusterCard>, Refusal> {
+        self.wards.all().for_each(|w| w.ask_facts());
         let mut cards = self
             .wards
             .all()
@@ -41,7 +44,11 @@ impl LocalDesk {
         };
         let (state, product, address) = match &facts {
             Ok(f) => (f.state.clone(), f.version.clone(), f.address.clone()),
-            Err(state) => (state.clone(), "embedded".to_owned(), None),
+            Err(state) => (
+                state.clone(),
+                database::product(&ward.config.source).to_owned(),
+                Some(ward.place()).filter(|_| matches!(ward.config.source, ClusterSource::Mysql(_))),
+            ),
         };
         let state = match archive_error {
             Some(e) => ClusterState::Unreachable {
@@ -122,7 +129,10 @@ impl LocalDesk {
         let settings = settings_of(ward, view.as_ref());
         let (traffic, traffic_error) = ward.traffic.seen();
         Ok(ClusterPage {
-            next_runs: next_runs(&settings, now),
+            next_runs: match settings.schedule {
+                true => next_runs(&settings, now),
+                false => Vec::new(),
+            },
             facts: ward.facts().ok(),
             storages: ward.config.storages.clone(),
             location: self.location(ward)?,

@@ -3,16 +3,19 @@
 //! Everything is opened when it is first needed, so that a dead database does not keep its archive from being read and a
 //! locked archive does not keep its window from being shown.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::database::{self, Database};
 use super::desk::{Refusal, RefusalKind};
 use super::keeper::{Keeper, Tell};
 use super::traffic::Traffic;
+use super::watch::Watch;
 use crate::archive::{Archive, ArchiveIdentity, ArchiveLock, Holder};
 use crate::cluster::embedded::{EmbeddedCluster, Options};
+use crate::cluster::mysql::MysqlCluster;
 use crate::cluster::{Cluster, ClusterFacts, ClusterState};
 use crate::config::{ClusterConfig, ClusterSource};
 use crate::engine::error::EngineError;
@@ -56,7 +59,8 @@ pub struct Ward {
     /// Made-up applications, for the demo and for learning.
     pub traffic: Traffic,
     options: WardOptions,
-    cluster: Mutex<Option<Arc<EmbeddedCluster>>>,
+    database: Mutex<Option<Database>>,
+    watch: Watch,
     archive: Mutex<Option<Archive>>,
     lock: Mutex<Option<Arc<ArchiveLock>>>,
 }
@@ -71,7 +75,8 @@ impl Ward {
             traffic: Traffic::default(),
             config,
             options,
-            cluster: Mutex::default(),
+            database: Mutex::default(),
+            watch: Watch::default(),
             archive: Mutex::default(),
             lock: Mutex::default(),
         }
@@ -87,51 +92,81 @@ impl Ward {
         &self.options.clock
     }
 
-    /// The directory of an embedded cluster.
-    pub fn path(&self) -> &PathBuf {
-        let ClusterSource::Embedded { path } = &self.config.source;
-        path
+    /// Where the database is, for people.
+    pub fn place(&self) -> String {
+        database::place(&self.config.source)
     }
 
-    /// The database, opened now if it was not.
-    pub fn cluster(&self) -> Result<Arc<EmbeddedCluster>, EngineError> {
-        let mut slot = self.cluster.lock();
-        if let Some(cluster) = &*slot {
-            return Ok(Arc::clone(cluster));
+    /// The database, opened now if it was not. A server is connected to when it is first asked something.
+    pub fn cluster(&self) -> Result<Arc<dyn Cluster>, EngineError> {
+        Ok(self.database()?.cluster())
+    }
+
+    /// The store in this process, for what only it can do: `what` begins the sentence that says so.
+    pub fn embedded(&self, what: &str) -> Result<Arc<EmbeddedCluster>, EngineError> {
+        match self.database()? {
+            Database::Embedded(cluster) => Ok(cluster),
+            Database::Mysql(_) => Err(database::not_embedded(self.name(), what)),
         }
-        self.check_not_lost()?;
+    }
+
+    /// The server, if it is one.
+    pub fn server(&self) -> Result<Option<Arc<MysqlCluster>>, EngineError> {
+        match self.database()? {
+            Database::Embedded(_) => Ok(None),
+            Database::Mysql(cluster) => Ok(Some(cluster)),
+        }
+    }
+
+    fn database(&self) -> Result<Database, EngineError> {
+        let mut slot = self.database.lock();
+        if let Some(database) = &*slot {
+            return Ok(database.clone());
+        }
+        let database = match &self.config.source {
+            ClusterSource::Embedded { path } => Database::Embedded(self.open_embedded(path)?),
+            ClusterSource::Mysql(server) => Database::Mysql(database::server(server, &self.options.clock)),
+        };
+        *slot = Some(database.clone());
+        Ok(database)
+    }
+
+    /// A database that has backups and is not there is not silently begun anew.
+    fn open_embedded(&self, path: &Path) -> Result<Arc<EmbeddedCluster>, EngineError> {
+        if !path.exists() && matches!(self.archive_if_any(), Ok(Some(_))) {
+            return Err(database::lost(path));
+        }
         let mut options = Options::new(Arc::clone(&self.options.clock));
         options.history = self.options.history;
-        let cluster = EmbeddedCluster::open(self.path(), options)?;
-        *slot = Some(Arc::clone(&cluster));
-        Ok(cluster)
+        Ok(EmbeddedCluster::open(path, options)?)
     }
 
-    /// A database that has backups and is not there is lost, or its volume is not mounted: it is not silently begun anew.
-    fn check_not_lost(&self) -> Result<(), EngineError> {
-        if self.path().exists() || !matches!(self.archive_if_any(), Ok(Some(_))) {
-            return Ok(());
-        }
-        Err(EngineError::refused(
-            format!(
-                "the database in {} is not there, although it has backups",
-                self.path().display()
-            ),
-            "mount it; or create the directory for an empty one; or restore the backups into another cluster with --to",
-        ))
-    }
-
-    /// Puts an opened database in place, for callers that made it themselves.
-    pub fn adopt_open(&self, cluster: Arc<EmbeddedCluster>) {
-        *self.cluster.lock() = Some(cluster);
-    }
-
-    /// Facts, or why there are none.
+    /// Facts, or why there are none. A server that does not answer keeps nobody waiting.
     pub fn facts(&self) -> Result<ClusterFacts, ClusterState> {
-        let facts = self.cluster().and_then(|c| Ok(c.facts()?));
+        let facts = match self.database() {
+            Ok(Database::Mysql(_)) => {
+                self.ask_facts();
+                self.watch.heard()
+            }
+            Ok(Database::Embedded(cluster)) => cluster.facts().map_err(|e| super::refusal::chain(&e).join(": ")),
+            Err(e) => Err(super::refusal::chain(&e).join(": ")),
+        };
         facts.map_err(|e| ClusterState::Unreachable {
-            error: crate::model::text::safe(&e.to_string(), 300),
+            error: crate::model::text::safe(&e, 300),
         })
+    }
+
+    /// Starts asking a server for its facts; who needs those of many clusters asks all of them first.
+    pub fn ask_facts(&self) {
+        if let Ok(Database::Mysql(cluster)) = self.database() {
+            self.watch
+                .ask(move || cluster.facts().map_err(|e| super::refusal::chain(&e).join(": ")));
+        }
+    }
+
+    /// Its state was changed: what was heard of it before is of no use any more.
+    pub fn forget_facts(&self) {
+        self.watch.forget();
     }
 
     /// The first storage, which holds the settings.
@@ -217,9 +252,9 @@ impl Ward {
         Err(Refusal {
             kind: RefusalKind::Refused,
             chain: vec![format!(
-                "the archive belongs to another database of the name {} (identity {there}); the one in {} is {here}",
+                "the archive belongs to another database of the name {} (identity {there}); the one at {} is {here}",
                 self.name(),
-                self.path().display()
+                self.place()
             )],
             hint: Some("give the new database another name in the config; the old backups can be restored into it with `brine restore ... --to`".to_owned()),
         })
@@ -257,6 +292,6 @@ impl Ward {
         self.keeper.quit();
         *self.lock.lock() = None;
         *self.archive.lock() = None;
-        *self.cluster.lock() = None;
+        *self.database.lock() = None;
     }
 }

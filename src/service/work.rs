@@ -5,14 +5,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::acts::left_closed;
 use super::desk::Refusal;
 use super::log_control::Logs;
 use super::ward::Ward;
 use super::wards::Wards;
-use crate::cluster::Cluster;
 use crate::cluster::embedded::{EmbeddedCluster, Options};
+use crate::cluster::{Cluster, ClusterState};
 use crate::engine::backup::{self, BackupPlan};
-use crate::engine::cx::JobCx;
+use crate::engine::cx::{self, JobCx};
 use crate::engine::error::EngineError;
 use crate::engine::restore::plan::RestorePlan;
 use crate::engine::restore::run::{RestoreRun, TargetArchive};
@@ -154,6 +155,16 @@ impl Task {
     }
 
     fn perform(&self, wards: &Arc<Wards>, cx: &dyn JobCx) -> Result<Value, Refusal> {
+        // An earlier run of this job did everything, and died before the journal knew.
+        if let Some(done) = cx::finished(cx).map_err(EngineError::from)? {
+            return Ok(done);
+        }
+        let receipt = self.perform_anew(wards, cx)?;
+        cx.resume_log().finish(&receipt).map_err(EngineError::from)?;
+        Ok(receipt)
+    }
+
+    fn perform_anew(&self, wards: &Arc<Wards>, cx: &dyn JobCx) -> Result<Value, Refusal> {
         let ward = wards.get(self.cluster())?;
         match self {
             Task::Backup { plan } => take_backup(&ward, plan, cx),
@@ -199,6 +210,10 @@ fn backup_command(plan: &BackupPlan) -> String {
 /// A backup, then retention: old backups go only after a new one is there.
 fn take_backup(ward: &Ward, plan: &BackupPlan, cx: &dyn JobCx) -> Result<Value, Refusal> {
     let (cluster, archive, lock) = (ward.cluster()?, ward.archive()?, ward.lock()?);
+    // No restore works on it while this job does: what is closed was left so.
+    if let ClusterState::Restoring { .. } = cluster.facts().map_err(EngineError::from)?.state {
+        return Err(left_closed(ward.name(), ""));
+    }
     let summary = backup::run(&*cluster, &archive, &lock, plan, cx)?;
     // The backup is good whatever becomes of the old ones; a failure here must not make the schedule take it again.
     if let Err(e) = run_retention(ward, cx) {
@@ -237,6 +252,7 @@ fn restore(wards: &Arc<Wards>, ward: &Ward, plan: &RestorePlan, undo: bool, cx: 
         cx,
     };
     let receipt = run.run();
+    ward.forget_facts();
     ward.keeper.poke();
     Ok(json!(receipt?))
 }

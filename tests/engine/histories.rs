@@ -372,10 +372,10 @@ fn in_place_and_back_while_the_log_streams_and_applications_write() {
         for (n, ts) in commits.iter().take(3).enumerate() {
             let restore = |request, undo| {
                 let plan = w.plan(&request).unwrap_or_else(|e| panic!("{}", chain(&e)));
-                let log = Streaming(&shared, &w);
+                let (log, own) = (Streaming(&shared, &w), w.cx());
                 let run = RestoreRun {
                     log: &log,
-                    ..w.restore_run(&plan, &w, undo, &cx)
+                    ..w.restore_run(&plan, &w, undo, &own)
                 };
                 run.run().unwrap_or_else(|e| panic!("{n}: {}", chain(&e)))
             };

@@ -25,6 +25,9 @@ use crate::model::window::{Base, covering_run};
 /// Batches that a reader may be ahead of its loader.
 const AHEAD: usize = 8;
 
+/// In the job's memory: the loaded rows were compared with the base.
+const COMPARED: &str = "base-compared";
+
 /// What was restored.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Totals {
@@ -67,12 +70,65 @@ impl Load<'_> {
         if self.capabilities.log_before_load {
             self.replay(&mut totals)?;
             totals.sum = self.load(&tables)?;
+            self.compare(&mut totals)?;
         } else {
-            totals.sum = self.load(&tables)?;
+            self.load_and_compare(&tables)?;
             self.replay(&mut totals)?;
+            self.read_back(&mut totals)?;
         }
-        self.compare(&mut totals)?;
         Ok(totals)
+    }
+
+    /// Rows first, compared table by table with the base before the log is applied to them.
+    ///
+    /// Once the log has begun to change them there is nothing left to compare with, so it is remembered that it was done.
+    fn load_and_compare(&self, tables: &BTreeMap<TableName, ManifestTable>) -> Result<(), EngineError> {
+        let memory = self.cx.resume_log().load()?;
+        if memory.iter().any(|(k, _)| k == COMPARED) && self.all_loaded()? {
+            return Ok(());
+        }
+        self.load(tables)?;
+        self.cx.step("Compare checksums", Unit::Tables, None);
+        self.cx.check()?;
+        let built: BTreeMap<TableName, TableChecksum> = self.restorer.checksums()?.into_iter().collect();
+        let rename = &self.plan.request.rename;
+        let loaded = self.restorer.tables()?;
+        let expected = loaded.iter().map(|name| {
+            let sum = tables.get(name).map_or(TableChecksum::default(), |t| t.sum);
+            (rename.apply(name), sum)
+        });
+        compare_tables(&expected.collect(), &built)?;
+        self.cx.resume_log().save(COMPARED, &serde_json::json!(built.len()))?;
+        crash_point("restore.compared");
+        Ok(())
+    }
+
+    fn all_loaded(&self) -> Result<bool, EngineError> {
+        for name in self.restorer.tables()? {
+            if !self.restorer.is_loaded(&name)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What is there now that the log was applied to it.
+    fn read_back(&self, totals: &mut Totals) -> Result<(), EngineError> {
+        self.cx.step("Read back what was built", Unit::Tables, None);
+        self.cx.check()?;
+        let built = self.restorer.checksums()?;
+        totals.tables = built.len() as u64;
+        totals.sum = built.iter().map(|(_, s)| *s).sum();
+        let base = match self.plan.tables.len() {
+            1 => "the table of the base, read back after loading, equals its backup's checksum".to_owned(),
+            n => format!("the {n} tables of the base, read back after loading, equal their backup's checksums"),
+        };
+        totals.compared = match totals.replayed {
+            0 => base,
+            1 => format!("{base}; one transaction was applied to them"),
+            n => format!("{base}; {n} transactions were applied to them"),
+        };
+        Ok(())
     }
 
     /// Hands the log between base and moment to the restorer.
@@ -263,6 +319,27 @@ impl Load<'_> {
             _ => format!("the base's rows equal its manifest; {tables}, read back, equal what was written"),
         };
         Ok(())
+    }
+}
+
+/// Table by table: the same tables, and in each the same rows.
+fn compare_tables(
+    expected: &BTreeMap<TableName, TableChecksum>,
+    built: &BTreeMap<TableName, TableChecksum>,
+) -> Result<(), EngineError> {
+    for (name, sum) in expected {
+        let found = built
+            .get(name)
+            .ok_or_else(|| EngineError::Corrupt(format!("{name} was loaded, and is not there when it is read back")))?;
+        if found != sum {
+            return Err(mismatch(name, "the manifest", *sum, "what was read back", *found));
+        }
+    }
+    match built.keys().find(|name| !expected.contains_key(*name)) {
+        Some(stray) => Err(EngineError::Corrupt(format!(
+            "{stray} was built, and is not in the base"
+        ))),
+        None => Ok(()),
     }
 }
 

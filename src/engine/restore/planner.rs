@@ -11,7 +11,7 @@ use super::plan::{
 use super::resolve::{self, Resolved};
 use crate::archive::log::LogPlan;
 use crate::archive::{Archive, ManifestTable};
-use crate::cluster::{Cluster, ClusterFacts, TableFacts};
+use crate::cluster::{CheckResult, Cluster, ClusterFacts, RestoreCheck, TableFacts};
 use crate::engine::error::{Doing, EngineError};
 use crate::engine::lookup;
 use crate::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
@@ -90,7 +90,12 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
             .then(|| losses(&request, source, &resolved, &facts, &targets, &there))
             .transpose()?,
         way_back: destructive.then(|| way_back(target)),
-        checks: preflight(&request, target, &facts, &in_the_way),
+        checks: {
+            let mut checks = preflight(&request, target, &facts, &in_the_way);
+            checks.extend(resolution(&request, &base));
+            checks.extend(target.cluster.restore_checks(whole)?.into_iter().map(driver_check));
+            checks
+        },
         duration_ms: duration(bytes, log_bytes),
         assumptions: Assumptions {
             base: base.id.clone(),
@@ -401,6 +406,31 @@ fn preflight(
         ),
     });
     checks
+}
+
+/// What a moment means where the source stamps its transactions only roughly.
+fn resolution(request: &RestoreRequest, base: &BackupSummary) -> Option<Check> {
+    let by_time = matches!(request.point, RestorePoint::At { .. });
+    (by_time && base.source_version.contains("MariaDB")).then(|| Check {
+        name: "resolution".to_owned(),
+        state: CheckState::Ok,
+        found: "the source dates transactions by the second in which they began (floored to 1 s)".to_owned(),
+        wanted: "see the last one in and the first one out".to_owned(),
+    })
+}
+
+/// What the driver itself found.
+fn driver_check(c: RestoreCheck) -> Check {
+    Check {
+        name: c.name,
+        state: match c.result {
+            CheckResult::Ok => CheckState::Ok,
+            CheckResult::Warning => CheckState::Warning,
+            CheckResult::Blocked => CheckState::Blocked,
+        },
+        found: c.found,
+        wanted: c.wanted,
+    }
 }
 
 /// Milliseconds, from measured speeds: 150 MB/s of rows, 20 MB/s of stored log, with a margin on both sides.

@@ -4,11 +4,13 @@ use crate::archive::Archive;
 use crate::engine::error::EngineError;
 use crate::engine::lookup;
 use crate::engine::point::{RestorePoint, RestoreRequest};
+use crate::engine::restore::plan::TxnRef;
+use crate::engine::verify;
 use crate::engine::view::View;
 use crate::model::backup::BackupSummary;
 use crate::model::ids::{BackupId, IncarnationId};
 use crate::model::log::LogRun;
-use crate::model::position::Moment;
+use crate::model::position::{Moment, Position};
 use crate::model::tso::Tso;
 use crate::model::window::Window;
 
@@ -154,36 +156,77 @@ fn broken(view: &View) -> String {
 
 /// The commit timestamp of a transaction or change, checked against the log, and what it is in words.
 fn find(archive: &Archive, view: &View, change: &str) -> Result<(Tso, String), EngineError> {
-    let none = |hint: String| {
-        EngineError::not_found(
-            format!(
-                "there is no transaction or change `{}` in the log",
-                crate::model::text::safe(change, 60)
-            ),
-            hint,
-        )
-    };
+    // A change of a transaction with several carries a number behind its transaction's id.
     let transaction = change.split_once('.').map_or(change, |(t, _)| t);
-    let tso: Tso = transaction
-        .parse()
-        .map_err(|_| none("`brine log changes` lists ids".to_owned()))?;
+    let found = match transaction.parse() {
+        Ok(tso) => find_tso(archive, view, change, tso)?,
+        Err(_) => find_id(archive, view, change, transaction)?,
+    };
+    let (run, moment) = found;
+    let what = lookup::describe(archive, run, moment, change)?;
+    let what = what.unwrap_or_else(|| format!("transaction {change}"));
+    Ok((moment.last_tso(), what))
+}
+
+/// There is no such thing in the log; `hint` says what there is.
+fn not_in_log(change: &str, hint: String) -> EngineError {
+    EngineError::not_found(
+        format!(
+            "there is no transaction or change `{}` in the log",
+            crate::model::text::safe(change, 60)
+        ),
+        hint,
+    )
+}
+
+fn neighbours(near: impl IntoIterator<Item = TxnRef>) -> String {
+    let ids: Vec<String> = near.into_iter().map(|t| t.id).collect();
+    match ids.is_empty() {
+        true => "the log holds none".to_owned(),
+        false => format!("its neighbours are {}", ids.join(" and ")),
+    }
+}
+
+fn find_tso<'v>(
+    archive: &Archive,
+    view: &'v View,
+    change: &str,
+    tso: Tso,
+) -> Result<(&'v LogRun, Moment), EngineError> {
     let moment = Moment::of_tso(tso);
     let run = view.log.runs.iter().find(|r| r.from < moment && moment <= r.to);
-    let run = run.ok_or_else(|| none("it lies outside the archived log".to_owned()))?;
+    let run = run.ok_or_else(|| not_in_log(change, "it lies outside the archived log".to_owned()))?;
     let (last, next) = lookup::around(archive, run, moment)?;
-    if last.as_ref().is_some_and(|t| t.at == moment) {
-        let what = lookup::describe(archive, run, moment, change)?;
-        return Ok((tso, what.unwrap_or_else(|| format!("transaction {change}"))));
+    match last {
+        Some(last) if last.at == moment => Ok((run, moment)),
+        last => Err(not_in_log(change, neighbours(last.into_iter().chain(next)))),
     }
-    let near = [last, next]
-        .into_iter()
-        .flatten()
-        .map(|t| t.id)
-        .collect::<Vec<_>>()
-        .join(" and ");
-    Err(none(if near.is_empty() {
-        "the log holds none".to_owned()
-    } else {
-        format!("its neighbours are {near}")
-    }))
+}
+
+/// By the source's own id: the positions in the log tell which segment it must be in.
+fn find_id<'v>(
+    archive: &Archive,
+    view: &'v View,
+    change: &str,
+    transaction: &str,
+) -> Result<(&'v LogRun, Moment), EngineError> {
+    let codec = verify::codec_of(archive)?;
+    let covers = |position: &Position| codec.covers(position, transaction);
+    let is_id = |run: &LogRun| covers(&run.to_position).is_some();
+    if !view.log.runs.iter().any(is_id) {
+        return Err(not_in_log(change, "`brine log changes` lists ids".to_owned()));
+    }
+    // The newest first: after a restore to before it, the same id may have been given again.
+    let holds = |r: &&LogRun| covers(&r.to_position) == Some(true) && covers(&r.from_position) != Some(true);
+    let Some(run) = view.log.runs.iter().rev().find(holds) else {
+        return Err(not_in_log(change, "it lies outside the archived log".to_owned()));
+    };
+    let segment = lookup::segment_holding(archive, run, &|position| covers(position) == Some(true))?;
+    let Some(segment) = segment else {
+        return Err(not_in_log(change, "it changed nothing that is backed up".to_owned()));
+    };
+    match lookup::in_segment(archive, &segment, transaction)? {
+        Ok(found) => Ok((run, found.at)),
+        Err(near) => Err(not_in_log(change, neighbours(near))),
+    }
 }

@@ -16,7 +16,7 @@ use crate::archive::state::WayBack;
 use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::{ClosedAs, Cluster, ClusterState, Mark, RestoreAsk, RestoreScope};
 use crate::engine::backup::{self, BackupPlan};
-use crate::engine::cx::JobCx;
+use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError, ErrorKind};
 use crate::engine::incarnation::{self, Beginning};
 use crate::engine::point::{RestorePoint, RestoreTarget};
@@ -81,6 +81,9 @@ pub struct RestoreRun<'a> {
 impl RestoreRun<'_> {
     /// Runs the plan.
     pub fn run(&self) -> Result<RestoreReceipt, EngineError> {
+        if let Some(receipt) = cx::finished(self.cx)? {
+            return Ok(receipt);
+        }
         let started = Instant::now();
         if let Some(done) = self.switched_before()? {
             self.cx.line(
@@ -386,8 +389,7 @@ impl RestoreRun<'_> {
             self.open_again(&mut next_steps)?;
         }
         next_steps.extend(self.advice());
-        self.cx.resume_log().clear()?;
-        Ok(RestoreReceipt {
+        let receipt = RestoreReceipt {
             target: self.plan.target.clone(),
             point: self.plan.point.clone(),
             until: done.until,
@@ -404,7 +406,10 @@ impl RestoreRun<'_> {
             undo_until: way_back.map(|w| w.until),
             next_steps,
             warnings,
-        })
+        };
+        cx::finish(self.cx, &receipt)?;
+        crash_point("restore.done");
+        Ok(receipt)
     }
 
     /// The first base of the new history.

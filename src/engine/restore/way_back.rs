@@ -1,11 +1,11 @@
 //! The way back of a restore: a bookmark where base and log are proved good, else a safety snapshot.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::run::TargetArchive;
 use crate::archive::state::{WayBack, WayBackKind};
 use crate::cluster::Mark;
-use crate::cluster::{Cluster, LogEvent};
+use crate::cluster::{Changes, Cluster, LogEvent};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::JobCx;
 use crate::engine::error::{Doing, EngineError};
@@ -18,10 +18,14 @@ use crate::model::backup::BackupType;
 use crate::model::clock::Millis;
 use crate::model::ids::ClusterName;
 use crate::model::job::{LineLevel, Unit};
+use crate::model::position::Moment;
 use crate::model::window::covering_run;
 
 /// For so long a restore can be undone.
 const KEPT: i64 = 7 * Millis::DAY;
+/// A server's stream needs a moment to connect and to come to the present.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Makes the way back of a closed, flushed cluster.
 pub(super) fn make(
@@ -84,10 +88,10 @@ fn bookmark(
         moment: run.to,
         position: run.to_position.clone(),
     };
+    let now = cluster.mark()?.moment;
     let mut changes = cluster.changes(&end, &runs::anchors(&view, &end))?;
-    match changes.next(Duration::ZERO)? {
-        Some(LogEvent::Reached(_)) | None => {}
-        Some(LogEvent::Txn(_) | LogEvent::Restored(_)) => return Ok(None),
+    if !nothing_until(now, &mut *changes, cx)? {
+        return Ok(None);
     }
     cx.step("Check the way back", Unit::Bytes, None);
     verify::read_through(target.archive, &base.id, cx)?;
@@ -100,6 +104,22 @@ fn bookmark(
         at: run.to,
         incarnation: live,
     }))
+}
+
+/// Whether a stream comes to a moment without anything on the way.
+fn nothing_until(moment: Moment, changes: &mut dyn Changes, cx: &dyn JobCx) -> Result<bool, EngineError> {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        cx.check()?;
+        match changes.next(LOOK)? {
+            Some(LogEvent::Reached(mark)) if mark.moment >= moment => return Ok(true),
+            Some(LogEvent::Reached(_)) | None => {}
+            Some(LogEvent::Txn(_) | LogEvent::Restored(_)) => return Ok(false),
+        }
+    }
+    let text = "the source's log did not come to the present in time; taking a safety snapshot".to_owned();
+    cx.line(LineLevel::Warning, text);
+    Ok(false)
 }
 
 /// The restore that undoes the last one into a cluster.

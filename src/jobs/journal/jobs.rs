@@ -207,6 +207,18 @@ impl Journal {
         })
     }
 
+    /// Puts one entry in the place of all.
+    pub(in crate::jobs) fn resume_finish(&self, id: JobId, key: &str, value: &Value) -> Result<(), JournalError> {
+        self.write("remembering what a job did", |tx| {
+            tx.execute("DELETE FROM resume WHERE job = ?1", [int(id.0)])?;
+            tx.execute(
+                "INSERT INTO resume (job, key, value) VALUES (?1, ?2, ?3)",
+                (int(id.0), key, json(value)?),
+            )?;
+            Ok(())
+        })
+    }
+
     pub(in crate::jobs) fn resume_clear(&self, id: JobId) -> Result<(), JournalError> {
         self.write("forgetting how far a job is", |tx| {
             tx.execute("DELETE FROM resume WHERE job = ?1", [int(id.0)])?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Shared;
 use super::live::Live;
-use crate::engine::cx::{Cancelled, JobCx, Meter, ResumeError, ResumeLog};
+use crate::engine::cx::{Cancelled, DONE, JobCx, Meter, ResumeError, ResumeLog};
 use crate::jobs::journal::JournalError;
 use crate::jobs::progress::Share;
 use crate::model::clock::Clock;
@@ -90,6 +90,11 @@ impl ResumeLog for RunCx {
     fn clear(&self) -> Result<(), ResumeError> {
         let cleared = self.shared.journal.resume_clear(self.live.id);
         cleared.map_err(|e| failed("cleared")(self.shared.fence_seen(e)))
+    }
+
+    fn finish(&self, result: &Value) -> Result<(), ResumeError> {
+        let saved = self.shared.journal.resume_finish(self.live.id, DONE, result);
+        saved.map_err(|e| failed("saved")(self.shared.fence_seen(e)))
     }
 }
 

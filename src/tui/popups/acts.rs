@@ -61,7 +61,11 @@ pub fn open(m: &mut Model, subject: Subject) -> Vec<Effect> {
             ],
             vec!["Cancel", "Back up now"],
         ),
-        Subject::Settings { was, .. } => (settings_fields(was), vec!["Cancel", "Confirm"]),
+        Subject::Settings { cluster, was } => {
+            let mut fields = settings_fields(was);
+            fields.extend(protected(cluster).then(|| typed(cluster)));
+            (fields, vec!["Cancel", "Confirm"])
+        }
         Subject::Verify { .. } => (
             vec![choice("Level", &["files", "checksums", "test restore"], 1)],
             vec!["Cancel", "Verify"],
@@ -214,7 +218,14 @@ pub fn press(m: &mut Model, form: &Form, button: usize) -> Result<Vec<Effect>, S
         Subject::BackupNow { cluster } => (Then::Tell, backup_now(form, cluster)?),
         Subject::Settings { cluster, was } => {
             let settings = settings(form, &was)?;
-            (Then::Tell, Question::SetSettings { cluster, settings })
+            (
+                Then::Tell,
+                Question::SetSettings {
+                    cluster,
+                    settings,
+                    confirm_name,
+                },
+            )
         }
         Subject::Verify { cluster, id } => {
             let level = LEVELS.get(form.choice(0)).copied().unwrap_or(ProofLevel::Checksums);
@@ -243,11 +254,12 @@ pub fn press(m: &mut Model, form: &Form, button: usize) -> Result<Vec<Effect>, S
                     cluster,
                     until,
                     drop_pitr,
+                    confirm_name,
                 },
             )
         }
         Subject::OpenCluster { cluster } => (Then::Tell, Question::Open { cluster }),
-        Subject::Cancel { job } => (Then::Tell, Question::CancelJob { id: job }),
+        Subject::Cancel { job } => (Then::Tell, Question::CancelJob { id: job, confirm_name }),
         Subject::Resume { job } => (Then::Follow, Question::ResumeJob { id: job }),
         Subject::Accident { cluster, kind } => (Then::Tell, Question::Accident { cluster, kind }),
         Subject::Traffic { cluster, on } => {

@@ -124,6 +124,8 @@ pub struct ColumnInfo {
     pub data_type: String,
     /// Of text.
     pub charset: Option<String>,
+    /// Of text.
+    pub collation: Option<String>,
     /// Made of others.
     pub generated: bool,
     /// `ROW END` of a versioned table.
@@ -148,12 +150,19 @@ pub struct Details {
     pub key: Vec<KeyPart>,
 }
 
+impl Details {
+    /// Whether a column is the `ROW END` of a versioned table.
+    pub fn is_row_end(&self, column: &str) -> bool {
+        self.columns.iter().any(|c| c.row_end && c.name == column)
+    }
+}
+
 /// The details of all tables of a database.
 pub fn details(conn: &mut Conn, db: &str) -> Result<HashMap<String, Details>, WireError> {
     let mut all: HashMap<String, Details> = HashMap::new();
     let db = text::string(db);
     let rows = conn.rows(&format!(
-        "SELECT table_name, column_name, data_type, character_set_name, generation_expression \
+        "SELECT table_name, column_name, data_type, character_set_name, generation_expression, collation_name \
          FROM information_schema.columns WHERE table_schema = {db} ORDER BY table_name, ordinal_position"
     ))?;
     for row in &rows {
@@ -163,6 +172,7 @@ pub fn details(conn: &mut Conn, db: &str) -> Result<HashMap<String, Details>, Wi
             name: row.text(1),
             data_type: row.text(2).to_ascii_lowercase(),
             charset: row.opt(3),
+            collation: row.opt(5),
             generated: !expression.is_empty() && !period,
             row_end: expression == "ROW END",
         });
@@ -240,6 +250,7 @@ mod tests {
             name: name.to_owned(),
             data_type: data_type.to_owned(),
             charset: None,
+            collation: None,
             generated,
             row_end: false,
         };

@@ -1,13 +1,342 @@
 //! A consistent view over several connections, read in chunks.
+//!
+//! Reading downwards: [`open`] takes a look at the server ([`gather`]), opens the view ([`start`]) and looks again, until
+//! nothing changed in between; [`split`] cuts tables by their keys ([`keys`]) and [`read`] reads a range, on a connection lent
+//! by the [`pool`]; [`watch`] ends a backup that others wait for.
 
+mod gather;
+mod keys;
+mod pool;
+mod read;
 pub mod record;
+mod split;
+pub(super) mod start;
+mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gather::{Extent, Shown};
+use keys::{Key, Range};
+use pool::{Lent, Pool};
+use read::ViewTable;
+use watch::Watch;
+
 use super::core::Core;
-use crate::cluster::{ClusterError, Snapshot};
+use super::schema::select;
+use super::schema::tables::{self, Details};
+use super::text;
+use super::wire::{Conn, Flavor, WireError};
+use crate::cluster::{BatchSink, ChunkRange, ChunkRead, ClusterError, Mark, Snapshot, TableDef};
+use crate::model::definition::Definition;
+use crate::model::position::Moment;
+use crate::model::table::TableName;
+use crate::model::tso::Tso;
+
+/// How often a view is opened anew because something was altered meanwhile.
+const ATTEMPTS: usize = 8;
+
+/// Settings of a view's sessions beyond [`super::core::SESSION`]; what a server does not know or allow is left.
+const VIEW_SESSION: &[&str] = &[
+    "SET SESSION sql_quote_show_create = 1",
+    "SET SESSION sql_big_selects = 1",
+    "SET SESSION sql_select_limit = 18446744073709551615",
+];
+/// No limit may end a long read, and locks can be given back early (see [`KEEPS_LOCKS`]).
+const MARIADB_SESSION: &[&str] = &[
+    "SET SESSION max_statement_time = 0",
+    "SET SESSION idle_transaction_timeout = 0",
+    "SET SESSION idle_readonly_transaction_timeout = 0",
+    "SET SESSION idle_write_transaction_timeout = 0",
+    "SET SESSION query_cache_type = 0",
+    "SET SESSION system_versioning_asof = DEFAULT",
+];
+const MYSQL_SESSION: &[&str] = &[
+    "SET SESSION max_execution_time = 0",
+    "SET SESSION use_secondary_engine = OFF",
+];
+/// MariaDB gives back table locks at a savepoint only in sessions that do not log.
+const KEEPS_LOCKS: &str = "SET SESSION sql_log_bin = 0";
 
 /// Opens a consistent view of now. A view of these servers dies with its connections: a token is an error.
-pub(super) fn open(_core: &Arc<Core>, _token: Option<&str>) -> Result<Box<dyn Snapshot>, ClusterError> {
-    Err(super::binlog::not_yet())
+pub(super) fn open(core: &Arc<Core>, token: Option<&str>) -> Result<Box<dyn Snapshot>, ClusterError> {
+    if token.is_some() {
+        return Err(ClusterError::SnapshotGone(Moment::of_tso(Tso::ZERO)));
+    }
+    Ok(Box::new(View::open(core, Extent::Everything)?))
+}
+
+/// A view of the tables alone, for checksums of what is there now.
+pub(super) fn open_tables(core: &Arc<Core>) -> Result<View, ClusterError> {
+    View::open(core, Extent::Tables)
+}
+
+/// The view.
+pub(super) struct View {
+    core: Arc<Core>,
+    pool: Pool,
+    mark: Mark,
+    shown: Shown,
+    tables: BTreeMap<TableName, ViewTable>,
+    watch: Watch,
+}
+
+/// How many connections a view has.
+pub(super) fn width() -> usize {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    (cores * 2).clamp(2, 8)
+}
+
+/// `SELECT 1` of a table, history included.
+fn select_one(table: &ViewTable) -> String {
+    let all = select::rows(&table.schema, &table.listed.name);
+    let from = all.split_once(" FROM ").map_or("", |(_, from)| from);
+    // A name may hold " FROM ": then it is the full list of columns, which is as good.
+    if from.starts_with(&text::table(&table.listed.name.db, &table.listed.name.table)) {
+        format!("SELECT 1 FROM {from}")
+    } else {
+        all
+    }
+}
+
+/// A connection for a view; and whether its session gives locks back at a savepoint.
+fn connect(core: &Core) -> Result<(Conn, bool), ClusterError> {
+    let mut conn = core.connect()?;
+    let flavor = conn.info().flavor;
+    let own = match flavor {
+        Flavor::MariaDb => MARIADB_SESSION,
+        Flavor::MySql => MYSQL_SESSION,
+    };
+    let mut may = |sql: &str| match conn.run(sql) {
+        Ok(_) => Ok(true),
+        Err(WireError::Server { .. }) => Ok(false),
+        Err(e) => Err(e.doing("preparing a session for the view")),
+    };
+    for sql in VIEW_SESSION.iter().chain(own) {
+        may(sql)?;
+    }
+    let gives_back = match flavor {
+        Flavor::MariaDb => may(KEEPS_LOCKS)?,
+        Flavor::MySql => true,
+    };
+    Ok((conn, gives_back))
+}
+
+/// Something vanished between being listed and being shown.
+fn vanished(e: &WireError) -> bool {
+    matches!(
+        e.code(),
+        Some(1008 | 1049 | 1054 | 1146 | 1305 | 1347 | 1356 | 1360 | 1539 | 4091)
+    )
+}
+
+/// One look over all connections; `None` when something vanished on the way.
+fn look(conns: &mut [Conn], extent: Extent) -> Result<Option<Shown>, ClusterError> {
+    match gather::look(conns, extent) {
+        Ok(shown) => Ok(Some(shown)),
+        Err(e) if vanished(&e) => Ok(None),
+        Err(e) => Err(with_hint(e.doing("reading what the server holds"))),
+    }
+}
+
+/// Says which command shows the missing privileges.
+fn with_hint(e: ClusterError) -> ClusterError {
+    match e {
+        ClusterError::Server {
+            doing,
+            code: code @ (1044 | 1045 | 1142 | 1143 | 1227 | 1370),
+            state,
+            message,
+            ..
+        } => ClusterError::Server {
+            doing,
+            code,
+            state,
+            message,
+            hint: "; `brine cluster check` lists the privileges that are missing, with the GRANT for each".to_owned(),
+        },
+        e => e,
+    }
+}
+
+/// Opens views on all connections, at one moment, and dates it.
+fn begin(core: &Core, conns: &mut [Conn], locker: &mut Conn, extent: Extent) -> Result<Mark, ClusterError> {
+    let mut pauses = start::PAUSES.iter();
+    loop {
+        {
+            // The stream hands nothing out until the view is dated.
+            let mut hold = (extent == Extent::Everything).then(|| core.commit_clock.hold());
+            let started = start::start(conns, locker).map_err(|e| with_hint(e.doing("opening a consistent view")))?;
+            if let Some(started) = started {
+                let moment = match &mut hold {
+                    Some(clock) => clock.date_place(started.server_now, &started.position)?,
+                    None => Moment::of_tso(Tso::from_millis(started.server_now)),
+                };
+                return Ok(Mark {
+                    moment,
+                    position: started.position,
+                });
+            }
+        }
+        match pauses.next() {
+            Some(pause) => std::thread::sleep(*pause),
+            None => return Err(start::in_the_way(locker)),
+        }
+    }
+}
+
+/// The same statement on every connection.
+fn on_all(conns: &mut [Conn], sql: &str, doing: &str) -> Result<(), ClusterError> {
+    conns
+        .iter_mut()
+        .try_for_each(|conn| conn.run(sql).map(|_| ()).map_err(|e| e.doing(doing)))
+}
+
+impl View {
+    fn open(core: &Arc<Core>, extent: Extent) -> Result<View, ClusterError> {
+        let mut conns = Vec::with_capacity(width());
+        let mut gives_back = true;
+        for _ in 0..width() {
+            let (conn, gives) = connect(core)?;
+            gives_back &= gives;
+            conns.push(conn);
+        }
+        let mut locker = core.connect()?;
+        let mut before = look(&mut conns, extent)?;
+        let mut what = None;
+        for _ in 0..ATTEMPTS {
+            let mark = begin(core, &mut conns, &mut locker, extent)?;
+            on_all(&mut conns, read::SAVEPOINT, "opening a consistent view")?;
+            let now = look(&mut conns, extent)?;
+            on_all(&mut conns, read::UNTOUCH, "opening a consistent view")?;
+            let now = match (now, &before) {
+                (Some(now), Some(before)) => match now.differs(before) {
+                    None => return View::of(core, conns, mark, now, gives_back),
+                    Some(difference) => {
+                        what = Some(difference);
+                        Some(now)
+                    }
+                },
+                (now, _) => now,
+            };
+            on_all(&mut conns, "ROLLBACK", "giving up a view")?;
+            before = now;
+        }
+        let what = what.unwrap_or_else(|| "something".to_owned());
+        Err(ClusterError::Unsupported {
+            what: format!("{what} was altered, made or dropped each of the {ATTEMPTS} times that a view was opened"),
+            hint: "take the backup while no tables, programs or accounts are being altered".to_owned(),
+        })
+    }
+
+    fn of(
+        core: &Arc<Core>,
+        mut conns: Vec<Conn>,
+        mark: Mark,
+        mut shown: Shown,
+        gives_back: bool,
+    ) -> Result<View, ClusterError> {
+        let doing = |e: WireError| e.doing("reading the columns of the tables");
+        let flavor = conns.first().map_or(Flavor::MySql, |c| c.info().flavor);
+        let mut details = gather::details(&mut conns, &shown.tables).map_err(doing)?;
+        on_all(&mut conns, read::UNTOUCH, "opening a consistent view")?;
+        let mut tables = BTreeMap::new();
+        for listed in std::mem::take(&mut shown.tables) {
+            let own = details
+                .get_mut(&listed.name.db)
+                .and_then(|db| db.remove(&listed.name.table));
+            let own: Details = own.ok_or_else(|| read::altered(&listed.name.to_string()))?;
+            let create = shown.creates.remove(&listed.name).unwrap_or_default();
+            let schema = tables::schema(&listed, create, &own, flavor);
+            let key = Key::of(&schema, &own);
+            tables.insert(listed.name.clone(), ViewTable { listed, schema, key });
+        }
+        Ok(View {
+            core: Arc::clone(core),
+            pool: Pool::new(conns),
+            mark,
+            shown,
+            tables,
+            watch: Watch::new(gives_back),
+        })
+    }
+
+    fn table(&self, name: &TableName) -> Result<&ViewTable, ClusterError> {
+        self.tables.get(name).ok_or_else(|| ClusterError::NoTable(name.clone()))
+    }
+
+    /// The tables with their estimated bytes.
+    pub fn sizes(&self) -> impl Iterator<Item = (&TableName, u64)> {
+        self.tables.iter().map(|(name, t)| (name, t.listed.bytes))
+    }
+}
+
+impl Snapshot for View {
+    fn mark(&self) -> Mark {
+        self.mark.clone()
+    }
+
+    fn token(&self) -> Option<String> {
+        None
+    }
+
+    fn tables(&self) -> Result<Vec<TableDef>, ClusterError> {
+        let def = |(name, table): (&TableName, &ViewTable)| {
+            let schema = serde_json::to_string(&table.schema).map_err(|e| ClusterError::Malformed {
+                what: "a table's definition",
+                why: e.to_string(),
+            })?;
+            Ok(TableDef {
+                name: name.clone(),
+                schema,
+                system: false,
+            })
+        };
+        self.tables.iter().map(def).collect()
+    }
+
+    fn definitions(&self) -> Result<Vec<Definition>, ClusterError> {
+        Ok(self.shown.definitions.clone())
+    }
+
+    fn settle(&self) -> Result<(), ClusterError> {
+        self.pool
+            .lend(|conn| Lent::Good(read::still_the_same(&self.shown, conn)))
+    }
+
+    fn split(&self, name: &TableName, parts: usize) -> Result<Vec<ChunkRange>, ClusterError> {
+        let table = self.table(name)?;
+        if table.listed.rows_elsewhere() {
+            return Ok(Vec::new());
+        }
+        let _reading = self.watch.reading(name);
+        let ranges = self.pool.lend(|conn| match split::split(conn, table, parts) {
+            Err(e) if e.code().is_none() => Lent::Lost(read::failed(e, name)),
+            result => read::settle(conn, table, result.map_err(|e| read::failed(e, name))),
+        })?;
+        ranges.iter().map(Range::write).collect()
+    }
+
+    fn read(
+        &self,
+        name: &TableName,
+        range: &ChunkRange,
+        max_bytes: u64,
+        sink: &mut dyn BatchSink,
+    ) -> Result<ChunkRead, ClusterError> {
+        let table = self.table(name)?;
+        let range = Range::read(range)?;
+        let _reading = self.watch.reading(name);
+        self.pool.lend(|conn| read::read(conn, table, &range, max_bytes, sink))
+    }
+
+    fn keep_alive(&self) -> Result<(), ClusterError> {
+        self.pool.each_idle(|conn| conn.run("DO 1").is_ok())?;
+        self.watch.check(&self.core)
+    }
+
+    fn release(&self) -> Result<(), ClusterError> {
+        self.pool.close();
+        Ok(())
+    }
 }
