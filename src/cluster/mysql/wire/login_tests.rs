@@ -228,14 +228,13 @@ fn what_is_no_server_is_told_apart() {
 fn a_silent_or_dripping_server_ends_with_the_timeout() {
     for drips in [false, true] {
         let (mut options, server) = on_tcp(move |peer| {
-            while drips {
+            if drips {
                 // A greeting that never ends, a byte now and then.
-                peer.raw(&[0]);
-                std::thread::sleep(Duration::from_millis(20));
-                if peer.seq == 100 {
-                    break;
+                peer.raw(&[200, 0, 0, 0]);
+                for _ in 0..100 {
+                    peer.raw(&[10]);
+                    std::thread::sleep(Duration::from_millis(20));
                 }
-                peer.seq += 1;
             }
             peer.is_gone();
         });
@@ -243,7 +242,7 @@ fn a_silent_or_dripping_server_ends_with_the_timeout() {
         let began = Instant::now();
         let e = connect(&options).err().unwrap().to_string();
         assert!(began.elapsed() < Duration::from_secs(5));
-        assert!(e.contains("in time") || e.contains("no MySQL"), "{e}");
+        assert!(e.contains("did not answer in time"), "{e}");
         server.join().unwrap();
     }
 }
