@@ -27,3 +27,5 @@ mod look;
 mod server;
 #[path = "mysql/servers.rs"]
 mod servers;
+#[path = "mysql/wire.rs"]
+mod wire;

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::cluster::mysql::{Finding, Severity};
 use crate::cluster::{ClusterFacts, ClusterState, TableFacts};
+pub use crate::engine::adopt::Adoption;
 pub use crate::engine::delete::DeletePlan;
 use crate::engine::point::RestoreRequest;
 use crate::engine::restore::plan::RestorePlan;
@@ -217,6 +219,13 @@ pub enum Question {
     },
     /// Opens a closed cluster.
     Open { cluster: ClusterName },
+    /// What a cluster has and lacks for backups and restores.
+    CheckCluster { cluster: ClusterName },
+    /// Accepts a database that is not the one its archive was made for, or that lost data.
+    Adopt {
+        cluster: ClusterName,
+        confirm_name: Option<String>,
+    },
     /// Jobs, newest first.
     Jobs {
         cluster: Option<ClusterName>,
@@ -245,6 +254,8 @@ pub enum Question {
     Messages { limit: usize },
     /// The storages.
     Storages,
+    /// What the config says, with where each value came from.
+    InEffect,
     /// Whether one storage can be written, read and listed.
     CheckStorage { storage: StorageName },
     /// Data of an embedded cluster.
@@ -273,6 +284,7 @@ impl Question {
             | Q::RunRetention { .. }
             | Q::Truncate { .. }
             | Q::Open { .. }
+            | Q::Adopt { .. }
             | Q::CancelJob { .. }
             | Q::ResumeJob { .. }
             | Q::CheckStorage { .. }
@@ -288,6 +300,7 @@ impl Question {
             Q::Hello
             | Q::Fleet
             | Q::Cluster { .. }
+            | Q::CheckCluster { .. }
             | Q::Backups { .. }
             | Q::Backup { .. }
             | Q::PreviewSettings { .. }
@@ -305,6 +318,7 @@ impl Question {
             | Q::WaitJob { .. }
             | Q::Pulse { .. }
             | Q::Messages { .. }
+            | Q::InEffect
             | Q::Storages => false,
         }
     }
@@ -473,6 +487,17 @@ pub struct StorageCard {
     pub error: Option<String>,
 }
 
+/// One value of the config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingLine {
+    /// Which one, for example `cluster.demo.path`.
+    pub key: String,
+    /// Its value as text.
+    pub value: String,
+    /// Where it came from: `default`, file and line, `env NAME`, `flag --name`.
+    pub from: String,
+}
+
 /// A message kept for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
@@ -524,6 +549,8 @@ pub enum Answer {
     Restore(Box<RestorePlan>),
     DeletePlan(DeletePlan),
     TruncatePlan(TruncatePlan),
+    Findings(Vec<Finding>),
+    Adopted(Adoption),
     /// A job was started.
     Job(JobId),
     Jobs(Vec<Job>),
@@ -534,6 +561,7 @@ pub enum Answer {
     Pulse(u64),
     Messages(Vec<Message>),
     Storages(Vec<StorageCard>),
+    InEffect(Vec<SettingLine>),
     Tables(Vec<TableFacts>),
     Checksums(ChecksumAnswer),
     /// Key and value, both shown as text.

@@ -338,6 +338,10 @@ impl Desk for LocalDesk {
                     drop_pitr,
                 })
             }
+            Question::CheckCluster { cluster } => self.check_cluster(&*self.wards.get(&cluster)?),
+            Question::Adopt { cluster, confirm_name } => {
+                self.adopt(&*self.wards.get(&cluster)?, confirm_name.as_deref())
+            }
             Question::Open { cluster } => self.open(&*self.wards.get(&cluster)?),
             Question::Jobs { cluster, verb, limit } => {
                 let limit = Some(u32::try_from(limit).unwrap_or(u32::MAX));
@@ -368,6 +372,7 @@ impl Desk for LocalDesk {
             Question::Pulse { since, timeout_ms } => Ok(self.pulse(since, timeout_ms)),
             Question::Messages { limit } => self.messages(limit),
             Question::Storages => Ok(self.storages()),
+            Question::InEffect => Ok(self.in_effect()),
             Question::CheckStorage { storage } => self.check_storage(&storage),
             Question::Data { cluster, question } => data::answer(&*self.wards.get(&cluster)?, question),
             Question::Accident { cluster, kind } => {

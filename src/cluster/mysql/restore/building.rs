@@ -15,9 +15,10 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
-use super::create::{CreateTable, Foreign};
+use super::create::{CreateTable, Foreign, SequenceColumn};
 use super::names::{Shadows, wanted};
 use super::publish::{self, Switch};
+use super::replay::{Collected, Replay};
 use super::session::Pool;
 use super::state::{self, Filled, KnownTable, Memory, Phase};
 use super::{load, read_back, session, steps};
@@ -33,6 +34,8 @@ struct Inner {
     definitions: Vec<Definition>,
     /// All log has been given.
     ended: bool,
+    /// What the log held besides rows.
+    collected: Collected,
 }
 
 /// A restore in progress.
@@ -41,6 +44,7 @@ pub(super) struct Building {
     ask: RestoreAsk,
     pool: Pool,
     inner: Mutex<Inner>,
+    replay: Mutex<Option<Replay>>,
     /// Holds the server's lock on restores for as long as it lives.
     _lock: Mutex<Conn>,
 }
@@ -75,17 +79,20 @@ impl Building {
             .into_iter()
             .map(|t| (t.name.clone(), t))
             .collect();
+        let pool = Pool::beside(core, &mut conn)?;
         Ok(Building {
             core: core.clone(),
             ask: ask.clone(),
-            pool: Pool::new(core),
+            pool,
             inner: Mutex::new(Inner {
                 memory,
                 shadows,
                 known,
                 definitions: Vec::new(),
                 ended: false,
+                collected: Collected::default(),
             }),
+            replay: Mutex::new(None),
             _lock: Mutex::new(conn),
         })
     }
@@ -134,8 +141,8 @@ impl Building {
         Ok(())
     }
 
-    /// Adds the foreign keys between the tables that are restored. They must be there before the log: what a cascade does
-    /// is not in it.
+    /// Adds the foreign keys between the tables that are restored, and defaults from sequences. Foreign keys must be there
+    /// before the log: what a cascade does is not in it.
     fn link(&self) -> Result<(), ClusterError> {
         let (shadows, known) = {
             let inner = self.inner.lock();
@@ -158,14 +165,32 @@ impl Building {
                         clauses.push(key.clause(db, &parent.table));
                     }
                 }
+                for column in sequence_columns(&of.schema)? {
+                    let sequence = TableName::new(column.db.as_deref().unwrap_or(&name.db), column.sequence.clone());
+                    if let Some(db) = shadows.shadow(&sequence.db)
+                        && known.contains_key(&sequence)
+                    {
+                        clauses.push(column.clause(db, &sequence.table));
+                    }
+                }
                 if !clauses.is_empty() {
                     let sql = format!("ALTER TABLE {} {}", table(shadow, &name.table), clauses.join(", "));
                     conn.run(&sql)
-                        .map_err(|e| e.doing(format!("linking the foreign keys of {name}")))?;
+                        .map_err(|e| e.doing(format!("linking {name} to other tables")))?;
                 }
             }
             Ok(())
         })
+    }
+
+    fn begin_replay(&self) -> Result<Replay, ClusterError> {
+        self.link()?;
+        let mut inner = self.inner.lock();
+        self.pool
+            .with(|conn| state::set_phase(conn, inner.memory.number, Phase::Replaying))?;
+        inner.memory.phase = Phase::Replaying;
+        crash_point("mysql.restore.replay-begun");
+        Replay::begin(&self.pool, &self.ask, &inner.shadows, &inner.known, &inner.definitions)
     }
 
     /// The tables as they are built now, by their names at the source, with their definitions.
@@ -221,6 +246,15 @@ impl Building {
         self.core.forget_estimates();
         Ok(mark)
     }
+}
+
+/// The columns of a table that take values of sequences.
+fn sequence_columns(schema: &TableSchema) -> Result<Vec<SequenceColumn>, ClusterError> {
+    // Most tables need not be parsed for this.
+    if schema.kind == TableKind::Sequence || !schema.create.contains("nextval(") {
+        return Ok(Vec::new());
+    }
+    Ok(CreateTable::parse(&schema.create)?.sequence_columns().collect())
 }
 
 /// The foreign keys that a table had.
@@ -292,13 +326,28 @@ impl Restorer for Building {
         Ok(whole || inner.memory.phase > Phase::Loading)
     }
 
-    fn replay(&self, _txn: &ReplayTxn<'_>) -> Result<(), ClusterError> {
-        Err(crate::cluster::mysql::binlog::not_yet())
+    fn replay(&self, txn: &ReplayTxn<'_>) -> Result<(), ClusterError> {
+        let mut replay = self.replay.lock();
+        let replay = match &mut *replay {
+            Some(replay) => replay,
+            none => none.insert(self.begin_replay()?),
+        };
+        replay.take(txn)
     }
 
     fn end_of_log(&self) -> Result<(), ClusterError> {
-        self.link()?;
+        match self.replay.lock().take() {
+            Some(replay) => {
+                let collected = replay.end()?;
+                let mut inner = self.inner.lock();
+                inner.shadows = collected.shadows.clone();
+                inner.definitions.clone_from(&collected.definitions);
+                inner.collected = collected;
+            }
+            None => self.link()?,
+        }
         self.inner.lock().ended = true;
+        crash_point("mysql.restore.log-in");
         Ok(())
     }
 
@@ -386,7 +435,14 @@ impl Restorer for Building {
         if let Some(mark) = self.published()? {
             return Ok(mark);
         }
-        let built: Vec<TableName> = self.built()?.into_iter().map(|(name, _)| name).collect();
+        let built_schemas = self.built()?;
+        let built: Vec<TableName> = built_schemas.iter().map(|(name, _)| name.clone()).collect();
+        let mut sequence_defaults = Vec::new();
+        for (name, schema) in &built_schemas {
+            for column in sequence_columns(schema)? {
+                sequence_defaults.push((name.clone(), column));
+            }
+        }
         let mut conn = self.pool.take()?;
         {
             let mut inner = self.inner.lock();
@@ -396,11 +452,13 @@ impl Restorer for Building {
                 shadows: &inner.shadows,
                 known: &known,
                 built: &built,
+                sequence_defaults: &sequence_defaults,
                 definitions: &inner.definitions,
-                logged_programs: Vec::new(),
-                logged_accounts: Vec::new(),
+                logged_programs: inner.collected.programs.clone(),
+                logged_accounts: inner.collected.accounts.clone(),
             };
-            let (steps, remarks) = switch.steps(&mut conn)?;
+            let (steps, mut remarks) = switch.steps(&mut conn)?;
+            remarks.extend(inner.collected.remarks.iter().cloned());
             state::set_remarks(&mut conn, inner.memory.number, &remarks)?;
             crash_point("mysql.restore.before-switch");
             state::begin_switch(&mut conn, inner.memory.number, &steps)?;
