@@ -22,6 +22,8 @@ use crate::model::time;
 #[derive(Clone, Debug, Default)]
 pub struct ViewCache {
     offsets: BTreeMap<&'static str, usize>,
+    /// Where the lines of the list stand that has the keys.
+    pub rows: Option<Rect>,
 }
 
 impl ViewCache {
@@ -68,6 +70,7 @@ pub fn view(m: &Model, cache: &mut ViewCache, look: &Look, buf: &mut Buffer) -> 
         buf,
         theme: &look.theme,
         glyphs: look.glyphs,
+        rows: None,
         cursor: None,
     };
     if m.too_small() {
@@ -78,7 +81,9 @@ pub fn view(m: &Model, cache: &mut ViewCache, look: &Look, buf: &mut Buffer) -> 
     if let Some(popup) = m.popups.last() {
         let inside = Rect::new(area.x, area.y, area.width, area.height);
         popup.view(m, &mut p, inside);
+        p.rows = None;
     }
+    cache.rows = p.rows;
     p.cursor
 }
 
@@ -107,6 +112,14 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
     if let Some(strip) = &m.demo {
         bottom -= 1;
         view_strip(m, p, Rect::new(area.x, bottom, area.width, 1), strip);
+    }
+    if let Some(tour) = &m.tour {
+        let lines = wrap(&tour.caption(), usize::from(area.width.saturating_sub(2)));
+        for line in lines.iter().take(2).rev() {
+            bottom -= 1;
+            let pad = " ".repeat(usize::from(area.width).saturating_sub(line.width() + 1));
+            p.put(area.x, bottom, area.width, &format!(" {line}{pad}"), Meaning::Badge);
+        }
     }
     let on_run = m.scope() == Scope::Run;
     let running = m.store.running();

@@ -4,6 +4,7 @@ use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
 
 use super::forms::Subject;
+use crate::engine::point::RestoreRequest;
 use crate::tui::keys::Key;
 use crate::tui::paint::Painter;
 use crate::tui::theme::Meaning;
@@ -15,6 +16,8 @@ pub enum Pick {
     Open(Box<Subject>),
     /// Copies text.
     Copy(String),
+    /// Asks for another plan in the place of the one that is shown.
+    Replan(Box<RestoreRequest>),
 }
 
 /// One line.

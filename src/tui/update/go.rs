@@ -112,6 +112,28 @@ fn go_to(m: &mut Model, screen: impl Fn(&Model) -> Option<Screen>) -> Vec<Effect
     refresh(m)
 }
 
+/// A click selects a line; on the selected line it opens it.
+pub fn click(m: &mut Model, by: i32) -> Vec<Effect> {
+    m.last_key = m.now;
+    if !m.popups.is_empty() {
+        return Vec::new();
+    }
+    match by {
+        0 => attempt(m, Cmd::Enter),
+        by => step(m, by as isize),
+    }
+}
+
+/// The wheel moves as the arrow keys do.
+pub fn wheel(m: &mut Model, by: i32) -> Vec<Effect> {
+    m.last_key = m.now;
+    if m.popups.is_empty() {
+        step(m, by as isize)
+    } else {
+        Vec::new()
+    }
+}
+
 /// Half a screen.
 fn page(m: &Model) -> isize {
     (m.size.1 / 2).max(1) as isize

@@ -38,8 +38,15 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
             // Errors go once somebody has been there to see them.
             m.toasts
                 .retain(|t| t.until.is_some() || m.popups.is_empty() && key.code != crossterm::event::KeyCode::Esc);
-            keys::on_key(m, Key::from(key))
+            let key = Key::from(key);
+            if super::tour::takes(m, key) {
+                Vec::new()
+            } else {
+                keys::on_key(m, key)
+            }
         }
+        What::Click(by) => go::click(m, by),
+        What::Wheel(by) => go::wheel(m, by),
         What::Paste(text) => keys::on_paste(m, &text),
         What::Resize(width, height) => {
             m.size = (width, height);
@@ -57,6 +64,7 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
         }
     };
     effects.extend(tick(m));
+    effects.extend(super::tour::tick(m));
     settle(m);
     effects.extend(ensure(m));
     effects.extend(super::screens::timeline::settle(m));
@@ -111,7 +119,8 @@ pub fn next_deadline(m: &Model) -> Option<Millis> {
     let sample = running.then(|| m.sampled.plus(sample(m)));
     let unit = if m.is_live() { Millis::SECOND } else { Millis::MINUTE };
     let next_age = Millis((m.now.0.div_euclid(unit) + 1) * unit);
-    [m.refresh_due, toast, sample, stale_at(m), Some(next_age)]
+    let tour = m.tour.as_ref().and_then(|t| t.deadline(m.now));
+    [m.refresh_due, toast, sample, stale_at(m), tour, Some(next_age)]
         .into_iter()
         .flatten()
         .min()
@@ -167,7 +176,7 @@ fn ensure(m: &mut Model) -> Vec<Effect> {
 }
 
 /// Keeps selections, focus and the order of clusters valid.
-fn settle(m: &mut Model) {
+pub fn settle(m: &mut Model) {
     freeze(m);
     let ids = m.screen().ids(m);
     if let Some(list) = m.list_mut() {
