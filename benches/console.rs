@@ -32,8 +32,8 @@ use ratatui::layout::Rect;
 
 const NOW: Millis = Millis(1_795_140_432_000);
 const CLUSTERS: usize = 500;
-const BACKUPS: usize = 100_000;
-const BASES: usize = 10_000;
+/// Of one cluster; with those of the others it is 100,000 and more.
+const BACKUPS: usize = 10_000;
 const SIZE: (u16, u16) = (120, 36);
 
 fn at(minutes_ago: usize) -> Moment {
@@ -83,7 +83,7 @@ fn card(n: usize) -> ClusterCard {
             checkpoint: Some(at(0)),
             ..LogStatus::none()
         },
-        window: window(if n == 0 { BASES } else { 200 }),
+        window: window(if n == 0 { BACKUPS } else { 200 }),
         backups: BACKUPS as u64,
         last_backup: Some(NOW),
         next_run: NextRun::At {
@@ -271,7 +271,7 @@ fn main() -> ExitCode {
     console.keys(&["g", "Enter"], 1);
     console.settle(&world);
     kept &= report(
-        "backups: first picture with 100,000",
+        "backups: first picture with 10,000",
         vec![console.frame(What::Deadline)],
         first,
     );

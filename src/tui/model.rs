@@ -308,6 +308,13 @@ impl Model {
         self.store.ask_anew(Query::Act(n), question)
     }
 
+    /// Since when what the screen shows is old, because the latest try to read it failed.
+    pub fn old_since(&self) -> Option<Millis> {
+        let wants = self.screen().wants(self);
+        let slots = wants.iter().filter_map(|(query, _)| self.store.slot(query));
+        slots.filter(|s| s.error.is_some()).filter_map(|s| s.at).min()
+    }
+
     /// Whether the terminal is too small for screens.
     pub fn too_small(&self) -> bool {
         self.size.0 < MIN_SIZE.0 || self.size.1 < MIN_SIZE.1

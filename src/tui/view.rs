@@ -136,6 +136,11 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
     }
     let body = Rect::new(area.x, area.y + 1, area.width, bottom - area.y - 1);
     m.screen().view(m, cache, p, body);
+    if m.old_since().is_some() {
+        // It is better than nothing, and must not look like the truth of now.
+        let style = p.style(Meaning::Muted);
+        p.buf.set_style(body, style);
+    }
     view_toasts(m, p, body);
 }
 
@@ -156,6 +161,10 @@ fn view_top(m: &Model, p: &mut Painter<'_>, area: Rect) {
     }
     if m.desk_lost {
         badges.push((" NO ANSWER ", Meaning::Danger));
+    }
+    let old = m.old_since().map(|at| format!(" {} OLD ", m.age(m.now.since(at))));
+    if let Some(text) = &old {
+        badges.push((text, Meaning::Danger));
     }
     for (text, meaning) in badges {
         at = p.put(at + 1, area.y, area.right().saturating_sub(at + 1), text, meaning);

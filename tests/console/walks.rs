@@ -675,3 +675,34 @@ fn the_tour_walks_by_itself_until_a_key_takes_over() {
     console.keys("j").lacks("4/12");
     console.wait(60_000).lacks("5/12");
 }
+
+#[test]
+fn lists_are_sorted_by_their_orders() {
+    let mut console = normal();
+    console.keys("s").shows("Sorted by name");
+    let text = console.text();
+    let place = |name: &str| text.find(name).unwrap();
+    assert!(
+        place("prod-eu") < place("prod-us") && place("prod-us") < place("staging"),
+        "{text}"
+    );
+    console.keys("S").shows("the other way round");
+    let text = console.text();
+    assert!(text.find("staging") < text.find("prod-eu"), "{text}");
+    console.keys("4s").keys("J").lacks("Sorted by RPO");
+}
+
+#[test]
+fn a_chord_is_explained_only_when_it_takes_long() {
+    let mut console = normal();
+    console.keys("jj<Enter>y").lacks("Copy to the terminal's clipboard");
+    console.wait(400).shows("Copy to the terminal's clipboard");
+}
+
+#[test]
+fn old_data_is_shown_with_its_age_and_not_as_the_truth() {
+    let mut console = normal();
+    console.keys("jj<Enter>").lacks(" OLD ");
+    console.world = std::sync::Arc::new(crate::world::World::new(Mood::Broken));
+    console.wait(3 * 60_000).keys("r").shows("3 min OLD").shows("SNAPSHOT");
+}

@@ -3,6 +3,8 @@
 use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
 
+use crate::model::clock::Millis;
+
 use super::forms::Subject;
 use crate::engine::point::RestoreRequest;
 use crate::tui::keys::Key;
@@ -51,6 +53,8 @@ pub struct Menu {
     pub items: Vec<Item>,
     /// The selected line.
     pub at: usize,
+    /// Not painted before: who knows the letter is not shown what it does.
+    pub quiet_until: Option<Millis>,
 }
 
 impl Menu {
@@ -60,6 +64,7 @@ impl Menu {
             title: title.into(),
             items,
             at: 0,
+            quiet_until: None,
         }
     }
 

@@ -33,6 +33,7 @@ impl Popup {
         p.cursor = None;
         match self {
             Popup::Form(form) => form.view(m, p, screen),
+            Popup::Menu(menu) if menu.quiet_until.is_some_and(|until| m.now < until) => p.cursor_at(screen.x, screen.y),
             Popup::Menu(menu) => menu.view(p, screen),
             Popup::Help(help) => help.view(m, p, screen),
             Popup::Palette(palette) => palette.view(m, p, screen),

@@ -466,7 +466,7 @@ fn detail(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect, y: u16) {
             view_input(p, (x + LABEL, y), cells, &s.suffix, focus);
             let text = match s.suffix.value().trim() {
                 rules if rules.contains('=') => "each name=new name".to_owned(),
-                suffix => format!("behind each database: shop{suffix}; or a.b=c.d"),
+                suffix => format!("shop -> shop{suffix}; or write a.b=c.d"),
             };
             let at = cells + 1;
             p.put(x + LABEL + at, y, rest.saturating_sub(at), &text, Meaning::Muted);

@@ -117,6 +117,7 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             _ => Err("only on the Timeline (7) and on Restore 1/2".to_owned()),
         },
         Cmd::Enter => enter(m),
+        Cmd::Sort | Cmd::SortReverse => require(!m.screen().orders().is_empty(), "this list has one order only"),
         Cmd::Themes => require(m.theme.is_some(), "colours are off (NO_COLOR or --no-color)"),
         Cmd::Backward => require(m.screens.len() > 1, "this is the first screen"),
         Cmd::Forward => require(!m.left.is_empty(), "no screen was left by going back"),

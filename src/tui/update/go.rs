@@ -79,6 +79,8 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         }
         Cmd::TimeMode => time_mode(m),
         Cmd::Refresh => refresh(m),
+        Cmd::Sort => sort(m, 1),
+        Cmd::SortReverse => sort(m, 0),
         Cmd::Themes => themes(m),
         Cmd::Backward => leave(m),
         Cmd::Forward => forward(m),
@@ -256,6 +258,25 @@ fn forward(m: &mut Model) -> Vec<Effect> {
         m.screens.push(screen);
     }
     refresh(m)
+}
+
+/// The next order, or the same one the other way round.
+fn sort(m: &mut Model, by: usize) -> Vec<Effect> {
+    let orders = m.screen().orders();
+    let Some(list) = m.list_mut() else { return Vec::new() };
+    let (at, reverse) = list.sort;
+    list.sort = if by == 0 {
+        (at, !reverse)
+    } else {
+        ((at + by) % orders.len().max(1), false)
+    };
+    let word = orders.get(list.sort.0).copied().unwrap_or_default();
+    let way = if list.sort.1 { ", the other way round" } else { "" };
+    m.toast(
+        LineLevel::Info,
+        format!("Sorted by {word}{way}; s next order, S reverses."),
+    );
+    Vec::new()
 }
 
 fn themes(m: &mut Model) -> Vec<Effect> {

@@ -23,6 +23,9 @@ use crate::tui::screens::run::Run;
 use crate::tui::screens::timeline;
 use crate::tui::update::enabled::job;
 
+/// So long after its first key a chord's second one is not asked for.
+const WHICH_KEY: i64 = 300;
+
 /// Does a command that opens something.
 pub fn run(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
     match cmd {
@@ -46,7 +49,8 @@ pub fn run(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         Cmd::Trash | Cmd::AllChanges => toggle(m),
         Cmd::TypeTime | Cmd::ZoomIn | Cmd::ZoomOut => timeline(m, cmd),
         Cmd::CopyMenu => {
-            let menu = acts::copy_menu(super::copy::things(m));
+            let mut menu = acts::copy_menu(super::copy::things(m));
+            menu.quiet_until = Some(m.now.plus(WHICH_KEY));
             open(m, Popup::Menu(menu));
             Vec::new()
         }
