@@ -53,14 +53,15 @@ fn read_only_refuses_every_change_and_lets_look() {
 /// The README's table of keys, from the command table.
 fn keys_table() -> String {
     let mut out = "| keys | command | where | does |\n|---|---|---|---|\n".to_owned();
-    for line in brine::tui::keys::table() {
-        let keys: Vec<String> = line.keys.iter().map(|k| format!("`{k}`")).collect();
+    for c in COMMANDS {
+        let keys: Vec<String> = c.keys.iter().map(|k| format!("`{k}`")).collect();
+        let places: Vec<&str> = c.scopes.iter().map(|s| s.words()).collect();
         out.push_str(&format!(
             "| {} | {} | {} | {} |\n",
             keys.join(" "),
-            line.id,
-            line.place,
-            line.help
+            c.id,
+            places.join(", "),
+            c.help
         ));
     }
     out

@@ -27,6 +27,8 @@ pub(super) struct Group {
 /// Collects events.
 pub(super) struct Groups {
     head: Head,
+    /// Whether the server has described its format.
+    described: bool,
     open: Option<Open>,
 }
 
@@ -38,12 +40,22 @@ struct Open {
 
 impl Groups {
     pub fn new(head: Head) -> Self {
-        Groups { head, open: None }
+        Groups {
+            head,
+            described: false,
+            open: None,
+        }
     }
 
     /// What the events come from; another one begins with a new file.
     pub fn set_head(&mut self, head: Head) {
         self.head = head;
+        self.described = true;
+    }
+
+    /// Whether the server has described its format.
+    pub fn has_format(&self) -> bool {
+        self.described
     }
 
     pub fn checksum(&self) -> bool {

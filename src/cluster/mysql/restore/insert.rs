@@ -9,7 +9,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::mysql::schema::table::{ColumnWay, TableKind, TableSchema};
 use crate::cluster::mysql::snapshot::record;
 use crate::cluster::mysql::text;
-use crate::cluster::mysql::wire::{Conn, Done, Flavor, ParamType, Statement};
+use crate::cluster::mysql::wire::{Conn, Done, ParamType, Statement};
 use crate::model::table::TableName;
 
 /// About how much goes into one transaction: more is no faster, and less costs a commit.
@@ -48,7 +48,7 @@ impl Inserter {
             .row("SELECT @@GLOBAL.max_allowed_packet")
             .map_err(|e| e.doing(doing()))?
             .map_or(BATCH as u64, |r| r.number(0));
-        let bulk = conn.info().flavor == Flavor::MariaDb && schema.kind != TableKind::Sequence;
+        let bulk = conn.has_bulk() && schema.kind != TableKind::Sequence;
         let prepared = if bulk {
             let marks = vec!["?"; columns.len()].join(",");
             let statement = conn

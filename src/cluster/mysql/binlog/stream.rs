@@ -1,0 +1,461 @@
+//! The change log of a server as a stream of transactions.
+//!
+//! The stream keeps its place by what it has read: the set of GTIDs after each transaction, the file and offset after each
+//! event. Now and then it takes a mark (the server's clock, then the end of its log) and reads on until it is there: then
+//! everything before that moment has been handed over.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::MutexGuard;
+
+use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
+use super::group::{Group, Groups};
+use super::payload::{self, Head};
+use super::{format, host, summary};
+use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
+use crate::cluster::mysql::core::Core;
+use crate::cluster::mysql::gtid::{Gtid, Place};
+use crate::cluster::mysql::wire::{Conn, Dump, DumpRequest, DumpStart, Flavor, Version, WireError};
+use crate::cluster::{Changes, ClusterError, LogEvent, Mark, Txn};
+use crate::model::clock::Millis;
+
+/// How often the server says that nothing happened.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How often the stream takes a mark.
+const MARK_EVERY: Duration = Duration::from_secs(1);
+/// How long a refusal of the stream is waited for before it counts as accepted.
+const FIRST: Duration = Duration::from_secs(5);
+/// And for so long once it has begun.
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// One reader's place in the log.
+pub(super) struct Stream {
+    core: Arc<Core>,
+    control: Conn,
+    dump: Dump,
+    groups: Groups,
+    /// Everything before this was handed over, but for `ready`.
+    at: Where,
+    /// The place of the last event.
+    read: Place,
+    ready: Option<Ready>,
+    dates: StreamDates,
+    marked: Instant,
+    /// How many places others had dated when the last mark was taken.
+    dated: u64,
+    /// What the server's clock showed, and when.
+    server_clock: (Millis, Instant),
+    /// After a damaged event the stream was opened once more.
+    again: bool,
+}
+
+/// A transaction that was not handed out yet.
+struct Ready {
+    group: Group,
+    gtid: Option<Gtid>,
+    behind: Place,
+}
+
+/// Opens the stream behind a place.
+pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<Stream, ClusterError> {
+    let at = Where::of(&after.position)?;
+    let (dump, control) = connect(core, &at)?;
+    let now = Instant::now();
+    let head = Head {
+        flavor: dump.conn().info().flavor,
+        version: dump.conn().info().version,
+        checksum: false,
+    };
+    let dates = StreamDates::begin(&mut core.commit_clock.hold(), after, anchors)?;
+    let mut stream = Stream {
+        core: Arc::clone(core),
+        control,
+        dump,
+        groups: Groups::new(head),
+        read: at.place.clone(),
+        at,
+        ready: None,
+        dates,
+        marked: now.checked_sub(MARK_EVERY).unwrap_or(now),
+        dated: 0,
+        server_clock: (after.moment.at, now),
+        again: false,
+    };
+    stream.first()?;
+    Ok(stream)
+}
+
+/// A dump from the server that continues the history, and a connection beside it.
+fn connect(core: &Arc<Core>, at: &Where) -> Result<(Dump, Conn), ClusterError> {
+    let mut start = None;
+    let mut control = core.connect_where(&mut |conn| {
+        start = Some(host::start(conn, at)?);
+        Ok(true)
+    })?;
+    let start = start.unwrap_or_else(|| DumpStart::Gtid(at.set.to_string()));
+    let conn = core.connect_beside(&mut control)?;
+    let request = DumpRequest {
+        server_id: core.options.server_id,
+        start,
+        heartbeat: HEARTBEAT,
+    };
+    let dump = conn.dump(&request).map_err(|e| e.doing("asking for the binary log"))?;
+    Ok((dump, control))
+}
+
+/// What reading one event gave.
+enum Step {
+    /// Nothing within the time.
+    Nothing,
+    /// One that is none of a transaction, or not its last.
+    More,
+    /// A transaction is ready.
+    Ready,
+}
+
+impl Stream {
+    /// Reads until the server has shown that it accepts the place: it looks for it before it describes its format, or soon
+    /// after.
+    fn first(&mut self) -> Result<(), ClusterError> {
+        let end = Instant::now() + FIRST;
+        while Instant::now() < end && !self.groups.is_open() && self.ready.is_none() {
+            let described = self.groups.has_format();
+            let wait = if described { SETTLED } else { FIRST };
+            if matches!(self.read_event(wait)?, Step::Nothing) && described {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn read_event(&mut self, wait: Duration) -> Result<Step, ClusterError> {
+        match self.read_event_once(wait) {
+            Err(e @ ClusterError::Malformed { .. }) => {
+                if self.again {
+                    return Err(e);
+                }
+                // It may have been damaged on its way: what the log really holds is seen by reading it again.
+                self.again = true;
+                let (dump, control) = connect(&self.core, &self.at)?;
+                (self.dump, self.control) = (dump, control);
+                self.groups.forget();
+                self.read = self.at.place.clone();
+                Ok(Step::More)
+            }
+            other => other,
+        }
+    }
+
+    fn read_event_once(&mut self, wait: Duration) -> Result<Step, ClusterError> {
+        let raw = match self.dump.next(wait) {
+            Ok(Some(raw)) => raw,
+            Ok(None) => return Ok(Step::Nothing),
+            Err(e) => return Err(explain(e, &self.at, &mut self.control)),
+        };
+        let header = super::event::Header::parse(raw).ok_or_else(|| malformed("it is shorter than a header"))?;
+        match header.kind {
+            Kind::FORMAT_DESCRIPTION => {
+                let (version, checksum) = format::read(raw)?;
+                self.groups.forget();
+                self.groups.set_head(Head {
+                    flavor: self.dump.conn().info().flavor,
+                    version: numbers(&version),
+                    checksum,
+                });
+                return Ok(Step::More);
+            }
+            Kind::ROTATE | Kind::HEARTBEAT => {
+                let event = Event::parse(raw, ends_in_checksum(raw))?;
+                if header.kind == Kind::ROTATE {
+                    self.groups.forget();
+                    rotate(&mut self.read, &event)?;
+                } else {
+                    heartbeat(&mut self.read, &event);
+                }
+                if !self.groups.is_open() {
+                    self.at.place = self.read.clone();
+                }
+                return Ok(Step::More);
+            }
+            _ => {}
+        }
+        let event = Event::parse(raw, self.groups.checksum())?;
+        let part = self.groups.is_open() || header.kind.is_gtid();
+        advance(&mut self.read, &event, part);
+        match self.groups.feed(&event)? {
+            Some(group) => {
+                self.prepare(group);
+                Ok(Step::Ready)
+            }
+            None => {
+                if !self.groups.is_open() {
+                    self.at.place = self.read.clone();
+                }
+                Ok(Step::More)
+            }
+        }
+    }
+
+    fn prepare(&mut self, group: Group) {
+        self.ready = Some(Ready {
+            gtid: group.gtid.gtid.clone(),
+            behind: self.read.clone(),
+            group,
+        });
+    }
+
+    /// The clock, if nobody holds it for longer.
+    fn hold(core: &Core, until: Instant) -> Option<MutexGuard<'_, ClockState>> {
+        core.commit_clock
+            .hold_within(until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Takes a mark if it is time to.
+    fn aim(&mut self, until: Instant) -> Result<(), ClusterError> {
+        if self.dates.has_target() {
+            return Ok(());
+        }
+        let due = self.marked.elapsed() >= MARK_EVERY;
+        let Some(mut state) = Self::hold(&self.core, until) else {
+            return Ok(());
+        };
+        if !due && state.dated() == self.dated {
+            return Ok(());
+        }
+        let now = host::server_now(&mut self.control).map_err(|e| e.doing("reading the server's clock"))?;
+        let end = host::place(&mut self.control)?;
+        self.server_clock = (now, Instant::now());
+        // When the server does not yet count what was handed out, it will in a moment.
+        if self.dates.aim(&mut state, now, &end).is_some() {
+            self.marked = Instant::now();
+            self.dated = state.dated();
+        }
+        Ok(())
+    }
+
+    /// The mark, when it is reached: before `ready`, if that is behind it.
+    fn reached(&mut self) -> Option<LogEvent> {
+        let is_there = match &self.ready {
+            Some(next) => self.dates.is_beyond_target(next.gtid.as_ref(), &next.behind),
+            None => !self.groups.is_open() && self.dates.is_at_target(&self.at),
+        };
+        let moment = is_there.then(|| self.dates.reach()).flatten()?;
+        Some(LogEvent::Reached(Mark {
+            moment,
+            position: self.at.position(),
+        }))
+    }
+
+    /// Hands `ready` out, if there is something to hand out.
+    fn hand(&mut self, until: Instant) -> Result<Option<LogEvent>, ClusterError> {
+        let Some(next) = self.ready.take() else { return Ok(None) };
+        let summary = payload::summary_of_known(&next.group.payload)?;
+        if let Some(statement) = &summary.by_statement {
+            return Err(by_statement(&next, statement));
+        }
+        if summary.own && summary.restored.is_none() {
+            self.pass(&next);
+            return Ok(None);
+        }
+        let core = Arc::clone(&self.core);
+        let Some(mut state) = Self::hold(&core, until) else {
+            self.ready = Some(next);
+            return Ok(None);
+        };
+        if let Some(at) = summary.restored {
+            let moment = self.dates.restored(&mut state, at);
+            self.pass(&next);
+            let position = self.at.position();
+            return Ok(Some(LogEvent::Restored(Mark { moment, position })));
+        }
+        let (seen, when) = self.server_clock;
+        let server_now = seen.plus(when.elapsed().as_millis() as i64);
+        let stamp = match next.group.gtid.committed_micros {
+            Some(micros) => Millis((micros / 1000) as i64),
+            None => Millis(i64::from(next.group.stamp) * 1000),
+        };
+        let commit = self
+            .dates
+            .date(&mut state, next.gtid.as_ref(), &next.behind, stamp, server_now);
+        drop(state);
+        self.pass(&next);
+        Ok(Some(LogEvent::Txn(Txn {
+            commit,
+            position: self.at.position(),
+            id: name(&next),
+            deltas: summary.deltas,
+            ddl: summary.ddl,
+            payload: next.group.payload,
+        })))
+    }
+
+    /// The place moves behind a transaction.
+    fn pass(&mut self, next: &Ready) {
+        if let Some(gtid) = &next.gtid {
+            self.at.set.add(gtid);
+        }
+        self.at.place = next.behind.clone();
+        self.again = false;
+    }
+}
+
+impl Changes for Stream {
+    fn next(&mut self, wait: Duration) -> Result<Option<LogEvent>, ClusterError> {
+        let until = Instant::now() + wait;
+        loop {
+            self.aim(until)?;
+            if let Some(event) = self.reached() {
+                return Ok(Some(event));
+            }
+            if self.ready.is_some() {
+                if let Some(event) = self.hand(until)? {
+                    return Ok(Some(event));
+                }
+                if self.ready.is_none() {
+                    // It was brine's own.
+                    continue;
+                }
+            } else {
+                let left = until.saturating_duration_since(Instant::now());
+                self.read_event(left)?;
+            }
+            // A transaction may be left: the clock is held by somebody.
+            if Instant::now() >= until {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.dates.end(&mut self.core.commit_clock.hold());
+    }
+}
+
+fn name(next: &Ready) -> String {
+    match &next.gtid {
+        Some(gtid) => gtid.to_string(),
+        None => next.behind.to_string(),
+    }
+}
+
+fn by_statement(next: &Ready, statement: &str) -> ClusterError {
+    let statement: String = statement.chars().take(120).collect();
+    ClusterError::Malformed {
+        what: "the change log",
+        why: format!(
+            "transaction {} was logged as a statement, not as rows ({statement}): a session has set binlog_format itself; \
+             take a new snapshot",
+            name(next)
+        ),
+    }
+}
+
+fn explain(e: WireError, at: &Where, control: &mut Conn) -> ClusterError {
+    let oldest = match e.code() {
+        Some(1236) => host::oldest(control).ok(),
+        _ => None,
+    };
+    host::refused(e, at, oldest.as_ref().unwrap_or(at))
+}
+
+/// Major, minor and patch of a version's text.
+fn numbers(version: &str) -> Version {
+    let mut parts = version
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|p| p.parse().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next())
+}
+
+/// Whether the last four bytes are the checksum of those before. Asked only of events that come outside of files, before
+/// it is known what the file has.
+fn ends_in_checksum(raw: &[u8]) -> bool {
+    let Some((covered, sum)) = raw.len().checked_sub(CHECKSUM).and_then(|at| raw.split_at_checked(at)) else {
+        return false;
+    };
+    <[u8; CHECKSUM]>::try_from(sum).is_ok_and(|sum| u32::from_le_bytes(sum) == crc32fast::hash(covered))
+}
+
+/// The file that comes now. The server may name a place before the one that was asked for and skip what is between.
+fn rotate(read: &mut Place, event: &Event<'_>) -> Result<(), ClusterError> {
+    let mut at = Cursor::new(event.body);
+    let offset = at.u64().ok_or_else(|| malformed("a rotate event is cut"))?;
+    let file = String::from_utf8_lossy(at.rest()).into_owned();
+    if read.file != file {
+        *read = Place { file, offset };
+    }
+    Ok(())
+}
+
+/// The server has sent everything before this place.
+fn heartbeat(read: &mut Place, event: &Event<'_>) {
+    let file = String::from_utf8_lossy(event.body);
+    let offset = u64::from(event.header.log_pos);
+    if read.file == file && read.offset < offset {
+        read.offset = offset;
+    }
+}
+
+/// Moves behind an event. Only 32 bits of its end are told; files may be longer.
+fn advance(read: &mut Place, event: &Event<'_>, part_of_transaction: bool) {
+    let end = u64::from(event.header.log_pos);
+    if end == 0 || event.header.flags & ARTIFICIAL != 0 {
+        return;
+    }
+    let (high, low) = (read.offset >> 32, read.offset & 0xFFFF_FFFF);
+    let wrapped = low > 0xC000_0000 && end < 0x4000_0000;
+    let end = end | (high + u64::from(wrapped)) << 32;
+    if part_of_transaction || end > read.offset {
+        read.offset = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::tests::event;
+    use super::*;
+
+    fn at(file: &str, offset: u64) -> Place {
+        Place {
+            file: file.to_owned(),
+            offset,
+        }
+    }
+
+    #[test]
+    fn places_move_with_the_events() {
+        let mut read = at("b.000001", 400);
+        let mut rotate_body = 4_u64.to_le_bytes().to_vec();
+        rotate_body.extend_from_slice(b"b.000001");
+        let raw = event(Kind::ROTATE, &rotate_body);
+        rotate(&mut read, &Event::parse(&raw, false).unwrap()).unwrap();
+        assert_eq!(
+            read,
+            at("b.000001", 400),
+            "the server goes to the beginning of the file and skips"
+        );
+        *rotate_body.last_mut().unwrap() = b'2';
+        let raw = event(Kind::ROTATE, &rotate_body);
+        rotate(&mut read, &Event::parse(&raw, false).unwrap()).unwrap();
+        assert_eq!(read, at("b.000002", 4));
+        let mut raw = event(Kind::HEARTBEAT, b"b.000002");
+        raw[13..17].copy_from_slice(&900_u32.to_le_bytes());
+        heartbeat(&mut read, &Event::parse(&raw, false).unwrap());
+        assert_eq!(read, at("b.000002", 900));
+        let mut raw = event(Kind::XID, &[0; 8]);
+        raw[13..17].copy_from_slice(&7_u32.to_le_bytes());
+        read.offset = 0xFFFF_FFF0;
+        advance(&mut read, &Event::parse(&raw, false).unwrap(), true);
+        assert_eq!(read.offset, (1 << 32) + 7);
+    }
+
+    #[test]
+    fn versions_are_numbers() {
+        assert_eq!(numbers("10.11.19-MariaDB-0+deb12u1-log"), (10, 11, 19));
+        assert_eq!(numbers("9.7.4-2"), (9, 7, 4));
+        assert_eq!(numbers(""), (0, 0, 0));
+    }
+}

@@ -1,0 +1,29 @@
+//! MySQL and MariaDB, with real servers: what is backed up comes back, to the byte, at every moment.
+//!
+//! The servers are fetched by `tests/servers/get`; a server that is not there fails the tests. Each test has servers of
+//! its own, in memory where the system has such a place, and what they hold is looked at through the servers' own clients,
+//! not through brine's. `BRINE_TEST_CASES=<n>` gives random tests more cases.
+
+// Helpers of tests may fail as tests do; clippy allows it only inside `#[test]` functions.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing
+)]
+// The harness comes before the tests that use all of it.
+#![allow(dead_code)]
+
+#[path = "mysql/client.rs"]
+mod client;
+#[path = "mysql/dataset.rs"]
+mod dataset;
+#[path = "mysql/look.rs"]
+mod look;
+#[path = "mysql/server.rs"]
+mod server;
+#[path = "mysql/servers.rs"]
+mod servers;
+#[path = "mysql/wire.rs"]
+mod wire;

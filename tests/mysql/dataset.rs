@@ -1,0 +1,13 @@
+//! A data set with every type of column, shape of key, kind of object and odd name that the servers allow.
+
+use crate::server::Server;
+
+const COMMON: &str = include_str!("data/common.sql");
+const MARIADB: &str = include_str!("data/mariadb.sql");
+const MYSQL: &str = include_str!("data/mysql.sql");
+
+/// Fills a fresh server.
+pub fn fill(server: &Server) {
+    server.sql(COMMON);
+    server.sql(if server.kind.is_mysql() { MYSQL } else { MARIADB });
+}
