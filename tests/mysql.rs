@@ -25,3 +25,5 @@ mod look;
 mod server;
 #[path = "mysql/servers.rs"]
 mod servers;
+#[path = "mysql/snapshot.rs"]
+mod snapshot;

@@ -16,6 +16,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gather::{Extent, Shown};
 use keys::{Key, Range};
@@ -193,7 +194,7 @@ fn begin(core: &Core, conns: &mut [Conn], locker: &mut Conn, extent: Extent) -> 
             }
         }
         match pauses.next() {
-            Some(pause) => std::thread::sleep(*pause),
+            Some(pause) => std::thread::sleep(Duration::from_millis(*pause)),
             None => return Err(start::in_the_way(locker)),
         }
     }
