@@ -19,6 +19,8 @@
 mod client;
 #[path = "mysql/dataset.rs"]
 mod dataset;
+#[path = "mysql/log.rs"]
+mod log;
 #[path = "mysql/look.rs"]
 mod look;
 #[path = "mysql/server.rs"]
@@ -27,3 +29,5 @@ mod server;
 mod servers;
 #[path = "mysql/snapshot.rs"]
 mod snapshot;
+#[path = "mysql/wire.rs"]
+mod wire;
