@@ -14,7 +14,7 @@ use brine::model::filter::TableFilter;
 use brine::model::table::TableName;
 
 use crate::dataset;
-use crate::server::{Kind, Server, server};
+use crate::server::{Kind, Server, server, servers_with};
 
 fn cluster(server: &Server) -> MysqlCluster {
     MysqlCluster::new(server.options(), Arc::new(SystemClock))
@@ -358,6 +358,24 @@ fn an_account_that_may_not_see_everything_is_refused() {
             read(&*view, &name, 2, 1 << 20).unwrap_or_else(|e| panic!("{kind:?} {name}: {e}"));
         }
         view.settle().unwrap();
+    }
+}
+
+#[test]
+fn a_server_without_a_log_has_snapshots_all_the_same() {
+    for kind in Kind::ALL {
+        let [s] = servers_with([kind], &["--skip-log-bin"]);
+        s.sql("create database d; create table d.t (id int primary key); insert into d.t values (1)");
+        let cluster = cluster(&s);
+        let view = cluster.open_snapshot(None).unwrap();
+        let (_, sum, _, _) = read(&*view, &TableName::new("d", "t"), 1, 1 << 20).unwrap();
+        assert_eq!(sum.rows, 1);
+        view.release().unwrap();
+        let findings = cluster.check().unwrap();
+        assert!(
+            findings.iter().any(|f| f.name == "binary log" && f.mend.is_some()),
+            "{kind:?} {findings:?}"
+        );
     }
 }
 
