@@ -27,5 +27,7 @@ mod look;
 mod server;
 #[path = "mysql/servers.rs"]
 mod servers;
+#[path = "mysql/snapshot.rs"]
+mod snapshot;
 #[path = "mysql/wire.rs"]
 mod wire;
