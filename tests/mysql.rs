@@ -19,9 +19,15 @@
 mod client;
 #[path = "mysql/dataset.rs"]
 mod dataset;
+#[path = "mysql/direct.rs"]
+mod direct;
+#[path = "mysql/fidelity.rs"]
+mod fidelity;
 #[path = "mysql/look.rs"]
 mod look;
 #[path = "mysql/server.rs"]
 mod server;
 #[path = "mysql/servers.rs"]
 mod servers;
+#[path = "mysql/world.rs"]
+mod world;
