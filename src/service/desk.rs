@@ -245,6 +245,8 @@ pub enum Question {
     Messages { limit: usize },
     /// The storages.
     Storages,
+    /// What the config says, with where each value came from.
+    InEffect,
     /// Whether one storage can be written, read and listed.
     CheckStorage { storage: StorageName },
     /// Data of an embedded cluster.
@@ -305,6 +307,7 @@ impl Question {
             | Q::WaitJob { .. }
             | Q::Pulse { .. }
             | Q::Messages { .. }
+            | Q::InEffect
             | Q::Storages => false,
         }
     }
@@ -473,6 +476,17 @@ pub struct StorageCard {
     pub error: Option<String>,
 }
 
+/// One value of the config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingLine {
+    /// Which one, for example `cluster.demo.path`.
+    pub key: String,
+    /// Its value as text.
+    pub value: String,
+    /// Where it came from: `default`, file and line, `env NAME`, `flag --name`.
+    pub from: String,
+}
+
 /// A message kept for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
@@ -534,6 +548,7 @@ pub enum Answer {
     Pulse(u64),
     Messages(Vec<Message>),
     Storages(Vec<StorageCard>),
+    InEffect(Vec<SettingLine>),
     Tables(Vec<TableFacts>),
     Checksums(ChecksumAnswer),
     /// Key and value, both shown as text.

@@ -368,6 +368,7 @@ impl Desk for LocalDesk {
             Question::Pulse { since, timeout_ms } => Ok(self.pulse(since, timeout_ms)),
             Question::Messages { limit } => self.messages(limit),
             Question::Storages => Ok(self.storages()),
+            Question::InEffect => Ok(self.in_effect()),
             Question::CheckStorage { storage } => self.check_storage(&storage),
             Question::Data { cluster, question } => data::answer(&*self.wards.get(&cluster)?, question),
             Question::Accident { cluster, kind } => {

@@ -1,6 +1,6 @@
 //! The storages: what lies in them, and whether they work.
 
-use super::desk::{Answer, Refusal, StorageCard};
+use super::desk::{Answer, Refusal, SettingLine, StorageCard};
 use super::local::LocalDesk;
 use super::refusal::failed;
 use super::wards::open_storage;
@@ -22,6 +22,16 @@ impl LocalDesk {
             }
         });
         Answer::Storages(cards.collect())
+    }
+
+    /// The config of this process, as `config show` prints it.
+    pub(super) fn in_effect(&self) -> Answer {
+        let line = |s: &crate::config::Setting| SettingLine {
+            key: s.key.clone(),
+            value: s.value.clone(),
+            from: s.origin.to_string(),
+        };
+        Answer::InEffect(self.wards.config().settings.iter().map(line).collect())
     }
 
     fn archives_in(&self, name: &StorageName) -> Result<Vec<(ClusterName, u64)>, Refusal> {

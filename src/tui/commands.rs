@@ -25,10 +25,16 @@ pub enum Cmd {
     Filter,
     TimeMode,
     Refresh,
+    Themes,
+    Forward,
+    Backward,
     GoClusters,
     GoBackup,
     GoLog,
     GoTimeline,
+    GoOverview,
+    GoRetention,
+    GoInEffect,
     GoJobs,
     GoStorages,
     GoMessages,
@@ -46,6 +52,10 @@ pub enum Cmd {
     AllChanges,
     ZoomIn,
     ZoomOut,
+    RunRetention,
+    MoreDays,
+    FewerDays,
+    TestStorage,
     NextMark,
     PrevMark,
     TypeTime,
@@ -68,6 +78,9 @@ pub enum Scope {
     Backup,
     Log,
     Timeline,
+    Overview,
+    Retention,
+    InEffect,
     Restore,
     Plan,
     Jobs,
@@ -80,8 +93,21 @@ impl Scope {
     /// Whether the screen is a list.
     pub fn is_list(self) -> bool {
         match self {
-            Scope::Fleet | Scope::Backup | Scope::Log | Scope::Jobs | Scope::Storages | Scope::Messages => true,
-            Scope::Everywhere | Scope::List | Scope::Timeline | Scope::Restore | Scope::Plan | Scope::Run => false,
+            Scope::Fleet
+            | Scope::Backup
+            | Scope::Log
+            | Scope::Retention
+            | Scope::InEffect
+            | Scope::Jobs
+            | Scope::Storages
+            | Scope::Messages => true,
+            Scope::Everywhere
+            | Scope::List
+            | Scope::Timeline
+            | Scope::Overview
+            | Scope::Restore
+            | Scope::Plan
+            | Scope::Run => false,
         }
     }
 
@@ -94,6 +120,9 @@ impl Scope {
             Scope::Backup => "Backup",
             Scope::Log => "Log",
             Scope::Timeline => "Timeline",
+            Scope::Overview => "Overview",
+            Scope::Retention => "Retention",
+            Scope::InEffect => "In effect",
             Scope::Restore => "Restore 1/2",
             Scope::Plan => "Restore 2/2",
             Scope::Jobs => "Jobs",
@@ -161,7 +190,7 @@ use Scope as S;
 
 const ANY: &[Scope] = &[S::Everywhere];
 const LISTS: &[Scope] = &[S::List, S::Restore, S::Timeline];
-const CLUSTER: &[Scope] = &[S::Fleet, S::Backup, S::Log, S::Timeline];
+const CLUSTER: &[Scope] = &[S::Fleet, S::Backup, S::Log, S::Timeline, S::Overview, S::Retention];
 const BACKUP: &[Scope] = &[S::Backup];
 const FORM: &[Scope] = &[S::Restore, S::Plan, S::Timeline];
 const BARS: &[Scope] = &[S::Restore, S::Timeline];
@@ -177,7 +206,7 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::Protect, "backup.protect", &["P"]), "Protect", "Protect this backup from retention and deletion, or unprotect it", BACKUP, Confirm, 50),
     command((Cmd::Delete, "backup.delete", &["D"]), "Delete", "Delete this backup into the trash, after showing what is lost", BACKUP, Destructive, 48),
     command((Cmd::LogMenu, "log.menu", &["L"]), "Log backup", "Log backup: start, pause, resume, stop, flush, purge", CLUSTER, Safe, 45),
-    command((Cmd::Undo, "restore.undo", &["u"]), "Undo restore", "Undo the last restore into this cluster, through its own plan", &[S::Fleet, S::Backup, S::Log, S::Timeline, S::Run], Destructive, 38),
+    command((Cmd::Undo, "restore.undo", &["u"]), "Undo restore", "Undo the last restore into this cluster, through its own plan", &[S::Fleet, S::Backup, S::Log, S::Timeline, S::Overview, S::Run], Destructive, 38),
     command((Cmd::Undelete, "backup.undelete", &["U"]), "Undelete", "Take this backup out of the trash", BACKUP, Confirm, 55),
     command((Cmd::Trash, "backup.trash", &["a"]), "Trash", "Show or hide backups in the trash", BACKUP, Safe, 20),
     command((Cmd::OpenCluster, "cluster.open", &["O"]), "Open", "Open a cluster that a restore left closed", CLUSTER, Confirm, 75),
@@ -186,7 +215,11 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::ResumeJob, "job.resume", &["C"]), "Continue", "Go on with an interrupted or failed job", &[S::Jobs, S::Run], Confirm, 60),
     command((Cmd::Accident, "demo.accident", &["!"]), "Accident", "Demo: cause an accident (drop a table, mass delete, bad update)", &[S::Fleet, S::Backup, S::Log, S::Timeline, S::Jobs, S::Run, S::Storages], Confirm, 85),
     command((Cmd::Traffic, "demo.traffic", &["T"]), "Traffic", "Start or stop generated traffic on an embedded cluster", CLUSTER, Confirm, 43),
+    command((Cmd::RunRetention, "retention.run", &["D"]), "Delete what goes", "Run retention now: what goes is deleted into the trash", &[S::Retention], Destructive, 75),
+    command((Cmd::TestStorage, "storage.test", &["V"]), "Test", "Test this storage: write, read, list and delete a small object", &[S::Storages], Safe, 80),
     // What only looks.
+    command((Cmd::FewerDays, "retention.fewer", &["-"]), "Fewer days", "Show what retention would do with fewer days; nothing is changed", &[S::Retention], Safe, 89),
+    command((Cmd::MoreDays, "retention.more", &["+", "="]), "More days", "Show what retention would do with more days; nothing is changed", &[S::Retention], Safe, 88),
     command((Cmd::Enter, "open", &["Enter"]), "Open", "Open the selected line, or go on to the next step", ANY, Safe, 88),
     command((Cmd::AllChanges, "log.all", &["a"]), "All", "Show all transactions, or only the changes worth a look", &[S::Log, S::Restore], Safe, 30),
     command((Cmd::TypeTime, "restore.type", &["i"]), "Type a time", "Type the moment to restore to, with a zone or in the cluster's", BARS, Safe, 61),
@@ -198,6 +231,7 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::Filter, "filter", &["/"]), "Filter", "Filter this list; !text leaves out what holds the text", LISTS, Safe, 16),
     command((Cmd::TimeMode, "time", &["t"]), "Time", "Show times as local, UTC or relative", ANY, Safe, 17),
     command((Cmd::Refresh, "refresh", &["r"]), "Refresh", "Ask again for what is shown", ANY, Safe, 5),
+    command((Cmd::Themes, "themes", &["c"]), "Themes", "Choose a theme, seen while it is chosen", ANY, Safe, 2),
     // Moving.
     command((Cmd::Down, "move.down", &["j", "Down"]), "Down", "Next line", ANY, Safe, 0),
     command((Cmd::Up, "move.up", &["k", "Up"]), "Up", "Previous line", ANY, Safe, 0),
@@ -214,12 +248,17 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::GoBackup, "go.backup", &["2"]), "Backup", "Go to the cluster's Backup page", ANY, Safe, 12),
     command((Cmd::GoLog, "go.log", &["3"]), "Log", "Go to the cluster's Log page", ANY, Safe, 14),
     command((Cmd::GoTimeline, "go.timeline", &["7"]), "Timeline", "Go to the cluster's Timeline: every moment that can be restored", ANY, Safe, 15),
+    command((Cmd::GoRetention, "go.retention", &["8"]), "Retention", "Go to the cluster's Retention: what stays, what goes, and what other days would change", ANY, Safe, 0),
+    command((Cmd::GoOverview, "go.overview", &["0"]), "Overview", "Go to the cluster's Overview: facts, sizes and how numbers went", ANY, Safe, 11),
+    command((Cmd::GoInEffect, "go.in-effect", &["9"]), "In effect", "Go to the settings in effect, with where each value came from", ANY, Safe, 0),
     command((Cmd::GoJobs, "go.jobs", &["4", "J"]), "Jobs", "Go to Jobs", ANY, Safe, 13),
     command((Cmd::GoStorages, "go.storages", &["5"]), "Storages", "Go to Storages", ANY, Safe, 0),
     command((Cmd::GoMessages, "go.messages", &["6", "M"]), "Messages", "Go to Messages; outside the demo ! does the same", ANY, Safe, 4),
     command((Cmd::Palette, "palette", &[":", "Ctrl-p"]), "Commands", "Find a command by name", ANY, Safe, 6),
     command((Cmd::Help, "help", &["?", "F1"]), "Help", "All keys of this screen", ANY, Safe, 0),
     command((Cmd::Back, "back", &["Esc"]), "Back", "Close what is open, else clear the filter, else go back; never quits", ANY, Safe, 10),
+    command((Cmd::Backward, "history.back", &["["]), "Last screen", "Back to the screen before this one", ANY, Safe, 0),
+    command((Cmd::Forward, "history.forward", &["]"]), "Forward", "Forward again to the screen that was left", ANY, Safe, 0),
     command((Cmd::QuitOrBack, "quit", &["q"]), "Quit", "Back; on the first screen quit (asks when jobs or log backups run)", ANY, Safe, 3),
     command((Cmd::Interrupt, "interrupt", &["Ctrl-c"]), "Quit", "Quit; asks when jobs or log backups run, and again within 2 s leaves them running", ANY, Safe, 0),
     command((Cmd::Suspend, "suspend", &["Ctrl-z"]), "Suspend", "Stop this process until the shell continues it (jobs stop too, so it asks)", ANY, Confirm, 0),

@@ -70,6 +70,9 @@ pub enum Query {
     Lines(JobId),
     Messages,
     Storages,
+    InEffect,
+    /// What retention would do with so many days; as it is set, when none are given.
+    Retention(ClusterName, Option<u32>),
     /// What the settings in the open dialog would do.
     Preview,
     /// The plan that is being looked at.
@@ -93,6 +96,8 @@ pub enum Effect {
     Repaint,
     /// Take the terminal again: whoever continued the process may have changed its modes.
     Retake,
+    /// Paint in another theme.
+    Theme(&'static str),
     /// Ring.
     Bell,
     /// Leave the console.

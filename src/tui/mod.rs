@@ -31,6 +31,7 @@ mod shell;
 pub mod store;
 mod terminal;
 pub mod theme;
+pub mod trends;
 pub mod update;
 pub mod view;
 pub mod widgets;

@@ -11,6 +11,7 @@ use super::list::List;
 use super::popups::Popup;
 use super::screens::Screen;
 use super::store::Store;
+use super::trends::Trends;
 use super::{DemoStrip, Options};
 use crate::model::clock::Millis;
 use crate::model::ids::ClusterName;
@@ -79,10 +80,16 @@ pub struct Model {
     pub demo: Option<DemoStrip>,
     /// The keys.
     pub keymap: Keymap,
+    /// The theme's name; none without colours.
+    pub theme: Option<String>,
     /// What the desk answered.
     pub store: Store,
+    /// How numbers went since the console was started.
+    pub trends: Trends,
     /// The stack of screens; the last one is shown. Never empty.
     pub screens: Vec<Screen>,
+    /// Screens that were left by going back, the latest last; going forward visits them again.
+    pub left: Vec<Screen>,
     /// Popups; the last one has the keys.
     pub popups: Vec<Popup>,
     /// Notices.
@@ -123,8 +130,11 @@ impl Model {
             read_only: options.read_only,
             demo: options.demo.clone(),
             keymap,
+            theme: options.theme.clone(),
             store: Store::default(),
+            trends: Trends::default(),
             screens: vec![Screen::Fleet(super::screens::fleet::Fleet::default())],
+            left: Vec::new(),
             popups: Vec::new(),
             toasts: Vec::new(),
             notes: Vec::new(),

@@ -59,16 +59,37 @@ pub fn run(desk: Arc<dyn Desk>, options: Options) -> anyhow::Result<Exit> {
 /// Theme and signs, from the options and the environment.
 fn look(options: &Options) -> anyhow::Result<Look> {
     let env = options.env;
-    let depth = if options.no_color {
-        Depth::Mono
-    } else {
-        Depth::detect(&env)
-    };
-    let by_itself = if depth == Depth::Ansi16 { "ansi" } else { "brine-dark" };
-    let theme = Theme::load(options.theme.as_deref().unwrap_or(by_itself), depth)?;
+    let depth = depth(options);
+    let theme = Theme::load(&theme_name(options, depth), depth)?;
     let ascii = options.ascii || wants_ascii(&env);
     let glyphs = if ascii { &ASCII } else { &UNICODE };
     Ok(Look { theme, glyphs })
+}
+
+/// How many colours there are.
+fn depth(options: &Options) -> Depth {
+    if options.no_color {
+        Depth::Mono
+    } else {
+        Depth::detect(&options.env)
+    }
+}
+
+/// The theme that was chosen, else the one that suits the terminal.
+fn theme_name(options: &Options, depth: Depth) -> String {
+    let by_itself = || match depth {
+        Depth::Mono => "mono",
+        Depth::Ansi16 => "ansi",
+        Depth::Cube256 | Depth::True if light_ground(&options.env) => "brine-light",
+        Depth::Cube256 | Depth::True => "brine-dark",
+    };
+    options.theme.clone().unwrap_or_else(|| by_itself().to_owned())
+}
+
+/// Whether the terminal says that its ground is light: `COLORFGBG` ends with the colour of the ground.
+fn light_ground(env: &dyn Fn(&str) -> Option<String>) -> bool {
+    let ground = env("COLORFGBG").and_then(|v| v.rsplit(';').next().map(str::to_owned));
+    matches!(ground.as_deref(), Some("7" | "15"))
 }
 
 /// The signals that concern the console.
@@ -102,6 +123,9 @@ const SIGCONT: i32 = rustix::process::Signal::CONT.as_raw();
 struct Shell {
     model: Model,
     look: Look,
+    depth: Depth,
+    /// The terminal's title as it was last set.
+    title: String,
     cache: ViewCache,
     screen: Screen,
     last: Option<(Buffer, Option<Position>)>,
@@ -135,9 +159,13 @@ impl Shell {
         let size = screen.size().context("the terminal's size cannot be read")?;
         let mut model = Model::new(options, keymap, options.clock.now(), (size.width, size.height));
         model.pid = std::process::id();
+        let depth = depth(options);
+        model.theme = (depth != Depth::Mono).then(|| theme_name(options, depth));
         Ok(Shell {
             model,
             look,
+            depth,
+            title: String::new(),
             cache: ViewCache::default(),
             screen,
             last: None,
@@ -231,6 +259,10 @@ impl Shell {
                     terminal::clear(&mut self.screen)?;
                 }
                 Effect::Retake => self.retake()?,
+                Effect::Theme(name) => {
+                    self.look.theme = Theme::load(name, self.depth)?;
+                    self.last = None;
+                }
                 Effect::Suspend => self.suspended = true,
                 Effect::Quit(exit) => return Ok(Some(exit)),
             }
@@ -281,6 +313,7 @@ impl Shell {
         let (width, height) = self.model.size;
         let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
         let cursor = view(&self.model, &mut self.cache, &self.look, &mut buf);
+        self.entitle()?;
         let picture = (buf, cursor);
         if self.last.as_ref() == Some(&picture) {
             return Ok(());
@@ -302,6 +335,17 @@ impl Shell {
         drawn.map(|_| ()).context("the terminal cannot be written")?;
         execute!(self.screen.backend_mut(), EndSynchronizedUpdate).context("the terminal cannot be written")?;
         self.last = Some(picture);
+        Ok(())
+    }
+
+    /// Sets the terminal's title, when it has changed.
+    fn entitle(&mut self) -> anyhow::Result<()> {
+        let title = super::view::title(&self.model);
+        if title != self.title {
+            execute!(std::io::stdout(), crossterm::terminal::SetTitle(&title))
+                .context("the terminal cannot be written")?;
+            self.title = title;
+        }
         Ok(())
     }
 

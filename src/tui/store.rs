@@ -12,8 +12,8 @@ use crate::model::ids::{BackupId, ClusterName, JobId};
 use crate::model::job::{Job, JobLine};
 use crate::model::log::Change;
 use crate::service::desk::{
-    Answer, ClusterCard, ClusterPage, DeletePlan, HelloAnswer, Message, Question, Refusal, RetentionPlan, StorageCard,
-    TruncatePlan,
+    Answer, ClusterCard, ClusterPage, DeletePlan, HelloAnswer, Message, Question, Refusal, RetentionPlan, SettingLine,
+    StorageCard, TruncatePlan,
 };
 
 /// One question's state.
@@ -159,6 +159,10 @@ getters! {
     messages() -> &[Message] = Query::Messages, Answer::Messages(m) => m;
     /// The storages.
     storages() -> &[StorageCard] = Query::Storages, Answer::Storages(s) => s;
+    /// The config in effect.
+    in_effect() -> &[SettingLine] = Query::InEffect, Answer::InEffect(s) => s;
+    /// What retention would do.
+    retention(cluster: &ClusterName, days: Option<u32>) -> &RetentionPlan = Query::Retention(cluster.clone(), days), Answer::Retention(p) => p;
     /// What the settings in the open dialog would do.
     preview() -> &RetentionPlan = Query::Preview, Answer::Retention(p) => p;
     /// The restore plan that is looked at.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste};
+use crossterm::style::Print;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
@@ -36,7 +37,14 @@ pub fn take() -> anyhow::Result<Screen> {
     // decides about colours itself (theme `mono`). Remove when a crossterm release no longer does that.
     crossterm::style::force_color_output(true);
     enable_raw_mode().context("the terminal cannot be put into raw mode")?;
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste).context("the terminal cannot be taken over")?;
+    // The title is put aside and comes back at the end; terminals that cannot do that ignore it.
+    execute!(
+        stdout(),
+        Print("\x1b[22;0t"),
+        EnterAlternateScreen,
+        EnableBracketedPaste
+    )
+    .context("the terminal cannot be taken over")?;
     let backend = CrosstermBackend::new(std::io::BufWriter::with_capacity(16 << 10, stdout()));
     let mut screen = Terminal::new(backend).context("the terminal's size cannot be read")?;
     clear(&mut screen)?;
@@ -66,6 +74,7 @@ pub fn give_back() {
         DisableFocusChange,
         DisableBracketedPaste,
         LeaveAlternateScreen,
+        Print("\x1b[23;0t"),
         cursor::Show
     );
     let _ = disable_raw_mode();

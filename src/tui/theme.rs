@@ -114,9 +114,13 @@ pub enum BadTheme {
 }
 
 /// The themes that are built in.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 8] = [
     ("brine-dark", include_str!("../../themes/brine-dark.toml")),
     ("brine-light", include_str!("../../themes/brine-light.toml")),
+    ("catppuccin-mocha", include_str!("../../themes/catppuccin-mocha.toml")),
+    ("catppuccin-latte", include_str!("../../themes/catppuccin-latte.toml")),
+    ("high-contrast", include_str!("../../themes/high-contrast.toml")),
+    ("color-blind", include_str!("../../themes/color-blind.toml")),
     ("ansi", include_str!("../../themes/ansi.toml")),
     ("mono", include_str!("../../themes/mono.toml")),
 ];
@@ -257,18 +261,42 @@ mod tests {
         0.2126 * lin(r) + 0.7152 * lin(g) + 0.0722 * lin(b)
     }
 
+    /// The contrast of every meaning on its ground; where a style has none, that of a popup, which is the theme's paper.
+    fn contrasts(name: &str, depth: Depth) -> Vec<(Meaning, f64)> {
+        let theme = Theme::load(name, depth).unwrap();
+        let paper = theme
+            .style(Meaning::Base)
+            .bg
+            .or(theme.style(Meaning::Popup).bg)
+            .unwrap();
+        let pair = |(meaning, style): (&Meaning, &Style)| {
+            let (a, b) = (luminance(style.fg.unwrap()), luminance(style.bg.unwrap_or(paper)));
+            (*meaning, (a.max(b) + 0.05) / (a.min(b) + 0.05))
+        };
+        theme.styles.iter().map(pair).collect()
+    }
+
     #[test]
     fn every_pair_can_be_read() {
-        for (name, ground) in [
-            ("brine-dark", Color::Rgb(0x1c, 0x22, 0x29)),
-            ("brine-light", Color::Rgb(0xf4, 0xf6, 0xf8)),
-        ] {
-            let theme = Theme::load(name, Depth::True).unwrap();
-            for (meaning, style) in &theme.styles {
-                let (a, b) = (luminance(style.fg.unwrap()), luminance(style.bg.unwrap_or(ground)));
-                let ratio = (a.max(b) + 0.05) / (a.min(b) + 0.05);
-                assert!(ratio >= 4.5, "{name} {meaning:?}: contrast {ratio:.1}");
+        for name in Theme::names().into_iter().filter(|n| !matches!(*n, "ansi" | "mono")) {
+            let least = if name == "high-contrast" { 7.0 } else { 4.5 };
+            for (meaning, ratio) in contrasts(name, Depth::True) {
+                assert!(ratio >= least, "{name} {meaning:?}: contrast {ratio:.1}");
             }
+        }
+    }
+
+    #[test]
+    fn good_and_bad_differ_without_red_and_green() {
+        let theme = Theme::load("color-blind", Depth::True).unwrap();
+        let blue = |meaning| match theme.style(meaning).fg {
+            Some(Color::Rgb(r, _, b)) => i32::from(b) - i32::from(r),
+            other => panic!("{other:?}"),
+        };
+        // Blue against yellow is seen with every kind of colour blindness but the rarest.
+        assert!(blue(Meaning::Ok) > 100);
+        for bad in [Meaning::Warn, Meaning::Error, Meaning::Gap] {
+            assert!(blue(bad) < -100, "{bad:?}");
         }
     }
 

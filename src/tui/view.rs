@@ -45,6 +45,21 @@ pub struct Look {
     pub glyphs: &'static Glyphs,
 }
 
+/// The terminal's title: what runs, in words that change only by whole percents.
+pub fn title(m: &Model) -> String {
+    let running = m.store.running();
+    match running.first() {
+        None => "brine".to_owned(),
+        Some(job) => format!(
+            "brine: {} running, {} {} {}",
+            running.len(),
+            job.verb.word(),
+            safe(job.cluster.as_str()),
+            progress::percent(job.progress.basis_points).trim()
+        ),
+    }
+}
+
 /// Paints the model into a buffer; returns where the hardware cursor shall stand.
 pub fn view(m: &Model, cache: &mut ViewCache, look: &Look, buf: &mut Buffer) -> Option<Position> {
     let area = buf.area;
@@ -246,7 +261,7 @@ fn priority(c: &Command, scope: Scope) -> u8 {
         // R is there too and offers every point, the selected snapshot included.
         (Cmd::Enter, Scope::Backup) => 42,
         // Enter does the same there.
-        (Cmd::Restore, Scope::Timeline) => 20,
+        (Cmd::Restore, Scope::Timeline | Scope::Retention) => 20,
         (Cmd::ZoomIn, Scope::Timeline) => 85,
         (Cmd::ZoomOut, Scope::Timeline) => 84,
         (Cmd::TypeTime, Scope::Timeline) => 87,

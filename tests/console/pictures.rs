@@ -8,7 +8,7 @@ use crate::harness::{Console, look};
 use crate::world::{Mood, World};
 
 /// Every screen and popup by name, and the keys that lead there from the first screen.
-pub const PLACES: [(&str, &str); 26] = [
+pub const PLACES: [(&str, &str); 32] = [
     ("fleet", ""),
     ("backup", "jj<Enter>"),
     ("log", "jj3"),
@@ -16,6 +16,11 @@ pub const PLACES: [(&str, &str); 26] = [
     ("timeline_change", "jj7NN"),
     ("timeline_fine", "jj7NN++++++"),
     ("timeline_month", "jj7<Up>h"),
+    ("overview", "jj0"),
+    ("retention", "jj8G"),
+    ("retention_tried", "jj8++"),
+    ("form_retention", "jj8D"),
+    ("in_effect", "9"),
     ("restore_change", "jj<Enter>R"),
     ("restore_snapshot", "jj<Enter><Enter>"),
     ("restore_exact", "jj<Enter>Ri"),
@@ -35,6 +40,7 @@ pub const PLACES: [(&str, &str); 26] = [
     ("menu_log", "jj<Enter>L"),
     ("help", "jj<Enter>?"),
     ("palette", "jj<Enter>:"),
+    ("themes", "c"),
 ];
 
 fn snapshot(name: &str, text: String) {
@@ -71,6 +77,8 @@ fn on_the_first_day() {
         ("backup", "<Enter>"),
         ("log", "3"),
         ("timeline", "7"),
+        ("overview", "0"),
+        ("retention", "8"),
         ("jobs", "4"),
         ("restore", "<Enter>R"),
     ] {
@@ -81,7 +89,7 @@ fn on_the_first_day() {
 
 #[test]
 fn when_nothing_can_be_read() {
-    for (name, keys) in [("fleet", ""), ("jobs", "4"), ("storages", "5")] {
+    for (name, keys) in [("fleet", ""), ("jobs", "4"), ("storages", "5"), ("in_effect", "9")] {
         let mut console = Console::new(Mood::Broken, (80, 24));
         snapshot(&format!("broken_{name}"), console.keys(keys).text());
     }
@@ -137,5 +145,19 @@ fn every_screen_has_the_cursor_on_what_has_the_focus() {
         let mut console = Console::new(Mood::Normal, (80, 24));
         let cursor = console.keys(keys).picture().1;
         assert!(cursor.is_some(), "{name} hides the cursor");
+    }
+}
+
+#[test]
+fn in_every_theme_at_every_depth() {
+    for name in brine::tui::theme::Theme::names() {
+        for depth in [Depth::Ansi16, Depth::Cube256, Depth::True] {
+            let mut console = Console::new(Mood::Normal, (80, 24));
+            console.look = look(name, depth, &UNICODE);
+            for keys in ["", "jj<Enter>", "7"] {
+                let text = console.keys(keys).text();
+                assert!(text.contains("brine"), "{name}");
+            }
+        }
     }
 }

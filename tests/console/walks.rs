@@ -476,3 +476,96 @@ fn the_timeline_goes_from_months_to_single_transactions() {
         .keys("g")
         .shows("Friday 13 Nov 2026");
 }
+
+#[test]
+fn themes_are_seen_while_they_are_chosen() {
+    let mut console = normal();
+    console.keys("c").shows("Themes").keys("k");
+    assert_eq!(console.effects, [Effect::Theme("color-blind")]);
+    console.keys("<Esc>");
+    assert_eq!(
+        console.effects.last(),
+        Some(&Effect::Theme("ansi")),
+        "Esc brings the one before back"
+    );
+    console.keys("cj<Enter>").shows("Theme mono");
+    assert_eq!(console.model.theme.as_deref(), Some("mono"));
+    console.model.theme = None;
+    console.keys("c").shows("colours are off");
+}
+
+#[test]
+fn history_goes_back_and_forward() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>7[")
+        .shows("prod-eu > Backup")
+        .keys("]")
+        .shows("prod-eu > Timeline");
+    console
+        .keys("]")
+        .shows("no screen was left")
+        .keys("[[")
+        .shows("Clusters")
+        .keys("]]")
+        .shows("Timeline");
+    console.keys("[4]").shows("no screen was left");
+}
+
+#[test]
+fn retention_is_tried_before_it_is_set() {
+    let mut console = normal();
+    console
+        .keys("jj8")
+        .shows("prod-eu > Retention")
+        .shows("1 backup goes, 8 stay");
+    console.keys("++").shows("9 days: a trial, nothing is changed");
+    let asked = console.world.asked.lock().unwrap().clone();
+    let tried =
+        |q: &Question| matches!(q, Question::PreviewSettings { settings, .. } if settings.retention_days.get() == 9);
+    assert!(asked.iter().any(tried));
+    console.keys("D").shows("these days are only tried");
+    console.keys("--").shows("as set").keys("-").shows("as set");
+    console.keys("D").shows("Run the retention of prod-eu").keys("<Enter>");
+    assert_eq!(console.world.acts(), [], "Enter alone deletes nothing");
+    console.keys("Dy");
+    assert!(matches!(
+        console.world.acts().as_slice(),
+        [Question::RunRetention { .. }]
+    ));
+}
+
+#[test]
+fn a_storage_is_tested_from_its_row() {
+    let mut console = normal();
+    console.keys("5V");
+    assert!(matches!(
+        console.world.acts().as_slice(),
+        [Question::CheckStorage { .. }]
+    ));
+}
+
+#[test]
+fn settings_in_effect_say_where_each_value_came_from() {
+    let mut console = normal();
+    console
+        .keys("9")
+        .shows("data_dir")
+        .shows("env BRINE_DATA_DIR")
+        .shows("toml:12");
+    console.keys("/prod-eu.path<Enter>").lacks("BRINE_DATA_DIR");
+}
+
+#[test]
+fn the_overview_draws_what_was_seen() {
+    let mut console = normal();
+    console
+        .keys("jj0")
+        .shows("stored")
+        .shows("RPO gap")
+        .shows("scheduled backups took");
+    for _ in 0..5 {
+        console.wait(6_000);
+    }
+    console.shows("RPO gap").shows("log by table");
+}

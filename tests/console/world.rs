@@ -739,6 +739,22 @@ impl World {
                 archives: vec![(self.name(), 549_755_813_888)],
                 error: None,
             }]),
+            Question::InEffect => {
+                let line = |key: &str, value: &str, from: &str| SettingLine {
+                    key: key.to_owned(),
+                    value: self.text(value).to_owned(),
+                    from: from.to_owned(),
+                };
+                Answer::InEffect(vec![
+                    line("data_dir", "/var/lib/brine", "env BRINE_DATA_DIR"),
+                    line("console.theme", "brine-dark", "default"),
+                    line(
+                        "cluster.prod-eu.path",
+                        "/var/lib/brine/prod-eu",
+                        "/etc/brine/config.toml:12",
+                    ),
+                ])
+            }
             Question::PreviewSettings { .. } | Question::PlanRetention { .. } => Answer::Retention(self.retention()),
             Question::PlanRestore { request } => Answer::Restore(Box::new(self.plan(request))),
             Question::PlanUndo { cluster } => {

@@ -91,12 +91,14 @@ fn copy(from: &Server, to: &Server) -> Sums {
     let built: Sums = restorer.checksums().unwrap().into_iter().collect();
     assert_same(&sums, &built, "what was built");
     restorer.publish().unwrap();
+    println!("remarks: {:?}", to.column("select remarks from _brine.restores"));
     sums
 }
 
 fn there_and_back(kind: Kind) {
     let [source, target] = servers([kind, kind]);
     dataset::fill(&source);
+    dataset::plugins(&target);
     let wanted = look::everything(&source);
     target.sql("create database old; create table old.t (a int); create user old");
     let sums = copy(&source, &target);

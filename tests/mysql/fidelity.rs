@@ -15,6 +15,7 @@ fn comparable(look: &Look) -> Look {
 fn by_snapshot(kind: Kind) {
     let [source, spare] = servers([kind, kind]);
     dataset::fill(&source);
+    dataset::plugins(&spare);
     let (w, other) = (World::new(&source), World::target(&spare));
     let before = look::everything(&source);
     let backup = w.backup();
@@ -48,6 +49,7 @@ fn everything_of_mysql_9_7_comes_back_from_a_snapshot() {
 fn by_log(kind: Kind) {
     let [source, spare] = servers([kind, kind]);
     let (w, other) = (World::new(&source), World::target(&spare));
+    dataset::plugins(&spare);
     w.backup();
     w.start_log();
     dataset::fill(&source);

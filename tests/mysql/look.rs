@@ -131,10 +131,33 @@ impl Questions {
             while let Some(line) = lines.next_if(|l| *l != next) {
                 answer.push(line.to_owned());
             }
+            if name.starts_with("account ") {
+                answer = answer.iter().map(|l| in_order(l)).collect();
+            }
             answer.sort();
             look.0.entry(name).or_default().append(&mut answer);
         }
     }
+}
+
+/// A grant with its columns in the order of the alphabet: servers show them in any order.
+fn in_order(grant: &str) -> String {
+    if !grant.starts_with("GRANT ") {
+        return grant.to_owned();
+    }
+    let mut out = String::new();
+    let mut rest = grant;
+    while let Some((before, (inner, after))) = rest
+        .split_once('(')
+        .and_then(|(b, r)| r.split_once(')').map(|r| (b, r)))
+    {
+        let mut columns: Vec<&str> = inner.split(", ").collect();
+        columns.sort_unstable();
+        out.push_str(&format!("{before}({})", columns.join(", ")));
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Everything.
@@ -322,7 +345,7 @@ fn accounts(server: &Server, questions: &mut Questions) {
         ]
     } else {
         &[
-            ("roles", "select * from mysql.roles_mapping"),
+            ("roles", "select * from mysql.roles_mapping where user <> 'root'"),
             (
                 "privileges",
                 "select host, user, json_remove(priv, '$.password_last_changed') from mysql.global_priv \

@@ -119,7 +119,10 @@ impl World {
     }
 
     pub fn view(&self) -> View {
-        ok("reading the archive", View::read(&self.archive, &SummaryCache::default()))
+        ok(
+            "reading the archive",
+            View::read(&self.archive, &SummaryCache::default()),
+        )
     }
 
     // --- backup ---------------------------------------------------------------------------------

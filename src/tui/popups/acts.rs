@@ -73,6 +73,10 @@ pub fn open(m: &mut Model, subject: Subject) -> Vec<Effect> {
         Subject::Protect { on, .. } => (Vec::new(), vec!["No", if *on { "Protect" } else { "Unprotect" }]),
         Subject::Delete { cluster, .. } => (vec![typed(cluster)], vec!["Cancel", "Delete"]),
         Subject::Undelete { .. } => (Vec::new(), vec!["No", "Undelete"]),
+        Subject::Retention { cluster } => (
+            protected(cluster).then(|| typed(cluster)).into_iter().collect(),
+            vec!["Cancel", "Delete what goes"],
+        ),
         Subject::Log { cluster, act } => {
             let typed_stop = *act == LogAct::Stop && protected(cluster);
             (
@@ -244,6 +248,7 @@ pub fn press(m: &mut Model, form: &Form, button: usize) -> Result<Vec<Effect>, S
             )
         }
         Subject::Undelete { cluster, id } => (Then::Tell, Question::Undelete { cluster, id }),
+        Subject::Retention { cluster } => (Then::Tell, Question::RunRetention { cluster }),
         Subject::Log { cluster, act } => (Then::Tell, Question::Log { cluster, act }),
         Subject::Purge { cluster } => {
             let until = truncate_is_planned(m)?;

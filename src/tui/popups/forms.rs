@@ -43,6 +43,9 @@ pub enum Subject {
         cluster: ClusterName,
         id: BackupId,
     },
+    Retention {
+        cluster: ClusterName,
+    },
     Log {
         cluster: ClusterName,
         act: LogAct,
@@ -89,6 +92,7 @@ impl Subject {
             },
             Subject::Settings { .. }
             | Subject::Delete { .. }
+            | Subject::Retention { .. }
             | Subject::Purge { .. }
             | Subject::OpenCluster { .. }
             | Subject::Cancel { .. }
@@ -131,6 +135,7 @@ impl Subject {
             }
             Subject::Delete { cluster, id } => format!("Delete the backup of {cluster}, {}", moment(cluster, id)),
             Subject::Undelete { cluster, id } => format!("Undelete the backup of {cluster}, {}", moment(cluster, id)),
+            Subject::Retention { cluster } => format!("Run the retention of {cluster}"),
             Subject::Log { cluster, act } => format!("{} the log backup of {cluster}", act_word(*act)),
             Subject::Purge { cluster } => format!("Purge log of {cluster}"),
             Subject::OpenCluster { cluster } => format!("Open {cluster}"),
@@ -146,7 +151,11 @@ impl Subject {
     /// Whether it takes something away.
     pub fn is_dangerous(&self) -> bool {
         match self {
-            Subject::Delete { .. } | Subject::Purge { .. } | Subject::Accident { .. } | Subject::Cancel { .. } => true,
+            Subject::Delete { .. }
+            | Subject::Retention { .. }
+            | Subject::Purge { .. }
+            | Subject::Accident { .. }
+            | Subject::Cancel { .. } => true,
             Subject::Log { act, .. } => *act == LogAct::Stop,
             Subject::BackupNow { .. }
             | Subject::Settings { .. }
@@ -178,6 +187,7 @@ impl Subject {
                 "Backup Retention may then drop it, at the earliest with the next run.",
             )],
             Subject::Delete { .. } => delete(m),
+            Subject::Retention { cluster } => run_retention(m, cluster),
             Subject::Undelete { .. } => vec![base("It is taken out of the trash and can be restored again.")],
             Subject::Log { cluster, act } => log_act(m, cluster, *act),
             Subject::Purge { .. } => purge(m, form),
@@ -254,6 +264,23 @@ fn settings(m: &Model, cluster: &ClusterName, was: &BackupSettings, form: &Form)
         out.push(muted("Working out what would change..."));
     }
     out.push(muted("Turning point-in-time on takes effect after the next backup."));
+    out
+}
+
+fn run_retention(m: &Model, cluster: &ClusterName) -> Lines {
+    let Some(plan) = m.store.retention(cluster, None) else {
+        return vec![muted("Working out what would go...")];
+    };
+    let mut out = preview(m, plan);
+    if let Some(until) = plan.truncate_until {
+        out.push(base(format!(
+            "Archived log before {} goes for good.",
+            time::local(until.at, m.zone_here())
+        )));
+    }
+    out.push(muted(
+        "Backups stay in the trash for 3 days; until then U undeletes them.",
+    ));
     out
 }
 

@@ -1,4 +1,4 @@
-//! What opens over a screen and takes the keys: forms, menus, help, the palette.
+//! What opens over a screen and takes the keys: forms, menus, help, the palette, the themes.
 
 use ratatui::layout::Rect;
 
@@ -12,6 +12,7 @@ pub mod forms;
 pub mod help;
 pub mod menu;
 pub mod palette;
+pub mod themes;
 
 /// A popup with its state.
 #[derive(Clone, Debug)]
@@ -21,6 +22,7 @@ pub enum Popup {
     Menu(menu::Menu),
     Help(help::Help),
     Palette(palette::Palette),
+    Themes(themes::Themes),
 }
 
 impl Popup {
@@ -32,6 +34,7 @@ impl Popup {
             Popup::Menu(menu) => menu.view(p, screen),
             Popup::Help(help) => help.view(m, p, screen),
             Popup::Palette(palette) => palette.view(m, p, screen),
+            Popup::Themes(themes) => themes.view(p, screen),
         }
     }
 }

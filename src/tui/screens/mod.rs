@@ -13,14 +13,17 @@ use ratatui::layout::Rect;
 
 pub mod backup;
 pub mod fleet;
+pub mod in_effect;
 pub mod jobs;
 pub mod log;
 pub mod messages;
+pub mod overview;
 pub mod plan;
 pub mod receipt;
 pub mod restore;
 pub mod restore_request;
 pub mod restore_view;
+pub mod retention;
 pub mod run;
 pub mod storages;
 pub mod timeline;
@@ -34,6 +37,9 @@ pub enum Screen {
     Backup(backup::Backup),
     Log(log::Log),
     Timeline(timeline::Timeline),
+    Overview(overview::Overview),
+    Retention(retention::Retention),
+    InEffect(List),
     Restore(Box<restore::Restore>),
     Plan(Box<plan::Plan>),
     Jobs(List),
@@ -53,6 +59,9 @@ impl Screen {
             Screen::Backup(_) => Scope::Backup,
             Screen::Log(_) => Scope::Log,
             Screen::Timeline(_) => Scope::Timeline,
+            Screen::Overview(_) => Scope::Overview,
+            Screen::Retention(_) => Scope::Retention,
+            Screen::InEffect(_) => Scope::InEffect,
             Screen::Restore(_) => Scope::Restore,
             Screen::Plan(_) => Scope::Plan,
             Screen::Jobs(_) => Scope::Jobs,
@@ -69,11 +78,13 @@ impl Screen {
             Screen::Backup(s) => Some(s.cluster.clone()),
             Screen::Log(s) => Some(s.cluster.clone()),
             Screen::Timeline(s) => Some(s.cluster.clone()),
+            Screen::Overview(s) => Some(s.cluster.clone()),
+            Screen::Retention(s) => Some(s.cluster.clone()),
             Screen::Restore(s) => Some(s.cluster.clone()),
             Screen::Plan(s) => Some(s.source.clone()),
             Screen::Jobs(list) => jobs::selected(m, list).map(|j| j.cluster.clone()),
             Screen::Run(s) => m.store.job(s.job).map(|j| j.cluster.clone()),
-            Screen::Storages(_) | Screen::Messages(_) => None,
+            Screen::Storages(_) | Screen::Messages(_) | Screen::InEffect(_) => None,
         }
     }
 
@@ -84,9 +95,10 @@ impl Screen {
             Screen::Backup(s) => Some(&mut s.list),
             Screen::Log(s) => Some(&mut s.list),
             Screen::Timeline(s) => Some(&mut s.list),
+            Screen::Retention(s) => Some(&mut s.list),
             Screen::Restore(s) => s.list_mut(),
-            Screen::Jobs(list) | Screen::Storages(list) | Screen::Messages(list) => Some(list),
-            Screen::Plan(_) | Screen::Run(_) => None,
+            Screen::Jobs(list) | Screen::Storages(list) | Screen::Messages(list) | Screen::InEffect(list) => Some(list),
+            Screen::Plan(_) | Screen::Run(_) | Screen::Overview(_) => None,
         }
     }
 
@@ -97,9 +109,10 @@ impl Screen {
             Screen::Backup(s) => Some(&s.list),
             Screen::Log(s) => Some(&s.list),
             Screen::Timeline(s) => Some(&s.list),
+            Screen::Retention(s) => Some(&s.list),
             Screen::Restore(s) => s.list(),
-            Screen::Jobs(list) | Screen::Storages(list) | Screen::Messages(list) => Some(list),
-            Screen::Plan(_) | Screen::Run(_) => None,
+            Screen::Jobs(list) | Screen::Storages(list) | Screen::Messages(list) | Screen::InEffect(list) => Some(list),
+            Screen::Plan(_) | Screen::Run(_) | Screen::Overview(_) => None,
         }
     }
 
@@ -114,7 +127,9 @@ impl Screen {
             Screen::Jobs(list) => jobs::rows(m, list).iter().map(|j| j.id.to_string()).collect(),
             Screen::Storages(list) => storages::rows(m, list).iter().map(|s| s.name.to_string()).collect(),
             Screen::Messages(list) => messages::rows(m, list).iter().map(|(id, _)| id.clone()).collect(),
-            Screen::Plan(_) | Screen::Run(_) => Vec::new(),
+            Screen::Retention(s) => s.rows(m).iter().map(|l| l.id.to_string()).collect(),
+            Screen::InEffect(list) => in_effect::rows(m, list).into_iter().map(|(key, ..)| key).collect(),
+            Screen::Plan(_) | Screen::Run(_) | Screen::Overview(_) => Vec::new(),
         }
     }
 
@@ -128,6 +143,9 @@ impl Screen {
             Screen::Backup(s) => s.wants(m),
             Screen::Log(s) => s.wants(),
             Screen::Timeline(s) => s.wants(m),
+            Screen::Overview(s) => s.wants(m),
+            Screen::Retention(s) => s.wants(m),
+            Screen::InEffect(_) => vec![(Query::InEffect, Question::InEffect)],
             Screen::Restore(s) => s.wants(m),
             Screen::Plan(s) => page(&s.source),
             Screen::Jobs(_) => Vec::new(),
@@ -145,6 +163,9 @@ impl Screen {
             Screen::Backup(s) => cluster(&s.cluster, if s.trash { "Backup with trash" } else { "Backup" }),
             Screen::Log(s) => cluster(&s.cluster, "Log"),
             Screen::Timeline(s) => cluster(&s.cluster, "Timeline"),
+            Screen::Overview(s) => cluster(&s.cluster, "Overview"),
+            Screen::Retention(s) => cluster(&s.cluster, "Retention"),
+            Screen::InEffect(_) => vec!["Settings in effect".to_owned()],
             Screen::Restore(s) => cluster(&s.cluster, "Restore 1/2"),
             Screen::Plan(s) => cluster(&s.source, &s.title(m)),
             Screen::Jobs(_) => vec!["Jobs".to_owned()],
@@ -161,6 +182,9 @@ impl Screen {
             Screen::Backup(s) => s.view(m, cache, p, area),
             Screen::Log(s) => s.view(m, cache, p, area),
             Screen::Timeline(s) => timeline_view::view(s, m, cache, p, area),
+            Screen::Overview(s) => s.view(m, p, area),
+            Screen::Retention(s) => s.view(m, cache, p, area),
+            Screen::InEffect(list) => in_effect::view(m, list, cache, p, area),
             Screen::Restore(s) => restore_view::view(s, m, cache, p, area),
             Screen::Plan(s) => s.view(m, p, area),
             Screen::Jobs(list) => jobs::view(m, list, cache, p, area),

@@ -134,6 +134,11 @@ fn head(m: &Model, p: &Painter<'_>, job: &Job) -> Vec<(String, Meaning)> {
             let tail = [progress::rate(job), progress::ends(m, job)];
             let tail: Vec<String> = tail.into_iter().flatten().collect();
             out.push((format!("{bar} {percent}  {}", tail.join("  ")), Meaning::Busy));
+            let rates = m.trends.of_job(job.id);
+            if rates.iter().filter(|r| **r > 0.0).count() > 3 {
+                let line = crate::tui::widgets::spark::spark(p.glyphs, &rates, 40);
+                out.push((format!("rate {line}"), Meaning::ProgressDone));
+            }
             if let Some(still) = progress::stillness(m, job) {
                 out.push((format!("{} {still}", p.glyphs.warn), Meaning::Warn));
             }

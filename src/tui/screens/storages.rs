@@ -10,6 +10,7 @@ use crate::tui::model::Model;
 use crate::tui::paint::{Painter, fit_middle, safe};
 use crate::tui::theme::Meaning;
 use crate::tui::view::ViewCache;
+use crate::tui::widgets::spark::share;
 use crate::tui::widgets::status::plural;
 use crate::tui::widgets::table::{self, left, right};
 
@@ -68,23 +69,54 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
     cache.set_offset("storages", offset);
     let Some(s) = rows.get(selected) else { return };
     p.rule(area, body.bottom(), s.name.as_str());
-    let archives: Vec<String> = s
-        .archives
-        .iter()
-        .map(|(c, bytes)| format!("{c} {}", size::iec(*bytes)))
-        .collect();
-    let text = match &s.error {
-        Some(error) => (error.clone(), Meaning::Error),
-        None => (
-            format!("{}: {}", plural(archives.len() as u64, "archive"), archives.join(", ")),
-            Meaning::Base,
-        ),
-    };
-    p.put(
-        area.x + 1,
-        body.bottom() + 1,
-        area.width.saturating_sub(2),
-        &text.0,
-        text.1,
-    );
+    let width = area.width.saturating_sub(2);
+    let y = body.bottom() + 1;
+    if let Some(error) = &s.error {
+        let lines = crate::tui::paint::wrap(&safe(error), usize::from(width));
+        for (i, line) in lines.iter().take(4).enumerate() {
+            p.put(area.x + 1, y + i as u16, width, line, Meaning::Error);
+        }
+        return;
+    }
+    if s.archives.is_empty() {
+        p.put(
+            area.x + 1,
+            y,
+            width,
+            "No archive lies in it yet. V tests it.",
+            Meaning::Muted,
+        );
+        return;
+    }
+    view_archives(p, Rect::new(area.x + 1, y, width, 4), s);
+}
+
+/// Which clusters' archives lie in a storage, the largest first.
+fn view_archives(p: &mut Painter<'_>, area: Rect, s: &StorageCard) {
+    let total: u64 = s.archives.iter().map(|(_, bytes)| bytes).sum();
+    let mut archives: Vec<_> = s.archives.iter().collect();
+    archives.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    for (i, (cluster, bytes)) in archives.iter().take(4).enumerate() {
+        let y = area.y + i as u16;
+        if i == 3 && archives.len() > 4 {
+            let more = format!("and {}", plural(archives.len() as u64 - 3, "archive"));
+            p.put(area.x, y, area.width, &more, Meaning::Muted);
+            return;
+        }
+        let name = crate::tui::paint::pad(cluster.as_str(), 24, p.glyphs.cut);
+        let bar = share(
+            p.glyphs,
+            *bytes,
+            total,
+            usize::from(area.width.saturating_sub(50)).max(8),
+        );
+        let bytes = format!(" {:>10}", size::iec(*bytes));
+        let pieces = [
+            (name.as_str(), Meaning::Title),
+            (" ", Meaning::Base),
+            (&bar, Meaning::ProgressDone),
+            (&bytes, Meaning::Base),
+        ];
+        p.pieces(area.x, y, area.width, &pieces);
+    }
 }

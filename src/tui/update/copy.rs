@@ -97,6 +97,29 @@ pub fn things(m: &Model) -> Vec<Thing> {
                 ('j', "JSON", json(&at)),
             ]
         }),
+        Screen::Retention(s) => s.plan(m).map_or_else(Vec::new, |plan| {
+            vec![
+                ('c', "command", format!("brine retention plan {}", s.cluster)),
+                ('j', "JSON", json(plan)),
+            ]
+        }),
+        Screen::InEffect(list) => {
+            let rows = crate::tui::screens::in_effect::rows(m, list);
+            let found = rows.into_iter().find(|(key, ..)| Some(key.as_str()) == list.selected());
+            found.map_or_else(Vec::new, |(key, value, _)| {
+                vec![
+                    ('i', "setting", key),
+                    ('p', "value", value),
+                    ('c', "command", "brine config show".to_owned()),
+                ]
+            })
+        }
+        Screen::Overview(s) => m.store.card(&s.cluster).map_or_else(Vec::new, |card| {
+            vec![
+                ('c', "command", format!("brine cluster show {}", s.cluster)),
+                ('j', "JSON", json(card)),
+            ]
+        }),
         Screen::Restore(_) => Vec::new(),
     }
 }

@@ -30,7 +30,9 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             _ => restore(m),
         },
         Cmd::Settings => settings(m),
-        Cmd::LogMenu | Cmd::GoBackup | Cmd::GoLog | Cmd::GoTimeline => cluster(m).map(|_| ()),
+        Cmd::LogMenu | Cmd::GoBackup | Cmd::GoLog | Cmd::GoTimeline | Cmd::GoOverview | Cmd::GoRetention => {
+            cluster(m).map(|_| ())
+        }
         Cmd::Verify => complete(m).map(|_| ()),
         Cmd::Protect => complete(m).map(|_| ()),
         Cmd::Delete => delete(m),
@@ -69,6 +71,23 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             ),
             _ => Ok(()),
         },
+        Cmd::RunRetention => match m.screen() {
+            Screen::Retention(s) => {
+                require(s.days.is_none(), "these days are only tried: set them first (E)")?;
+                let plan = s.plan(m).ok_or("it is being worked out")?;
+                let some = plan.dropped().next().is_some() || plan.truncate_until.is_some();
+                require(some, "nothing goes: every backup stays")
+            }
+            _ => Err("only on Retention (8)".to_owned()),
+        },
+        Cmd::MoreDays | Cmd::FewerDays => match m.screen() {
+            Screen::Retention(_) => settings(m),
+            _ => Err("only on Retention (8)".to_owned()),
+        },
+        Cmd::TestStorage => match m.screen() {
+            Screen::Storages(list) => require(list.selected().is_some(), "no storage is selected"),
+            _ => Err("only on Storages (5)".to_owned()),
+        },
         Cmd::NextMark | Cmd::PrevMark => match m.screen() {
             Screen::Timeline(s) => timeline(m, s),
             _ => Err("only on the Timeline (7)".to_owned()),
@@ -79,6 +98,9 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             _ => Err("only on the Timeline (7) and on Restore 1/2".to_owned()),
         },
         Cmd::Enter => enter(m),
+        Cmd::Themes => require(m.theme.is_some(), "colours are off (NO_COLOR or --no-color)"),
+        Cmd::Backward => require(m.screens.len() > 1, "this is the first screen"),
+        Cmd::Forward => require(!m.left.is_empty(), "no screen was left by going back"),
         Cmd::Back => {
             let filtered = m.screen().list().is_some_and(|l| !l.filter.value().is_empty());
             require(filtered || m.screens.len() > 1, "this is the first screen; q quits")
@@ -105,6 +127,7 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
         | Cmd::GoClusters
         | Cmd::GoJobs
         | Cmd::GoStorages
+        | Cmd::GoInEffect
         | Cmd::GoMessages => Ok(()),
     }
 }
@@ -125,6 +148,8 @@ fn changes(cmd: Cmd) -> bool {
             | Cmd::RunPlan
             | Cmd::CancelJob
             | Cmd::ResumeJob
+            | Cmd::RunRetention
+            | Cmd::TestStorage
             | Cmd::Accident
             | Cmd::Traffic
     )
@@ -240,6 +265,9 @@ fn enter(m: &Model) -> Verdict {
             .map_err(|why| format!("this moment cannot be restored: {why}")),
         Screen::Restore(_) | Screen::Plan(_) => Ok(()),
         Screen::Run(_) => Err("there is nothing to open here; Esc goes back".to_owned()),
-        Screen::Storages(_) | Screen::Messages(_) => Err("all there is to see is shown below the list".to_owned()),
+        Screen::Overview(_) => Err("there is nothing to open here; R restores".to_owned()),
+        Screen::Retention(_) | Screen::InEffect(_) | Screen::Storages(_) | Screen::Messages(_) => {
+            Err("all there is to see is shown below the list".to_owned())
+        }
     }
 }

@@ -10,8 +10,10 @@ use crate::tui::popups::forms::Subject;
 use crate::tui::popups::{Popup, acts};
 use crate::tui::screens::Screen;
 use crate::tui::screens::log::Log;
+use crate::tui::screens::overview::Overview;
 use crate::tui::screens::restore::Focus;
 use crate::tui::screens::restore_view::cells;
+use crate::tui::screens::retention::Retention;
 use crate::tui::screens::timeline::{self, Timeline};
 use crate::tui::screens::timeline_view;
 use crate::tui::update::enabled::enabled;
@@ -56,8 +58,7 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         Cmd::Back => back(m),
         Cmd::QuitOrBack if m.screens.len() > 1 => {
             m.filtering = false;
-            m.screens.pop();
-            Vec::new()
+            leave(m)
         }
         Cmd::QuitOrBack => quit(m),
         Cmd::Interrupt => interrupt(m),
@@ -78,13 +79,22 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         }
         Cmd::TimeMode => time_mode(m),
         Cmd::Refresh => refresh(m),
+        Cmd::Themes => themes(m),
+        Cmd::Backward => leave(m),
+        Cmd::Forward => forward(m),
         Cmd::GoClusters => {
+            m.left.clear();
             m.screens.truncate(1);
             Vec::new()
         }
         Cmd::GoBackup => m.cluster().map_or_else(Vec::new, |c| run::open_backup(m, c)),
         Cmd::GoLog => go_to(m, |m| m.cluster().map(|c| Screen::Log(Log::new(c)))),
         Cmd::GoTimeline => go_to(m, |m| m.cluster().map(|c| Screen::Timeline(Timeline::new(c)))),
+        Cmd::GoOverview => go_to(m, |m| m.cluster().map(|c| Screen::Overview(Overview::new(c)))),
+        Cmd::GoRetention => go_to(m, |m| m.cluster().map(|c| Screen::Retention(Retention::new(c)))),
+        Cmd::GoInEffect => go_to(m, |_| Some(list_of(Screen::InEffect))),
+        Cmd::MoreDays => days(m, 1),
+        Cmd::FewerDays => days(m, -1),
         Cmd::NextMark => marks(m, true),
         Cmd::PrevMark => marks(m, false),
         Cmd::GoJobs => go_to(m, |_| Some(list_of(Screen::Jobs))),
@@ -117,6 +127,7 @@ fn step(m: &mut Model, by: isize) -> Vec<Effect> {
     let ids = m.screen().ids(m);
     match m.screen_mut() {
         Screen::Plan(s) => s.scroll = s.scroll.saturating_add_signed(by).min(1000),
+        Screen::Overview(s) => s.scroll = s.scroll.saturating_add_signed(by).min(1000),
         Screen::Run(s) => s.scroll = s.scroll.saturating_add_signed(by).min(100_000),
         Screen::Restore(s) if !s.in_list() => s.move_focus(by.signum()),
         Screen::Restore(s) => {
@@ -156,6 +167,15 @@ fn sideways(m: &mut Model, by: isize) -> Vec<Effect> {
     Vec::new()
 }
 
+fn days(m: &mut Model, by: i32) -> Vec<Effect> {
+    if let Screen::Retention(s) = m.screen() {
+        let mut copy = s.clone();
+        copy.try_days(m, by);
+        *m.screen_mut() = Screen::Retention(copy);
+    }
+    Vec::new()
+}
+
 fn marks(m: &mut Model, forward: bool) -> Vec<Effect> {
     timeline::with(m, |s, m| s.next_mark(m, forward));
     Vec::new()
@@ -188,8 +208,37 @@ fn back(m: &mut Model) -> Vec<Effect> {
             list.filter.reset();
         }
     } else if m.screens.len() > 1 {
-        m.screens.pop();
+        return leave(m);
     }
+    Vec::new()
+}
+
+/// Goes back one screen, and remembers the one that is left.
+fn leave(m: &mut Model) -> Vec<Effect> {
+    if m.screens.len() > 1
+        && let Some(left) = m.screens.pop()
+    {
+        // A plan belongs to the answers it was asked for with: it is asked for again from there.
+        if !matches!(left, Screen::Plan(_)) {
+            m.left.push(left);
+        }
+        let extra = m.left.len().saturating_sub(20);
+        m.left.drain(..extra);
+    }
+    Vec::new()
+}
+
+/// Goes forward to the screen that was left last.
+fn forward(m: &mut Model) -> Vec<Effect> {
+    if let Some(screen) = m.left.pop() {
+        m.screens.push(screen);
+    }
+    refresh(m)
+}
+
+fn themes(m: &mut Model) -> Vec<Effect> {
+    let now = m.theme.clone().unwrap_or_default();
+    open(m, Popup::Themes(crate::tui::popups::themes::Themes::new(&now)));
     Vec::new()
 }
 

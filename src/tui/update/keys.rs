@@ -11,6 +11,7 @@ use crate::tui::model::Model;
 use crate::tui::popups::form::{self, edit};
 use crate::tui::popups::menu::{self, Pick};
 use crate::tui::popups::palette::{self, Goal};
+use crate::tui::popups::themes;
 use crate::tui::popups::{Popup, acts};
 use crate::tui::screens::Screen;
 
@@ -164,6 +165,20 @@ fn on_popup(m: &mut Model, popup: Popup, key: Key) -> Vec<Effect> {
                 }
                 None => keep(m, Popup::Menu(menu)),
             },
+        },
+        Popup::Themes(mut themes) => match themes.on_key(key) {
+            themes::Outcome::Stay => keep(m, Popup::Themes(themes)),
+            themes::Outcome::Show(name) => {
+                m.popups.push(Popup::Themes(themes));
+                vec![Effect::Theme(name)]
+            }
+            themes::Outcome::Close(name) => vec![Effect::Theme(name)],
+            themes::Outcome::Keep(name) => {
+                m.theme = Some(name.to_owned());
+                let text = format!("Theme {name}. To keep it, write theme = \"{name}\" below [console] in the config.");
+                m.toast(LineLevel::Info, text);
+                vec![Effect::Theme(name)]
+            }
         },
         Popup::Help(mut help) => match help.on_key(key) {
             true => Vec::new(),

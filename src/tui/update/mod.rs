@@ -234,11 +234,32 @@ fn answered(m: &mut Model, ticket: &Ticket, result: Result<Answer, Refusal>) -> 
     }
     let now = m.now;
     let running: Vec<_> = m.store.running().iter().map(|j| j.id).collect();
-    if m.store.take(ticket, result, now) && m.store.take_again(&ticket.query) {
+    let taken = m.store.take(ticket, result, now);
+    if taken {
+        remember(m, &ticket.query);
+    }
+    if taken && m.store.take_again(&ticket.query) {
         let due = now.plus(SETTLE);
         m.refresh_due = Some(m.refresh_due.map_or(due, |d| d.min(due)));
     }
     running.into_iter().filter_map(|id| ended(m, id)).collect()
+}
+
+/// Keeps what only the passing of time shows.
+fn remember(m: &mut Model, query: &Query) {
+    match query {
+        Query::Fleet => {
+            for card in m.store.fleet().unwrap_or_default() {
+                m.trends.sample(card, m.now);
+            }
+        }
+        Query::Job(id) => {
+            if let Some(job) = m.store.job_alone(*id) {
+                m.trends.rate(job);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Says that a job has ended, unless it is being looked at; rings when it did not end well.
@@ -306,7 +327,9 @@ fn refused(m: &mut Model, n: u64, label: &str, refusal: &Refusal) -> Vec<Effect>
 /// Goes to a screen that the stack may hold already.
 pub fn visit(m: &mut Model, screen: Screen) {
     let same = |s: &Screen| s.scope() == screen.scope() && s.cluster(m) == screen.cluster(m);
-    if let Some(at) = m.screens.iter().position(same) {
+    let open_already = m.screens.iter().position(same);
+    m.left.clear();
+    if let Some(at) = open_already {
         m.screens.truncate(at + 1);
     } else {
         m.screens.push(screen);

@@ -28,6 +28,7 @@ pub fn run(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         Cmd::Enter => enter(m),
         Cmd::Restore => restore(m),
         Cmd::Undo => undo(m),
+        Cmd::TestStorage => test_storage(m),
         Cmd::RunPlan => start(m),
         Cmd::Trash | Cmd::AllChanges => toggle(m),
         Cmd::TypeTime | Cmd::ZoomIn | Cmd::ZoomOut => timeline(m, cmd),
@@ -76,6 +77,7 @@ fn subject(m: &Model, cmd: Cmd) -> Option<Subject> {
         Cmd::Verify => backup(m).map(|(cluster, id, _)| Subject::Verify { cluster, id }),
         Cmd::Protect => backup(m).map(|(cluster, id, on)| Subject::Protect { cluster, id, on }),
         Cmd::Delete => backup(m).map(|(cluster, id, _)| Subject::Delete { cluster, id }),
+        Cmd::RunRetention => Some(Subject::Retention { cluster: m.cluster()? }),
         Cmd::Undelete => backup(m).map(|(cluster, id, _)| Subject::Undelete { cluster, id }),
         Cmd::CancelJob => Some(Subject::Cancel { job: job(m).ok()?.id }),
         Cmd::ResumeJob => Some(Subject::Resume { job: job(m).ok()?.id }),
@@ -137,7 +139,12 @@ fn enter(m: &mut Model) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Screen::Run(_) | Screen::Storages(_) | Screen::Messages(_) => Vec::new(),
+        Screen::Run(_)
+        | Screen::Overview(_)
+        | Screen::Retention(_)
+        | Screen::InEffect(_)
+        | Screen::Storages(_)
+        | Screen::Messages(_) => Vec::new(),
     }
 }
 
@@ -192,6 +199,22 @@ fn undo(m: &mut Model) -> Vec<Effect> {
     );
     m.screens.push(Screen::Plan(Box::new(Plan::new(cluster, true))));
     vec![ask]
+}
+
+fn test_storage(m: &mut Model) -> Vec<Effect> {
+    let Screen::Storages(list) = m.screen() else {
+        return Vec::new();
+    };
+    let found = m.store.storages().unwrap_or_default();
+    let Some(storage) = found.iter().find(|s| Some(s.name.as_str()) == list.selected()) else {
+        return Vec::new();
+    };
+    let storage = storage.name.clone();
+    vec![m.act(
+        format!("Test {storage}"),
+        Then::Tell,
+        Question::CheckStorage { storage },
+    )]
 }
 
 /// Runs exactly the plan that is shown.

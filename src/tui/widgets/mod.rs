@@ -3,5 +3,6 @@
 pub mod bar;
 pub mod month;
 pub mod progress;
+pub mod spark;
 pub mod status;
 pub mod table;

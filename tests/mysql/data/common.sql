@@ -304,7 +304,7 @@ create user 'expired'@'%' identified by 'x' password expire;
 create user 'limits'@'%' identified by 'x' with max_queries_per_hour 100 max_user_connections 3;
 create user 'nopass'@'192.168.0.0/255.255.0.0';
 create user 'tls'@'%' identified by 'x' require ssl;
-create user 'x509'@'%' identified by 'x' require subject '/CN=it''s' and issuer '/CN=ca';
+create user 'x509'@'%' identified by 'x' require subject '/CN=its' and issuer '/CN=ca';
 create user 'days'@'%' identified by 'x' password expire interval 90 day;
 create role reader, writer, boss;
 grant select on fid.* to reader;

@@ -18,6 +18,7 @@ use crate::model::table::TableName;
 use super::create::{CreateTable, Foreign};
 use super::names::{Shadows, wanted};
 use super::publish::{self, Switch};
+use super::replay::{Collected, Replay};
 use super::session::Pool;
 use super::state::{self, Filled, KnownTable, Memory, Phase};
 use super::{load, read_back, session, steps};
@@ -33,6 +34,8 @@ struct Inner {
     definitions: Vec<Definition>,
     /// All log has been given.
     ended: bool,
+    /// What the log held besides rows.
+    collected: Collected,
 }
 
 /// A restore in progress.
@@ -41,6 +44,7 @@ pub(super) struct Building {
     ask: RestoreAsk,
     pool: Pool,
     inner: Mutex<Inner>,
+    replay: Mutex<Option<Replay>>,
     /// Holds the server's lock on restores for as long as it lives.
     _lock: Mutex<Conn>,
 }
@@ -85,7 +89,9 @@ impl Building {
                 known,
                 definitions: Vec::new(),
                 ended: false,
+                collected: Collected::default(),
             }),
+            replay: Mutex::new(None),
             _lock: Mutex::new(conn),
         })
     }
@@ -166,6 +172,16 @@ impl Building {
             }
             Ok(())
         })
+    }
+
+    fn begin_replay(&self) -> Result<Replay, ClusterError> {
+        self.link()?;
+        let mut inner = self.inner.lock();
+        self.pool
+            .with(|conn| state::set_phase(conn, inner.memory.number, Phase::Replaying))?;
+        inner.memory.phase = Phase::Replaying;
+        crash_point("mysql.restore.replay-begun");
+        Replay::begin(&self.pool, &self.ask, &inner.shadows, &inner.known, &inner.definitions)
     }
 
     /// The tables as they are built now, by their names at the source, with their definitions.
@@ -292,13 +308,28 @@ impl Restorer for Building {
         Ok(whole || inner.memory.phase > Phase::Loading)
     }
 
-    fn replay(&self, _txn: &ReplayTxn<'_>) -> Result<(), ClusterError> {
-        Err(crate::cluster::mysql::binlog::not_yet())
+    fn replay(&self, txn: &ReplayTxn<'_>) -> Result<(), ClusterError> {
+        let mut replay = self.replay.lock();
+        let replay = match &mut *replay {
+            Some(replay) => replay,
+            none => none.insert(self.begin_replay()?),
+        };
+        replay.take(txn)
     }
 
     fn end_of_log(&self) -> Result<(), ClusterError> {
-        self.link()?;
+        match self.replay.lock().take() {
+            Some(replay) => {
+                let collected = replay.end()?;
+                let mut inner = self.inner.lock();
+                inner.shadows = collected.shadows.clone();
+                inner.definitions.clone_from(&collected.definitions);
+                inner.collected = collected;
+            }
+            None => self.link()?,
+        }
         self.inner.lock().ended = true;
+        crash_point("mysql.restore.log-in");
         Ok(())
     }
 
@@ -397,10 +428,11 @@ impl Restorer for Building {
                 known: &known,
                 built: &built,
                 definitions: &inner.definitions,
-                logged_programs: Vec::new(),
-                logged_accounts: Vec::new(),
+                logged_programs: inner.collected.programs.clone(),
+                logged_accounts: inner.collected.accounts.clone(),
             };
-            let (steps, remarks) = switch.steps(&mut conn)?;
+            let (steps, mut remarks) = switch.steps(&mut conn)?;
+            remarks.extend(inner.collected.remarks.iter().cloned());
             state::set_remarks(&mut conn, inner.memory.number, &remarks)?;
             crash_point("mysql.restore.before-switch");
             state::begin_switch(&mut conn, inner.memory.number, &steps)?;

@@ -313,12 +313,6 @@ impl CreateTable {
             _ => None,
         })
     }
-
-    /// Whether it has a primary key or a unique one: without, every change of a row reads the whole table.
-    pub fn has_key(&self) -> bool {
-        let key = |k: &ItemKind| matches!(k, ItemKind::Primary | ItemKind::Unique);
-        self.items.iter().any(|i| key(&i.kind))
-    }
 }
 
 impl Foreign {

@@ -10,7 +10,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::mysql::schema::table::{ColumnWay, TableKind, TableSchema};
 use crate::cluster::mysql::snapshot::record;
 use crate::cluster::mysql::text;
-use crate::cluster::mysql::wire::{Conn, Done, Flavor, ParamType, Row, Statement};
+use crate::cluster::mysql::wire::{Conn, Done, ParamType, Row, Statement};
 use crate::model::table::TableName;
 
 /// About how much goes into one transaction: more is no faster, and less costs a commit.
@@ -52,7 +52,7 @@ impl Inserter {
             .row("SELECT @@GLOBAL.max_allowed_packet")
             .map_err(|e| e.doing(doing()))?
             .map_or(BATCH as u64, |r| r.number(0));
-        let bulk = conn.info().flavor == Flavor::MariaDb && schema.kind != TableKind::Sequence;
+        let bulk = conn.has_bulk() && schema.kind != TableKind::Sequence;
         let prepared = if bulk {
             let marks = vec!["?"; columns.len()].join(",");
             let statement = conn
@@ -162,7 +162,7 @@ impl Inserter {
 fn param(way: ColumnWay) -> ParamType {
     match way {
         ColumnWay::Bytes | ColumnWay::Float => ParamType::Blob,
-        ColumnWay::Text => ParamType::Text,
+        ColumnWay::Text | ColumnWay::Json => ParamType::Text,
     }
 }
 
@@ -220,7 +220,7 @@ fn encode_text(row: &[u8], ways: &[ColumnWay], first: bool, out: &mut String) ->
         };
         out.push_str(match way {
             ColumnWay::Bytes | ColumnWay::Float => "_binary x'",
-            ColumnWay::Text => "_utf8mb4 x'",
+            ColumnWay::Text | ColumnWay::Json => "_utf8mb4 x'",
         });
         out.reserve(value.len() * 2 + 1);
         for b in value {

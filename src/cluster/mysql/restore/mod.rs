@@ -20,6 +20,7 @@ mod names;
 mod programs;
 mod publish;
 mod read_back;
+mod replay;
 pub(super) mod session;
 mod state;
 mod steps;

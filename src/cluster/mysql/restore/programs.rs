@@ -145,8 +145,8 @@ fn one(conn: &mut Conn, program: &Program) -> Result<Made, ClusterError> {
     let use_db = format!("USE {}", text::ident(&program.db));
     let statements = [&use_db]
         .into_iter()
-        .chain(&program.drop)
         .chain(&program.settings)
+        .chain(&program.drop)
         .chain([&program.create]);
     for statement in statements {
         match conn.run(statement) {

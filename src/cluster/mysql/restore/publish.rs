@@ -104,10 +104,12 @@ impl Switch<'_> {
     }
 
     fn source_dbs(&self) -> BTreeSet<String> {
+        if !self.whole() {
+            return self.built.iter().map(|t| t.db.clone()).collect();
+        }
         let defined = self.definitions.iter().filter(|d| d.kind == kind::DATABASE);
         let named = defined.map(|d| d.name.clone()).filter(|d| !is_system(d));
-        let chosen = |db: &String| self.whole() || self.shadows.shadow(db).is_some();
-        named.filter(chosen).chain(self.shadows.of.keys().cloned()).collect()
+        named.chain(self.shadows.of.keys().cloned()).collect()
     }
 
     fn moves(&self, live: &BTreeMap<TableName, bool>) -> Vec<Move> {
@@ -180,6 +182,11 @@ impl Switch<'_> {
                 );
                 list(&sql, what)?;
             }
+        }
+        // Packages are known by name only to sessions of this mode.
+        if let Some(first) = out.iter().position(|s| s.starts_with("DROP PACKAGE")) {
+            out.insert(first, "SET SESSION sql_mode = 'ORACLE'".to_owned());
+            out.push("SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'".to_owned());
         }
         let views = live
             .iter()
@@ -256,7 +263,7 @@ impl Switch<'_> {
                 None => *skipped.entry(definition.kind.as_str()).or_default() += 1,
             }
         }
-        if !skipped.is_empty() && self.shadows.of.keys().next().is_some() {
+        if !skipped.is_empty() {
             let list: Vec<String> = skipped
                 .iter()
                 .filter_map(|(k, n)| Some(format!("{n} {}", programs::word(k)?.to_lowercase())))

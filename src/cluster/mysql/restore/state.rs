@@ -13,7 +13,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::mysql::OWN_DB;
 use crate::cluster::mysql::schema::table::TableSchema;
 use crate::cluster::mysql::text::string;
 use crate::cluster::mysql::wire::Conn;
@@ -122,14 +121,6 @@ fn from_json<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T, ClusterError> 
 /// Makes the tables where they are missing.
 pub(super) fn make_tables(conn: &mut Conn) -> Result<(), ClusterError> {
     conn.run_all(TABLES).map_err(failed)
-}
-
-/// Whether there is such a memory at all.
-pub(super) fn exists(conn: &mut Conn) -> Result<bool, ClusterError> {
-    let sql = format!(
-        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = '{OWN_DB}' AND table_name = 'restores'"
-    );
-    Ok(conn.row(&sql).map_err(failed)?.is_some_and(|r| r.number(0) > 0))
 }
 
 impl Memory {

@@ -1,0 +1,283 @@
+//! One lane of the replay: a connection that applies merged transactions of its tables, in order.
+//!
+//! Rows of many transactions become one statement: first every table map, then all rows events, of which only the last ends
+//! the statement. (A map behind rows would make the server drop that table's rows without a word.) The lane's progress is
+//! written in the same transaction, so that after a crash each is applied exactly once.
+//!
+//! What is sent is not waited for until the lane sends again: lanes work side by side.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::cluster::ClusterError;
+use crate::cluster::mysql::binlog::event::Event;
+use crate::cluster::mysql::binlog::payload::{Head, format_description};
+use crate::cluster::mysql::restore::state;
+use crate::cluster::mysql::wire::Conn;
+
+use super::rewrite::{self, NO_FOREIGN_KEYS, STATEMENT_END};
+
+/// Transactions in one commit.
+const TRANSACTIONS: u64 = 500;
+/// Bytes of rows in one statement, and about in one commit.
+const BYTES: usize = 1 << 20;
+
+/// A statement in the making.
+#[derive(Default)]
+struct Statement {
+    maps: BTreeMap<u64, Vec<u8>>,
+    rows: Vec<u8>,
+    /// Where the flags of the last rows event are.
+    last: usize,
+    /// Whether foreign keys are checked, of its rows.
+    checks: bool,
+}
+
+impl Statement {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Its events in order.
+    fn close(mut self) -> Vec<u8> {
+        if let Some(flags) = self.rows.get_mut(self.last) {
+            *flags |= STATEMENT_END as u8;
+        }
+        let mut out: Vec<u8> = Vec::with_capacity(self.rows.len() + 256 * self.maps.len());
+        self.maps.values().for_each(|map| out.extend_from_slice(map));
+        out.append(&mut self.rows);
+        out
+    }
+}
+
+/// A lane.
+pub(super) struct Lane {
+    conn: Conn,
+    restore: u64,
+    index: usize,
+    allowed: u64,
+    /// The format that the connection was told.
+    told: Option<Head>,
+    statement: Statement,
+    /// A transaction is open at the server.
+    open: bool,
+    /// Answers that are still to be read.
+    waiting: usize,
+    transactions: u64,
+    bytes: usize,
+    /// The last transaction that is whole in what was collected or sent.
+    reached: u64,
+    /// The last transaction that is in.
+    pub done: u64,
+}
+
+impl Lane {
+    /// A lane that goes on behind the transaction `done`.
+    pub fn new(mut conn: Conn, restore: u64, index: usize, done: u64) -> Result<Lane, ClusterError> {
+        let allowed = conn
+            .row("SELECT @@SESSION.max_allowed_packet")
+            .map_err(|e| e.doing("preparing the replay"))?
+            .map_or(1 << 24, |r| r.number(0));
+        conn.run("SET SESSION foreign_key_checks = 1")
+            .map_err(|e| e.doing("preparing the replay"))?;
+        Ok(Lane {
+            conn,
+            restore,
+            index,
+            allowed,
+            told: None,
+            statement: Statement::default(),
+            open: false,
+            waiting: 0,
+            transactions: 0,
+            bytes: 0,
+            reached: done,
+            done,
+        })
+    }
+
+    /// Takes a rows event of a table.
+    pub fn rows(&mut self, head: Head, number: u64, map: &[u8], event: &Event<'_>) -> Result<(), ClusterError> {
+        let flags = rewrite::number_and_flags(event).map_or(0, |(_, flags)| flags);
+        let checks = flags & NO_FOREIGN_KEYS == 0;
+        let full = self.statement.rows.len() + event.body.len() > BYTES;
+        if !self.statement.is_empty() && (full || self.statement.checks != checks || self.told != Some(head)) {
+            self.send_statement()?;
+        }
+        self.tell(head)?;
+        self.statement.checks = checks;
+        self.statement.maps.entry(number).or_insert_with(|| map.to_vec());
+        self.statement.last = rewrite::rows(event, number, &mut self.statement.rows)?;
+        self.bytes += event.body.len();
+        Ok(())
+    }
+
+    /// The transaction whose rows came is whole.
+    pub fn end_transaction(&mut self, txn: u64) -> Result<(), ClusterError> {
+        if self.statement.is_empty() && !self.open {
+            return Ok(());
+        }
+        self.reached = txn;
+        self.transactions += 1;
+        if self.transactions >= TRANSACTIONS || self.bytes >= BYTES {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn failed(&self) -> impl Fn(crate::cluster::mysql::wire::WireError) -> ClusterError + use<> {
+        let reached = self.reached;
+        move |e| e.doing(format!("replaying the log up to TSO {reached}"))
+    }
+
+    fn tell(&mut self, head: Head) -> Result<(), ClusterError> {
+        if self.told == Some(head) {
+            return Ok(());
+        }
+        self.wait()?;
+        let event = format_description(&Head {
+            checksum: false,
+            ..head
+        });
+        let failed = self.failed();
+        self.conn
+            .run(&format!("BINLOG '{}'", STANDARD.encode(event)))
+            .map_err(failed)?;
+        self.told = Some(head);
+        Ok(())
+    }
+
+    fn send(&mut self, sql: &str) -> Result<(), ClusterError> {
+        let failed = self.failed();
+        self.conn.send(sql).map_err(failed)?;
+        self.waiting += 1;
+        Ok(())
+    }
+
+    /// Reads the answers that are due.
+    fn wait(&mut self) -> Result<(), ClusterError> {
+        let failed = self.failed();
+        while self.waiting > 0 {
+            self.waiting -= 1;
+            self.conn.finish().map_err(&failed)?;
+        }
+        Ok(())
+    }
+
+    fn send_statement(&mut self) -> Result<(), ClusterError> {
+        if self.statement.is_empty() {
+            return Ok(());
+        }
+        self.wait()?;
+        if !self.open {
+            self.open = true;
+            self.send("START TRANSACTION")?;
+        }
+        let events = std::mem::take(&mut self.statement).close();
+        let text = STANDARD.encode(events);
+        if (text.len() as u64) + 64 < self.allowed {
+            return self.send(&format!("BINLOG '{text}'"));
+        }
+        self.send_in_halves(&text)
+    }
+
+    /// MariaDB takes a large statement from two variables.
+    fn send_in_halves(&mut self, text: &str) -> Result<(), ClusterError> {
+        use crate::cluster::mysql::wire::Flavor;
+        let half = text.len().div_ceil(2).next_multiple_of(4);
+        if self.conn.info().flavor != Flavor::MariaDb || half as u64 + 64 > self.allowed {
+            return Err(ClusterError::Unsupported {
+                what: format!(
+                    "a change of the log takes {} bytes as a statement, and the server allows {}",
+                    text.len(),
+                    self.allowed
+                ),
+                hint: "SET GLOBAL max_allowed_packet = 1073741824, then resume".to_owned(),
+            });
+        }
+        let (first, second) = text.split_at(half.min(text.len()));
+        let failed = self.failed();
+        self.wait()?;
+        for statement in [
+            format!("SET @brine_0 = '{first}'"),
+            format!("SET @brine_1 = '{second}'"),
+            "BINLOG @brine_0, @brine_1".to_owned(),
+            "SET @brine_0 = NULL, @brine_1 = NULL".to_owned(),
+        ] {
+            self.conn.run(&statement).map_err(&failed)?;
+        }
+        Ok(())
+    }
+
+    /// Commits all transactions that are whole; what came of one that is not goes with the next commit only if the caller
+    /// says so by [`Lane::end_transaction`] first.
+    pub fn commit(&mut self) -> Result<(), ClusterError> {
+        self.send_statement()?;
+        if !self.open {
+            return Ok(());
+        }
+        let progress = state::progress_statement(self.restore, self.index, self.reached);
+        self.send(&progress)?;
+        self.send("COMMIT")?;
+        self.open = false;
+        self.done = self.reached;
+        (self.transactions, self.bytes) = (0, 0);
+        Ok(())
+    }
+
+    /// Commits, and waits until the server has done it.
+    pub fn settle(&mut self) -> Result<(), ClusterError> {
+        self.commit()?;
+        self.wait()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::mysql::binlog::event::{Header, Kind, build};
+
+    #[test]
+    fn maps_come_first_and_only_the_last_event_ends_the_statement() {
+        let mut statement = Statement::default();
+        for (number, flags) in [(1_u64, 1_u8), (2, 1), (1, 1)] {
+            let mut body = number.to_le_bytes()[..6].to_vec();
+            body.extend([flags, 0, 7]);
+            let header = |kind| Header {
+                timestamp: 0,
+                kind,
+                server_id: 1,
+                size: 0,
+                log_pos: 0,
+                flags: 0,
+            };
+            let (mut raw, mut map) = (Vec::new(), Vec::new());
+            build(header(Kind::WRITE_ROWS_V1), &body, false, &mut raw);
+            build(header(Kind::TABLE_MAP), &body, false, &mut map);
+            let event = Event::parse(&raw, false).unwrap();
+            statement.maps.entry(number).or_insert(map);
+            statement.last = rewrite::rows(&event, number, &mut statement.rows).unwrap();
+        }
+        let out = statement.close();
+        let mut rest = &out[..];
+        let mut seen = Vec::new();
+        while !rest.is_empty() {
+            let size = Header::parse(rest).unwrap().size as usize;
+            let event = Event::parse(&rest[..size], false).unwrap();
+            seen.push((event.kind(), rewrite::number_and_flags(&event).unwrap()));
+            rest = &rest[size..];
+        }
+        assert_eq!(
+            seen,
+            [
+                (Kind::TABLE_MAP, (1, 1)),
+                (Kind::TABLE_MAP, (2, 1)),
+                (Kind::WRITE_ROWS_V1, (1, 0)),
+                (Kind::WRITE_ROWS_V1, (2, 0)),
+                (Kind::WRITE_ROWS_V1, (1, 1)),
+            ]
+        );
+    }
+}

@@ -1,0 +1,459 @@
+//! Replaying the log into the shadow databases.
+//!
+//! Rows go through [`lane`]s; [`lanes`] says which. A statement of the log is a barrier: everything before it is committed,
+//! then it is run under its own settings and the names of the shadows, see [`statements`]. Programs and accounts do not
+//! live in shadows: their statements are collected for the switch.
+//!
+//! The whole log is given again after a crash. Each lane skips what it has; the last statement that was begun is compared
+//! with what its tables look like. (Rows of tables without transactions cannot be had exactly once after a crash in
+//! the middle of a commit: nothing ties them to the progress.)
+//!
+//! *Invariants: a statement is run only with every table and database in it renamed. What is not understood is an error.*
+
+mod keyless;
+mod lane;
+mod lanes;
+mod rewrite;
+mod statements;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::cluster::mysql::binlog::event::{Event, Kind, RowsAct};
+use crate::cluster::mysql::binlog::payload::{self, Head};
+use crate::cluster::mysql::binlog::query::Query;
+use crate::cluster::mysql::binlog::rows::TableMap;
+use crate::cluster::mysql::sql::Modes;
+use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
+use crate::cluster::{ClusterError, ReplayTxn, RestoreAsk};
+use crate::model::definition::Definition;
+use crate::model::table::TableName;
+
+use super::accounts::Logged;
+use super::create::CreateTable;
+use super::names::{Shadows, is_system, wanted};
+use super::programs::Program;
+use super::session::Pool;
+use super::state::{self, KnownTable};
+
+use self::keyless::Keyless;
+use self::lane::Lane;
+use self::lanes::Lanes;
+use self::rewrite::{Numbers, malformed, number_and_flags};
+use self::statements::Statements;
+
+/// Connections that apply rows.
+const LANES: usize = 3;
+/// A rows event that is about no table: the end of a statement that changed nothing of interest.
+const NO_TABLE: u64 = 0x00FF_FFFF;
+
+/// The replay of one restore.
+pub(super) struct Replay {
+    ask: RestoreAsk,
+    lanes: Vec<Lane>,
+    choice: Lanes,
+    numbers: Numbers,
+    keyless: Keyless,
+    statements: Statements,
+    /// Prepared XA transactions, by their id.
+    prepared: BTreeMap<String, Vec<u8>>,
+    /// Tables that are not restored, and whose changes cascade into ones that are.
+    outside_parents: BTreeSet<TableName>,
+    /// Tables without transactions.
+    plain: BTreeSet<TableName>,
+    last: u64,
+}
+
+/// A table map of the transaction that is read.
+struct Mapped {
+    table: TableName,
+    number: u64,
+    event: Vec<u8>,
+}
+
+/// What came out of the log besides rows.
+#[derive(Default)]
+pub(super) struct Collected {
+    pub shadows: Shadows,
+    pub definitions: Vec<Definition>,
+    pub programs: Vec<Program>,
+    pub accounts: Vec<Logged>,
+    pub remarks: Vec<String>,
+}
+
+impl Replay {
+    /// Begins, or goes on behind what is in.
+    pub fn begin(
+        pool: &Pool,
+        ask: &RestoreAsk,
+        shadows: &Shadows,
+        known: &BTreeMap<TableName, KnownTable>,
+        definitions: &[Definition],
+    ) -> Result<Replay, ClusterError> {
+        let n = shadows.number;
+        let mut conn = pool.take()?;
+        let progress: BTreeMap<u64, u64> = state::progress(&mut conn, n)?.into_iter().collect();
+        for lane in (0..LANES).filter(|l| !progress.contains_key(&(*l as u64))) {
+            conn.run(&state::progress_statement(n, lane, 0))
+                .map_err(|e| e.doing("beginning the replay"))?;
+        }
+        let begun = state::ddl(&mut conn, n)?;
+        let lanes = (0..LANES)
+            .map(|l| Lane::new(pool.take()?, n, l, progress.get(&(l as u64)).copied().unwrap_or(0)))
+            .collect::<Result<_, ClusterError>>()?;
+        let (mut links, mut outside_parents, mut plain) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        for of in known.values() {
+            if !of.schema.engine.eq_ignore_ascii_case("InnoDB") {
+                plain.insert(of.name.clone());
+            }
+            let Ok(create) = CreateTable::parse(&of.schema.create) else {
+                continue;
+            };
+            for key in create.foreign_keys() {
+                let parent = TableName::new(key.db.as_deref().unwrap_or(&of.name.db), key.table.clone());
+                if known.contains_key(&parent) {
+                    links.push((of.name.clone(), parent));
+                } else if key.cascades() {
+                    outside_parents.insert(parent);
+                }
+            }
+        }
+        Ok(Replay {
+            ask: ask.clone(),
+            lanes,
+            choice: Lanes::new(LANES, &links),
+            numbers: Numbers::default(),
+            keyless: Keyless::new(&mut conn, shadows)?,
+            statements: Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun),
+            prepared: BTreeMap::new(),
+            outside_parents,
+            plain,
+            last: 0,
+        })
+    }
+
+    /// Takes the next transaction.
+    pub fn take(&mut self, txn: &ReplayTxn<'_>) -> Result<(), ClusterError> {
+        let at = txn
+            .commit
+            .tso
+            .map(|t| t.0)
+            .ok_or_else(|| malformed("a transaction has no time"))?;
+        if txn.commit > self.ask.until || at <= self.last {
+            return Err(malformed("a transaction came out of its order"));
+        }
+        self.last = at;
+        self.payload(txn.payload, at, txn.id)
+    }
+
+    fn payload(&mut self, bytes: &[u8], at: u64, id: &str) -> Result<(), ClusterError> {
+        let payload = payload::parse(bytes)?;
+        let events = payload.events().collect::<Result<Vec<Event<'_>>, _>>()?;
+        match ending(&events, payload.head)? {
+            Ending::Prepared(xid) => {
+                self.prepared.insert(xid, bytes.to_vec());
+                Ok(())
+            }
+            Ending::XaCommit(xid) => match self.prepared.remove(&xid) {
+                Some(prepared) => {
+                    let payload = payload::parse(&prepared)?;
+                    let events = payload.events().collect::<Result<Vec<Event<'_>>, _>>()?;
+                    self.events(payload.head, &events, at, id, false)
+                }
+                None => Err(ClusterError::Unsupported {
+                    what: format!(
+                        "transaction {id} commits the XA transaction {xid}, which was prepared before the base: its rows are in neither"
+                    ),
+                    hint: "choose an older base with --base, or a moment before this transaction".to_owned(),
+                }),
+            },
+            Ending::XaRollback(xid) => {
+                self.prepared.remove(&xid);
+                Ok(())
+            }
+            Ending::Committed => self.events(payload.head, &events, at, id, false),
+            Ending::RolledBack => self.events(payload.head, &events, at, id, true),
+        }
+    }
+
+    /// Applies the events of a transaction. Of one that was rolled back only tables without transactions keep their rows.
+    fn events(
+        &mut self,
+        head: Head,
+        events: &[Event<'_>],
+        at: u64,
+        id: &str,
+        rolled_back: bool,
+    ) -> Result<(), ClusterError> {
+        self.index_keyless(events)?;
+        let mut maps: HashMap<u64, Option<Mapped>> = HashMap::new();
+        for (part, event) in events.iter().enumerate() {
+            match event.kind() {
+                Kind::QUERY => self.query(head, event, at, part as u64, id)?,
+                Kind::TABLE_MAP => {
+                    let map = TableMap::parse(event)?;
+                    let mapped = self.map(&map, event)?;
+                    maps.insert(map.id, mapped);
+                }
+                Kind::INCIDENT => {
+                    return Err(ClusterError::Unsupported {
+                        what: format!("at transaction {id} the source lost part of its own log"),
+                        hint: "restore to a moment before it".to_owned(),
+                    });
+                }
+                Kind::BEGIN_LOAD_QUERY | Kind::EXECUTE_LOAD_QUERY => return Err(statement_based(id, "LOAD DATA")),
+                kind => {
+                    if let Some(act) = kind.rows() {
+                        self.rows(head, event, act, &maps, at, rolled_back)?;
+                    }
+                }
+            }
+        }
+        for lane in &mut self.lanes {
+            lane.end_transaction(at)?;
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, map: &TableMap, event: &Event<'_>) -> Result<Option<Mapped>, ClusterError> {
+        if !wanted(&self.ask, &map.table) {
+            let parent = self.outside_parents.contains(&map.table);
+            return Ok(parent.then(|| Mapped {
+                table: map.table.clone(),
+                number: 0,
+                event: Vec::new(),
+            }));
+        }
+        let shadow = self.statements.shadow(&map.table.db)?;
+        let (number, event) = self.numbers.map(event, &shadow, &map.table.table)?;
+        Ok(Some(Mapped {
+            table: map.table.clone(),
+            number,
+            event,
+        }))
+    }
+
+    fn rows(
+        &mut self,
+        head: Head,
+        event: &Event<'_>,
+        act: RowsAct,
+        maps: &HashMap<u64, Option<Mapped>>,
+        at: u64,
+        rolled_back: bool,
+    ) -> Result<(), ClusterError> {
+        let (number, _) = number_and_flags(event).ok_or_else(|| malformed("a rows event is cut"))?;
+        let Some(mapped) = maps.get(&number) else {
+            if number == NO_TABLE {
+                return Ok(());
+            }
+            return Err(malformed("rows of a table that no map names"));
+        };
+        let Some(mapped) = mapped else {
+            return Ok(());
+        };
+        if mapped.event.is_empty() {
+            if act == RowsAct::Insert {
+                return Ok(());
+            }
+            return Err(ClusterError::Unsupported {
+                what: format!(
+                    "changes of {} cascade into chosen tables by a foreign key, and it is not chosen itself",
+                    mapped.table
+                ),
+                hint: format!("choose it too: --filter {}", mapped.table),
+            });
+        }
+        if rolled_back && !self.plain.contains(&mapped.table) {
+            return Ok(());
+        }
+        let lane = self.choice.of(&mapped.table);
+        let lane = self.lanes.get_mut(lane).ok_or_else(|| malformed("a lane is missing"))?;
+        if at <= lane.done {
+            return Ok(());
+        }
+        lane.rows(head, mapped.number, &mapped.event, event)
+    }
+
+    /// Gives tables without a key an index before their first change: without one every changed row reads the whole table.
+    fn index_keyless(&mut self, events: &[Event<'_>]) -> Result<(), ClusterError> {
+        let mut maps: HashMap<u64, TableName> = HashMap::new();
+        let mut missing = BTreeSet::new();
+        for event in events {
+            if event.kind() == Kind::TABLE_MAP {
+                let map = TableMap::parse(event)?;
+                maps.insert(map.id, map.table);
+            } else if event.kind().rows().is_some_and(|act| act != RowsAct::Insert)
+                && let Some((number, _)) = number_and_flags(event)
+                && let Some(table) = maps.get(&number)
+                && self.keyless.wants(table)
+                && wanted(&self.ask, table)
+            {
+                missing.insert(table.clone());
+            }
+        }
+        for table in missing {
+            self.settle()?;
+            self.keyless.add(self.statements.conn(), &table)?;
+        }
+        Ok(())
+    }
+
+    fn query(&mut self, head: Head, event: &Event<'_>, at: u64, part: u64, id: &str) -> Result<(), ClusterError> {
+        let query = Query::parse(event)?;
+        let sql = query.sql()?;
+        let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
+        let statement = Statement::classify(&sql, &query.db, modes);
+        match &statement {
+            Statement::Transaction(_)
+            | Statement::Xa(..)
+            | Statement::Session
+            | Statement::Admin
+            | Statement::Server => {
+                return Ok(());
+            }
+            Statement::Rows => return Err(statement_based(id, &sql)),
+            Statement::Program { .. } | Statement::Account => {
+                self.statements.collect(&statement, &query, sql);
+                return Ok(());
+            }
+            Statement::Unknown => {
+                return Err(ClusterError::Unsupported {
+                    what: format!(
+                        "transaction {id} holds a statement that is not understood: {}",
+                        crate::model::text::safe(&sql, 120)
+                    ),
+                    hint: "restore to just before it (--before), or from a newer base".to_owned(),
+                });
+            }
+            _ => {}
+        }
+        if !self.statements.concerns(&statement) {
+            return Ok(());
+        }
+        self.settle()?;
+        if links_tables(&statement, &sql) {
+            self.choice.unite();
+        }
+        self.statements.run(&statement, &query, &sql, modes, (at, part), id)?;
+        self.keyless.refresh(&statement);
+        Ok(())
+    }
+
+    /// Commits what is under way in all lanes.
+    fn settle(&mut self) -> Result<(), ClusterError> {
+        // All at once, then one after the other.
+        for lane in &mut self.lanes {
+            lane.commit()?;
+        }
+        for lane in &mut self.lanes {
+            lane.settle()?;
+        }
+        Ok(())
+    }
+
+    /// The end of the log: everything is committed, and what was only for the replay goes.
+    pub fn end(mut self) -> Result<Collected, ClusterError> {
+        self.settle()?;
+        self.keyless.remove(self.statements.conn())?;
+        let mut collected = self.statements.end()?;
+        for xid in self.prepared.keys() {
+            collected.remarks.push(format!(
+                "the XA transaction {xid} was prepared and not committed at that moment: it is not restored"
+            ));
+        }
+        Ok(collected)
+    }
+}
+
+/// How a transaction ended.
+enum Ending {
+    Committed,
+    RolledBack,
+    Prepared(String),
+    XaCommit(String),
+    XaRollback(String),
+}
+
+fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, ClusterError> {
+    let (mut started, mut ending) = (None, Ending::Committed);
+    for event in events {
+        match event.kind() {
+            Kind::QUERY => {
+                let query = Query::parse(event)?;
+                // Only a few short words matter here; a statement in an odd charset is none of them.
+                let Ok(sql) = std::str::from_utf8(query.text) else {
+                    continue;
+                };
+                let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
+                match word(sql, modes) {
+                    Some(Statement::Xa(XaWord::Start, xid)) => started = Some(xid),
+                    Some(Statement::Xa(XaWord::Commit, xid)) => ending = Ending::XaCommit(plain_xid(&xid)),
+                    Some(Statement::Xa(XaWord::Rollback, xid)) => ending = Ending::XaRollback(plain_xid(&xid)),
+                    Some(Statement::Transaction(TransactionWord::Rollback)) => ending = Ending::RolledBack,
+                    Some(Statement::Transaction(TransactionWord::Savepoint))
+                        if sql
+                            .trim_start()
+                            .get(..8)
+                            .is_some_and(|w| w.eq_ignore_ascii_case("ROLLBACK")) =>
+                    {
+                        return Err(ClusterError::Unsupported {
+                            what: "a transaction of the log was rolled back in part, and the log holds the rows all the same"
+                                .to_owned(),
+                            hint: "restore to a moment before it, or from a newer base".to_owned(),
+                        });
+                    }
+                    _ => {}
+                }
+            }
+            // The byte says that it was committed in one phase.
+            Kind::XA_PREPARE if event.body.first() == Some(&0) => {
+                let xid = started
+                    .take()
+                    .ok_or_else(|| malformed("an XA transaction has no beginning"))?;
+                ending = Ending::Prepared(plain_xid(&xid));
+            }
+            _ => {}
+        }
+    }
+    Ok(ending)
+}
+
+/// A short statement's class; longer ones are none that end a transaction.
+fn word(sql: &str, modes: Modes) -> Option<Statement> {
+    let first = sql.trim_start().get(..2)?.to_ascii_uppercase();
+    let short = sql.len() < 600 && ["XA", "RO", "SA", "RE"].contains(&first.as_str());
+    short.then(|| Statement::classify(sql, "", modes))
+}
+
+/// An XA id however it is spaced and cased.
+fn plain_xid(xid: &str) -> String {
+    xid.chars()
+        .filter(|c| !c.is_whitespace())
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
+}
+
+/// Whether a statement may link tables by foreign keys, or give a linked table another name.
+fn links_tables(statement: &Statement, sql: &str) -> bool {
+    let text = sql.to_ascii_uppercase();
+    text.contains("REFERENCES")
+        || matches!(
+            statement,
+            Statement::RenameTables(_) | Statement::AlterTable { renamed: Some(_), .. }
+        )
+}
+
+fn statement_based(id: &str, sql: &str) -> ClusterError {
+    ClusterError::Unsupported {
+        what: format!(
+            "transaction {id} was logged as a statement, not as rows: {}",
+            crate::model::text::safe(sql, 120)
+        ),
+        hint: "restore to a moment before it; set binlog_format=ROW at the source and take a new snapshot".to_owned(),
+    }
+}
+
+/// Whether anything of a database is restored.
+fn wanted_db(db: &str) -> bool {
+    !is_system(db)
+}

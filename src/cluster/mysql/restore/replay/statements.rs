@@ -1,0 +1,428 @@
+//! Statements of the log: run on the shadows under new names, or collected for the switch.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::mysql::binlog::query::Query;
+use crate::cluster::mysql::restore::accounts::Logged;
+use crate::cluster::mysql::restore::names::{Shadows, target_db, wanted};
+use crate::cluster::mysql::restore::programs::Program;
+use crate::cluster::mysql::restore::state::{self, BegunDdl};
+use crate::cluster::mysql::restore::{publish, steps};
+use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
+use crate::cluster::mysql::schema::tables;
+use crate::cluster::mysql::sql::Modes;
+use crate::cluster::mysql::sql::rename::{NewNames, rename};
+use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
+use crate::cluster::mysql::text::{ident, table};
+use crate::cluster::mysql::wire::{Conn, Flavor};
+use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
+use crate::model::crash::crash_point;
+use crate::model::definition::Definition;
+use crate::model::table::TableName;
+
+use super::rewrite::malformed;
+use super::{Collected, wanted_db};
+
+/// What runs them.
+pub(super) struct Statements {
+    conn: Conn,
+    ask: RestoreAsk,
+    shadows: Shadows,
+    definitions: Vec<Definition>,
+    begun: Option<BegunDdl>,
+    programs: Vec<Program>,
+    accounts: Vec<Logged>,
+    remarks: Vec<String>,
+    /// Triggers that the log made, and their tables.
+    triggers: BTreeMap<TableName, TableName>,
+}
+
+/// The names in the shadows. Every database has a shadow here, whether anything of it is restored or not: a statement can
+/// never reach a live table.
+struct InShadows<'a>(&'a Shadows);
+
+impl InShadows<'_> {
+    fn of(&self, db: &str) -> String {
+        match self.0.shadow(db) {
+            Some(shadow) => shadow.to_owned(),
+            None => format!("{}none", self.0.prefix()),
+        }
+    }
+}
+
+impl NewNames for InShadows<'_> {
+    fn table(&self, db: &str, table: &str) -> Option<(String, String)> {
+        Some((self.of(db), table.to_owned()))
+    }
+
+    fn database(&self, db: &str) -> Option<String> {
+        Some(self.of(db))
+    }
+}
+
+impl Statements {
+    pub fn new(
+        conn: Conn,
+        ask: RestoreAsk,
+        shadows: Shadows,
+        definitions: Vec<Definition>,
+        begun: Option<BegunDdl>,
+    ) -> Self {
+        Statements {
+            conn,
+            ask,
+            shadows,
+            definitions,
+            begun,
+            programs: Vec::new(),
+            accounts: Vec::new(),
+            remarks: Vec::new(),
+            triggers: BTreeMap::new(),
+        }
+    }
+
+    /// A connection on which nothing is under way.
+    pub fn conn(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+
+    fn wanted(&self, table: &TableName) -> bool {
+        wanted(&self.ask, table)
+    }
+
+    /// The shadow of a database, made where it is not there.
+    pub fn shadow(&mut self, db: &str) -> Result<String, ClusterError> {
+        if let Some(shadow) = self.shadows.shadow(db) {
+            return Ok(shadow.to_owned());
+        }
+        let shadow = self.shadows.next();
+        state::add_shadow(&mut self.conn, self.shadows.number, db, &shadow)?;
+        let options = publish::options_of(&self.definitions, db)?;
+        self.conn
+            .run(&format!("CREATE DATABASE IF NOT EXISTS {}{options}", ident(&shadow)))
+            .map_err(|e| e.doing(format!("making the database {shadow}")))?;
+        self.shadows.of.insert(db.to_owned(), shadow.clone());
+        Ok(shadow)
+    }
+
+    /// Whether a statement about tables or databases concerns what is restored.
+    pub fn concerns(&self, statement: &Statement) -> bool {
+        let temporary = matches!(
+            statement,
+            Statement::CreateTable { temporary: true, .. } | Statement::DropTables { temporary: true, .. }
+        );
+        !temporary
+            && (statement.tables().iter().any(|t| self.wanted(t))
+                || statement.databases().iter().any(|db| wanted_db(db)))
+    }
+
+    /// Keeps a statement about programs or accounts for the switch.
+    pub fn collect(&mut self, statement: &Statement, query: &Query<'_>, sql: String) {
+        let mut settings = query.settings.statements(self.conn.info().flavor);
+        let Statement::Program { act, kind, names, on } = statement else {
+            if !query.db.is_empty() {
+                settings.insert(0, format!("USE {}", ident(&query.db)));
+            }
+            self.accounts.push(Logged { settings, sql });
+            return;
+        };
+        let whole = self.ask.scope == RestoreScope::Whole;
+        let (mut chosen, mut kept) = (true, true);
+        for name in names {
+            let of = match kind {
+                ProgramKind::Trigger => on.clone().or_else(|| self.table_of_trigger(name)),
+                _ => Some(name.clone()),
+            };
+            let Some(of) = of else {
+                return;
+            };
+            if *kind == ProgramKind::Trigger && *act == Act::Create {
+                self.triggers.insert(name.clone(), of.clone());
+            }
+            chosen &= wanted_db(&name.db) && (whole || self.wanted(&of));
+            kept &= self.ask.rename.apply(&of) == of && target_db(&self.ask, &name.db) == name.db;
+        }
+        if !chosen {
+            return;
+        }
+        let list: Vec<String> = names.iter().map(ToString::to_string).collect();
+        if !kept {
+            // Its text may name the live database.
+            self.remarks.push(format!(
+                "a change of {kind:?} {} in the log is left out, because it would act under the old name",
+                list.join(", ")
+            ));
+            return;
+        }
+        let drop = match (act, kind, names.as_slice()) {
+            // A view may be made again while the first could wait for others.
+            (Act::Create, ProgramKind::View, [name]) => {
+                let db = target_db(&self.ask, &name.db);
+                Some(format!("DROP VIEW IF EXISTS {}", table(&db, &name.table)))
+            }
+            _ => None,
+        };
+        self.programs.push(Program {
+            what: format!("{kind:?} {} of the log", list.join(", ")),
+            db: target_db(&self.ask, &query.db),
+            settings,
+            drop,
+            create: sql,
+            patient: false,
+        });
+    }
+
+    /// The table of a trigger that the backup or the log made.
+    fn table_of_trigger(&self, name: &TableName) -> Option<TableName> {
+        if let Some(table) = self.triggers.get(name) {
+            return Some(table.clone());
+        }
+        let found = self
+            .definitions
+            .iter()
+            .find(|d| d.kind == kind::TRIGGER && d.db.as_deref() == Some(&name.db) && d.name == name.table)?;
+        let table = DefinitionText::parse(&found.text).ok()?.table?;
+        Some(TableName::new(name.db.clone(), table))
+    }
+
+    /// Runs a statement about tables or databases, exactly once. `at` is its transaction and its place in it.
+    pub fn run(
+        &mut self,
+        statement: &Statement,
+        query: &Query<'_>,
+        sql: &str,
+        modes: Modes,
+        at: (u64, u64),
+        id: &str,
+    ) -> Result<(), ClusterError> {
+        let n = self.shadows.number;
+        if let Statement::CreateDatabase { db, replace: false, .. } = statement
+            && self.has_database(db)?
+        {
+            return Ok(());
+        }
+        for name in statement.tables() {
+            if self.wanted(name) {
+                self.shadow(&name.db)?;
+            }
+        }
+        for db in statement.databases() {
+            if wanted_db(db) {
+                self.database(statement, db)?;
+            }
+        }
+        let todo = self.renamed(statement, query, sql, modes, id)?;
+        let before = self.looks(statement)?;
+        match self.begun.clone() {
+            Some(begun) if (begun.txn, begun.part) > at => return Ok(()),
+            Some(begun) if (begun.txn, begun.part) == at => {
+                if begun.done || begun.before != before {
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        let mut note = BegunDdl {
+            txn: at.0,
+            part: at.1,
+            before,
+            done: false,
+        };
+        state::set_ddl(&mut self.conn, n, &note)?;
+        crash_point("mysql.restore.statement-begun");
+        self.execute(query, &todo, id)?;
+        crash_point("mysql.restore.statement-run");
+        note.done = true;
+        state::set_ddl(&mut self.conn, n, &note)?;
+        self.begun = Some(note);
+        Ok(())
+    }
+
+    /// Notes what a statement does to a database of the source; its shadow follows.
+    fn database(&mut self, statement: &Statement, db: &str) -> Result<(), ClusterError> {
+        if let Statement::DropDatabase { .. } = statement {
+            self.definitions.retain(|d| d.db.as_deref() != Some(db));
+            self.programs.retain(|p| p.db != target_db(&self.ask, db));
+        }
+        self.shadow(db).map(drop)
+    }
+
+    /// The statements to run, in the shadows' names.
+    fn renamed(
+        &mut self,
+        statement: &Statement,
+        query: &Query<'_>,
+        sql: &str,
+        modes: Modes,
+        id: &str,
+    ) -> Result<Vec<String>, ClusterError> {
+        let place = |s: &Self, t: &TableName| {
+            let names = InShadows(&s.shadows);
+            table(&names.of(&t.db), &t.table)
+        };
+        match statement {
+            Statement::DropTables { tables, .. } => {
+                let chosen = tables.iter().filter(|t| self.wanted(t));
+                return Ok(chosen
+                    .map(|t| format!("DROP TABLE IF EXISTS {}", place(self, t)))
+                    .collect());
+            }
+            Statement::RenameTables(pairs) if pairs.iter().any(|(a, b)| self.wanted(a) != self.wanted(b)) => {
+                let mut out = Vec::new();
+                for (from, to) in pairs {
+                    match (self.wanted(from), self.wanted(to)) {
+                        (true, true) => out.push(format!("RENAME TABLE {} TO {}", place(self, from), place(self, to))),
+                        (true, false) => out.push(format!("DROP TABLE IF EXISTS {}", place(self, from))),
+                        (false, false) => {}
+                        (false, true) => return Err(not_chosen(from, to, id)),
+                    }
+                }
+                return Ok(out);
+            }
+            Statement::DropDatabase { db, .. } => {
+                let shadow = InShadows(&self.shadows).of(db);
+                return Ok(vec![format!("DROP DATABASE IF EXISTS {}", ident(&shadow))]);
+            }
+            Statement::CreateDatabase { db, .. } => {
+                let shadow = InShadows(&self.shadows).of(db);
+                let create =
+                    rename(sql, &query.db, modes, &InShadows(&self.shadows)).map_err(|why| odd(id, sql, &why))?;
+                return Ok(vec![format!("DROP DATABASE IF EXISTS {}", ident(&shadow)), create]);
+            }
+            _ => {}
+        }
+        if let Some(other) = statement.tables().into_iter().find(|t| !self.wanted(t)) {
+            let chosen = statement.tables().into_iter().find(|t| self.wanted(t));
+            return match chosen {
+                Some(chosen) => Err(not_chosen(other, chosen, id)),
+                None => Ok(Vec::new()),
+            };
+        }
+        let renamed = rename(sql, &query.db, modes, &InShadows(&self.shadows)).map_err(|why| odd(id, sql, &why))?;
+        Ok(vec![renamed])
+    }
+
+    /// Whether a database is there at this place of the log. The source logs a `CREATE DATABASE IF NOT EXISTS` of one too.
+    fn has_database(&mut self, db: &str) -> Result<bool, ClusterError> {
+        if self
+            .definitions
+            .iter()
+            .any(|d| d.kind == kind::DATABASE && d.name == db)
+        {
+            return Ok(true);
+        }
+        let Some(shadow) = self.shadows.shadow(db).map(str::to_owned) else {
+            return Ok(false);
+        };
+        Ok(publish::own_databases(&mut self.conn, &shadow)?.contains(&shadow))
+    }
+
+    /// How the tables of a statement look: by this a crash in the middle is told from one before or after it.
+    fn looks(&mut self, statement: &Statement) -> Result<String, ClusterError> {
+        let mut out = Vec::new();
+        let mut names: Vec<TableName> = statement.tables().into_iter().cloned().collect();
+        names.sort();
+        names.dedup();
+        for name in names {
+            let Some(shadow) = self.shadows.shadow(&name.db) else {
+                continue;
+            };
+            let place = TableName::new(shadow, name.table.clone());
+            let shown = self
+                .conn
+                .row(&format!("SHOW CREATE TABLE {}", table(&place.db, &place.table)));
+            out.push(match shown {
+                Ok(row) => tables::settled(&row.map(|r| r.text(1)).unwrap_or_default()),
+                Err(e) if matches!(e.code(), Some(1146 | 1049)) => "-".to_owned(),
+                Err(e) => return Err(e.doing(format!("reading the definition of {name}"))),
+            });
+        }
+        Ok(out.join("\n"))
+    }
+
+    fn execute(&mut self, query: &Query<'_>, todo: &[String], id: &str) -> Result<(), ClusterError> {
+        let mut settings = query.settings.statements(self.conn.info().flavor);
+        if let Some(shadow) = self.shadows.shadow(&query.db) {
+            settings.insert(0, format!("USE {}", ident(shadow)));
+        }
+        // Rows that broke a rule at the source break it here too.
+        if self.conn.info().flavor == Flavor::MariaDb {
+            settings.push("SET SESSION system_versioning_alter_history = KEEP".to_owned());
+        }
+        for setting in &settings {
+            match self.conn.run(setting) {
+                Ok(_) => {}
+                // The default database was dropped; every name in the statement has its own.
+                Err(e) if e.code() == Some(1049) => {}
+                Err(e) => return Err(e.doing(format!("setting up a session for the statement of transaction {id}"))),
+            }
+        }
+        for statement in todo {
+            match self.conn.run(statement) {
+                Ok(_) => {}
+                // It ended with an error at the source too.
+                Err(e) if query.error != 0 && e.code().is_some() => {}
+                Err(e) => {
+                    let text = crate::model::text::safe(statement, 160);
+                    return Err(e.doing(format!("replaying the statement of transaction {id}: {text}")));
+                }
+            }
+        }
+        steps::reset(&mut self.conn)
+    }
+
+    /// What is left for the switch.
+    pub fn end(mut self) -> Result<Collected, ClusterError> {
+        let there: Vec<String> = publish::own_databases(&mut self.conn, &self.shadows.prefix())?;
+        self.shadows.of.retain(|_, shadow| there.contains(shadow));
+        // A database has the options that its shadow has now.
+        for (db, shadow) in self.shadows.of.clone() {
+            let row = self
+                .conn
+                .row(&format!("SHOW CREATE DATABASE {}", ident(&shadow)))
+                .map_err(|e| e.doing(format!("reading the definition of {shadow}")))?;
+            let create = row.map(|r| r.text(1)).unwrap_or_default();
+            let options = create
+                .strip_prefix(&format!("CREATE DATABASE {}", ident(&shadow)))
+                .ok_or_else(|| malformed("a database has no definition"))?;
+            let text = DefinitionText {
+                statements: vec![format!("CREATE DATABASE {}{options}", ident(&db))],
+                ..DefinitionText::default()
+            };
+            self.definitions.retain(|d| !(d.kind == kind::DATABASE && d.name == db));
+            self.definitions.insert(
+                0,
+                Definition {
+                    kind: kind::DATABASE.to_owned(),
+                    db: Some(db.clone()),
+                    name: db.clone(),
+                    text: text.text()?,
+                },
+            );
+        }
+        Ok(Collected {
+            shadows: self.shadows,
+            definitions: self.definitions,
+            programs: self.programs,
+            accounts: self.accounts,
+            remarks: self.remarks,
+        })
+    }
+}
+
+fn not_chosen(other: &TableName, chosen: &TableName, id: &str) -> ClusterError {
+    ClusterError::Unsupported {
+        what: format!("transaction {id} makes {chosen} out of {other}, which is not chosen"),
+        hint: format!("choose it too: --filter {other}"),
+    }
+}
+
+fn odd(id: &str, sql: &str, why: &str) -> ClusterError {
+    ClusterError::Unsupported {
+        what: format!(
+            "the statement of transaction {id} is not understood ({why}): {}",
+            crate::model::text::safe(sql, 120)
+        ),
+        hint: "restore to just before it (--before), or from a newer base".to_owned(),
+    }
+}
