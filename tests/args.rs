@@ -47,6 +47,8 @@ fn every_line_of_the_manual_parses() {
         "brine config check",
         "brine config show",
         "brine cluster list",
+        "brine cluster check shop",
+        "brine cluster adopt shop --confirm-name shop --yes",
         "brine cluster show demo",
         "brine cluster open demo",
         "brine storage list",
@@ -191,8 +193,6 @@ fn bad_values_say_what_is_wrong() {
 #[test]
 fn what_belongs_to_later_versions_is_not_offered() {
     for line in [
-        "brine cluster adopt demo",
-        "brine cluster check demo",
         "brine restore demo --latest --accounts",
         "brine export demo",
         "brine replicate demo",

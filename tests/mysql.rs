@@ -31,3 +31,5 @@ mod server;
 mod servers;
 #[path = "mysql/world.rs"]
 mod world;
+#[path = "mysql/wire.rs"]
+mod wire;

@@ -3,6 +3,8 @@
 // Helpers of tests are not in test functions, where clippy would let them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "service/adopt.rs"]
+mod adopt;
 #[path = "service/env.rs"]
 mod env;
 #[path = "service/guards.rs"]

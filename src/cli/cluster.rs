@@ -1,21 +1,84 @@
 //! `brine cluster`.
 
-use super::args::ClusterCommand;
+use super::args::{ClusterCommand, ConfirmArgs};
+use super::ask::{self, Danger};
 use super::backup::act;
 use super::call::{Call, answer};
+use super::exit::ExitCode;
 use super::table::{columns, indented, pairs};
 use super::words::{self, At, count, grouped};
 use super::{Outcome, log, settings};
 use crate::model::ids::ClusterName;
 use crate::model::{size, time};
-use crate::service::desk::{Answer, ClusterCard, ClusterPage, Question};
+use crate::service::desk::{Adoption, Answer, ClusterCard, ClusterPage, Finding, Question, Severity};
 
 pub(super) fn run(call: &mut Call<'_>, command: ClusterCommand) -> Outcome {
     match command {
         ClusterCommand::List => list(call),
         ClusterCommand::Show { cluster } => show(call, cluster),
+        ClusterCommand::Check { cluster } => check(call, cluster),
+        ClusterCommand::Adopt { cluster, confirm } => adopt(call, cluster, &confirm),
         ClusterCommand::Open { cluster } => act(call, Question::Open { cluster }),
     }
+}
+
+fn check(call: &mut Call<'_>, cluster: ClusterName) -> Outcome {
+    let zone = call.zone(&cluster);
+    let findings = answer!(call, Question::CheckCluster { cluster }, Answer::Findings);
+    let missing = findings.iter().any(|f| f.severity == Severity::Missing);
+    call.print(&findings, zone, || found(&findings))?;
+    Ok(if missing { ExitCode::Failed } else { ExitCode::Done })
+}
+
+fn found(findings: &[Finding]) -> Vec<String> {
+    let row = |f: &Finding| {
+        let result = match f.severity {
+            Severity::Ok => "ok",
+            Severity::Warning => "warning",
+            Severity::Missing => "MISSING",
+        };
+        vec![f.name.clone(), result.to_owned(), f.found.clone()]
+    };
+    let rows: Vec<Vec<String>> = findings.iter().map(row).collect();
+    let mut lines = columns(&["CHECK", "RESULT", "FOUND"], &[], &rows);
+    let mends: Vec<&String> = findings.iter().filter_map(|f| f.mend.as_ref()).collect();
+    if !mends.is_empty() {
+        lines.push("what to do:".to_owned());
+        lines.extend(mends.into_iter().map(|m| format!("  {m}")));
+    }
+    lines
+}
+
+fn adopt(call: &mut Call<'_>, cluster: ClusterName, given: &ConfirmArgs) -> Outcome {
+    let zone = call.zone(&cluster);
+    let about = [
+        format!("the backups of {cluster} go on with the database that is there now"),
+        "where its log does not continue theirs, a new history begins: no moment between the two can be restored"
+            .to_owned(),
+    ];
+    let confirm_name = ask::confirm(call, given, &cluster, Danger::Grave, &about)?;
+    let question = Question::Adopt {
+        cluster: cluster.clone(),
+        confirm_name,
+    };
+    let adopted = answer!(call, question, Answer::Adopted);
+    call.print(&adopted, zone, || adoption(&cluster, &adopted))
+}
+
+fn adoption(cluster: &ClusterName, a: &Adoption) -> Vec<String> {
+    let mut lines = vec![match a.identity == a.before {
+        true => format!("{cluster} is {}, as before", a.identity),
+        false => format!("{cluster} is {} from now on; it was {}", a.identity, a.before),
+    }];
+    if a.continued {
+        lines.push("  its log continues the archive's: nothing is missing".to_owned());
+        return lines;
+    }
+    lines.extend(a.incarnation.map(|i| format!("  history number {i} began")));
+    lines.push(format!(
+        "  next: take a snapshot, it is the first moment that can be restored again: brine backup create {cluster}"
+    ));
+    lines
 }
 
 fn list(call: &mut Call<'_>) -> Outcome {
@@ -78,7 +141,12 @@ fn lines(page: &ClusterPage, at: At) -> Vec<String> {
     let mut lines = vec![format!(
         "{}  {}  {}",
         card.name,
-        card.product,
+        [Some(&card.product), card.address.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" at "),
         words::state(&card.state)
     )];
     lines.extend(indented(pairs(&[
@@ -104,6 +172,13 @@ fn lines(page: &ClusterPage, at: At) -> Vec<String> {
         (
             "now",
             page.facts.as_ref().map(|f| at.forms(f.now.moment)).unwrap_or_default(),
+        ),
+        (
+            "position",
+            page.facts
+                .as_ref()
+                .map(|f| words::position(&f.now.position))
+                .unwrap_or_default(),
         ),
         (
             "sessions",

@@ -98,6 +98,10 @@ pub(super) fn page(log: &LogStatus, at: At) -> Vec<String> {
             "restorable to",
             log.checkpoint.map_or_else(|| "nothing yet".to_owned(), |c| at.forms(c)),
         ),
+        (
+            "position",
+            log.position.as_ref().map(words::position).unwrap_or_default(),
+        ),
         ("RPO gap", log.rpo_gap_ms.map(time::took).unwrap_or_default()),
         ("rate", rate.unwrap_or_default()),
         ("log from", log.safepoint.map(|s| at.forms(s)).unwrap_or_default()),

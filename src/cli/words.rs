@@ -7,7 +7,8 @@ use crate::cluster::ClusterState;
 use crate::model::backup::{BackupEntry, BackupStatus, KeptTo, PitrTo, Proof};
 use crate::model::clock::Millis;
 use crate::model::log::{Change, ChangeKind, LogActual, LogStatus};
-use crate::model::position::Moment;
+use crate::model::position::{Moment, Position};
+use crate::model::text::safe;
 use crate::model::time;
 use crate::model::window::{Span, Window};
 use crate::service::desk::NextRun;
@@ -126,6 +127,14 @@ impl At {
             LogActual::Failed { error, since } => format!("failing since {}: {error}", self.local(*since)),
             LogActual::Idle => "idle, as wanted".to_owned(),
         }
+    }
+}
+
+/// A place in a server's own log; nothing where it is a timestamp, which the moment beside it shows.
+pub(super) fn position(position: &Position) -> String {
+    match position {
+        Position::Tso(_) => String::new(),
+        Position::Binlog { .. } => safe(&position.to_string(), 200),
     }
 }
 

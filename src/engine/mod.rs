@@ -7,6 +7,7 @@
 //! *Invariants: nothing here names config, clap, ratatui or a file path; no driver is named; a verb that fails
 //! before its publishing step has changed nothing that is visible.*
 
+pub mod adopt;
 pub mod backup;
 pub mod changes;
 pub mod cx;

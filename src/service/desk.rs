@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::cluster::mysql::{Finding, Severity};
 use crate::cluster::{ClusterFacts, ClusterState, TableFacts};
+pub use crate::engine::adopt::Adoption;
 pub use crate::engine::delete::DeletePlan;
 use crate::engine::point::RestoreRequest;
 use crate::engine::restore::plan::RestorePlan;
@@ -217,6 +219,13 @@ pub enum Question {
     },
     /// Opens a closed cluster.
     Open { cluster: ClusterName },
+    /// What a cluster has and lacks for backups and restores.
+    CheckCluster { cluster: ClusterName },
+    /// Accepts a database that is not the one its archive was made for, or that lost data.
+    Adopt {
+        cluster: ClusterName,
+        confirm_name: Option<String>,
+    },
     /// Jobs, newest first.
     Jobs {
         cluster: Option<ClusterName>,
@@ -275,6 +284,7 @@ impl Question {
             | Q::RunRetention { .. }
             | Q::Truncate { .. }
             | Q::Open { .. }
+            | Q::Adopt { .. }
             | Q::CancelJob { .. }
             | Q::ResumeJob { .. }
             | Q::CheckStorage { .. }
@@ -290,6 +300,7 @@ impl Question {
             Q::Hello
             | Q::Fleet
             | Q::Cluster { .. }
+            | Q::CheckCluster { .. }
             | Q::Backups { .. }
             | Q::Backup { .. }
             | Q::PreviewSettings { .. }
@@ -538,6 +549,8 @@ pub enum Answer {
     Restore(Box<RestorePlan>),
     DeletePlan(DeletePlan),
     TruncatePlan(TruncatePlan),
+    Findings(Vec<Finding>),
+    Adopted(Adoption),
     /// A job was started.
     Job(JobId),
     Jobs(Vec<Job>),

@@ -338,6 +338,10 @@ impl Desk for LocalDesk {
                     drop_pitr,
                 })
             }
+            Question::CheckCluster { cluster } => self.check_cluster(&*self.wards.get(&cluster)?),
+            Question::Adopt { cluster, confirm_name } => {
+                self.adopt(&*self.wards.get(&cluster)?, confirm_name.as_deref())
+            }
             Question::Open { cluster } => self.open(&*self.wards.get(&cluster)?),
             Question::Jobs { cluster, verb, limit } => {
                 let limit = Some(u32::try_from(limit).unwrap_or(u32::MAX));

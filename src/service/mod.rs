@@ -6,6 +6,7 @@
 
 mod acts;
 mod backups;
+mod clusters;
 mod data;
 mod database;
 pub mod desk;
@@ -17,6 +18,7 @@ mod log_control;
 mod pages;
 mod refusal;
 pub mod remote;
+mod scratch;
 pub mod shop;
 mod storages;
 mod traffic;

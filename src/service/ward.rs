@@ -16,8 +16,9 @@ use super::watch::Watch;
 use crate::archive::{Archive, ArchiveIdentity, ArchiveLock, Holder};
 use crate::cluster::embedded::{EmbeddedCluster, Options};
 use crate::cluster::mysql::MysqlCluster;
-use crate::cluster::{Cluster, ClusterFacts, ClusterState};
+use crate::cluster::{Cluster, ClusterError, ClusterFacts, ClusterState};
 use crate::config::{ClusterConfig, ClusterSource};
+use crate::engine::adopt;
 use crate::engine::error::EngineError;
 use crate::engine::log::LogOptions;
 use crate::engine::log::task::{LogShared, LogTask};
@@ -131,13 +132,31 @@ impl Ward {
         Ok(database)
     }
 
+    /// The database, as an operator accepts it: a store that lost data is opened, too.
+    pub(super) fn accept(&self) -> Result<Arc<dyn Cluster>, EngineError> {
+        let opened = self.cluster();
+        let (ClusterSource::Embedded { path }, Err(EngineError::Cluster(e))) = (&self.config.source, &opened) else {
+            return opened;
+        };
+        if !matches!(e, ClusterError::WentBack { .. } | ClusterError::Malformed { .. }) {
+            return opened;
+        }
+        let cluster = Database::Embedded(self.open_store(path, true)?);
+        *self.database.lock() = Some(cluster.clone());
+        Ok(cluster.cluster())
+    }
+
     /// A database that has backups and is not there is not silently begun anew.
     fn open_embedded(&self, path: &Path) -> Result<Arc<EmbeddedCluster>, EngineError> {
         if !path.exists() && matches!(self.archive_if_any(), Ok(Some(_))) {
             return Err(database::lost(path));
         }
+        self.open_store(path, false)
+    }
+
+    fn open_store(&self, path: &Path, accept_loss: bool) -> Result<Arc<EmbeddedCluster>, EngineError> {
         let mut options = Options::new(Arc::clone(&self.options.clock));
-        options.history = self.options.history;
+        (options.history, options.accept_loss) = (self.options.history, accept_loss);
         Ok(EmbeddedCluster::open(path, options)?)
     }
 
@@ -241,9 +260,9 @@ impl Ward {
     }
 
     /// What is written into an archive must come from the database it was made for.
-    fn check_identity(&self, archive: &Archive) -> Result<(), Refusal> {
+    pub(super) fn check_identity(&self, archive: &Archive) -> Result<(), Refusal> {
         let (there, here) = (
-            archive.identity().cluster_identity.clone(),
+            adopt::expected(archive)?,
             self.cluster()?.facts().map_err(EngineError::from)?.identity,
         );
         if there == here {
@@ -256,7 +275,11 @@ impl Ward {
                 self.name(),
                 self.place()
             )],
-            hint: Some("give the new database another name in the config; the old backups can be restored into it with `brine restore ... --to`".to_owned()),
+            hint: Some(format!(
+                "if it is to take the other one's place (a failover, a move): brine cluster adopt {}; else give it another \
+                 name in the config, and restore the old backups into it with `brine restore ... --to`",
+                self.name()
+            )),
         })
     }
 

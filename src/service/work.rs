@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::acts::left_closed;
 use super::desk::Refusal;
 use super::log_control::Logs;
+use super::scratch;
 use super::ward::Ward;
 use super::wards::Wards;
 use crate::cluster::embedded::{EmbeddedCluster, Options};
-use crate::cluster::{Cluster, ClusterState};
+use crate::cluster::{Cluster, ClusterKind, ClusterState};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::EngineError;
@@ -261,7 +263,16 @@ fn restore(wards: &Arc<Wards>, ward: &Ward, plan: &RestorePlan, undo: bool, cx: 
 fn verify(wards: &Arc<Wards>, ward: &Ward, id: &BackupId, level: ProofLevel, cx: &dyn JobCx) -> Result<Value, Refusal> {
     let archive = ward.archive_for_reading()?;
     let dir = wards.scratch_dir()?;
+    let version = archive.read_summary(id).map_err(EngineError::from)?.source_version;
+    let is_server = archive.identity().kind == ClusterKind::Mysql.word();
+    // Ended before its directory goes.
+    let server = Mutex::new(None);
     let scratch = || {
+        if is_server {
+            let (started, cluster) = scratch::start(&version, dir.path(), cx.clock())?;
+            *server.lock() = Some(started);
+            return Ok(cluster);
+        }
         let cluster = EmbeddedCluster::open(dir.path(), Options::new(Arc::clone(cx.clock())))?;
         Ok(cluster as Arc<dyn Cluster>)
     };

@@ -107,6 +107,31 @@ pub enum WayBackKind {
     },
 }
 
+/// Other databases that an operator accepted as the archive's own, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AdoptedDoc(
+    /// The last one is the one that may write.
+    pub Vec<Adopted>,
+);
+
+impl StateDoc for AdoptedDoc {
+    const NAME: &'static str = "adopted";
+}
+
+/// One such database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// What tells it from every other.
+    pub identity: String,
+    /// When it was accepted.
+    pub at: Millis,
+    /// By whom.
+    pub by: String,
+    /// Whether its log continued the archive's.
+    pub continued: bool,
+}
+
 /// Which backups are protected.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -5,7 +5,9 @@ mod docs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use docs::{Incarnation, IncarnationsDoc, KeysDoc, LogDoc, ProofsDoc, ProtectDoc, WayBack, WayBackKind};
+pub use docs::{
+    Adopted, AdoptedDoc, Incarnation, IncarnationsDoc, KeysDoc, LogDoc, ProofsDoc, ProtectDoc, WayBack, WayBackKind,
+};
 
 use crate::model::crash::crash_point;
 use crate::storage::{ErrorKind, ObjectName, Version};

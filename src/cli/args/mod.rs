@@ -230,6 +230,25 @@ pub enum ClusterCommand {
         /// The cluster
         cluster: ClusterName,
     },
+    /// Say what a cluster has and lacks for backups, with the statements that mend it
+    #[command(after_help = "Exits with 1 when something is missing.\n\nExample: brine cluster check shop")]
+    Check {
+        /// The cluster
+        cluster: ClusterName,
+    },
+    /// Accept the database that is there now as the one its backups go on with
+    #[command(
+        after_help = "After a failover or a move to another server, and for a store that lost data. Where its log \
+                      continues the archive's, nothing else changes; else a new history begins, which needs a new \
+                      snapshot.\n\nExample: brine cluster adopt shop --confirm-name shop --yes"
+    )]
+    Adopt {
+        /// The cluster
+        cluster: ClusterName,
+        /// Given beforehand
+        #[command(flatten)]
+        confirm: ConfirmArgs,
+    },
     /// Open a cluster that a restore left closed
     #[command(after_help = "Example: brine cluster open demo")]
     Open {

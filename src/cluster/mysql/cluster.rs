@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::check::Finding;
 use super::core::Core;
 use super::options::MysqlOptions;
-use super::{binlog, check, facts, fence, restore, snapshot, sums};
+use super::{before, binlog, check, facts, fence, restore, snapshot, sums};
 use crate::cluster::{
-    Capabilities, Changes, ClosedAs, Cluster, ClusterError, ClusterFacts, Codec, Mark, RestoreAsk, Restorer, Snapshot,
-    TableFacts,
+    Capabilities, Changes, ClosedAs, Cluster, ClusterError, ClusterFacts, Codec, Mark, RestoreAsk, RestoreCheck,
+    Restorer, Snapshot, TableFacts,
 };
 use crate::model::checksum::TableChecksum;
 use crate::model::clock::Clock;
@@ -87,6 +87,10 @@ impl Cluster for MysqlCluster {
 
     fn restorer(&self, ask: &RestoreAsk) -> Result<Box<dyn Restorer>, ClusterError> {
         restore::open(&self.core, ask)
+    }
+
+    fn restore_checks(&self, _whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
+        before::checks(&self.core)
     }
 
     fn codec(&self) -> &'static dyn Codec {

@@ -78,22 +78,31 @@ impl Core {
         Err(unsuited.unwrap_or_else(|| none(unusable, endpoints)))
     }
 
-    /// Another connection to the very server that `conn` is connected to. An address may lead to several servers (a name with
-    /// several addresses, a balancer), so it is compared who answers.
+    /// Another connection to the very server that `conn` is connected to.
     pub fn connect_beside(&self, conn: &mut Conn) -> Result<Conn, ClusterError> {
-        let endpoint = conn.endpoint().clone();
-        let mut other = self.connect_to(&endpoint)?;
-        let doing = "asking the server who it is";
-        let (here, there) = (
-            identity(conn).map_err(|e| e.doing(doing))?,
-            identity(&mut other).map_err(|e| e.doing(doing))?,
-        );
-        if here != there {
+        self.connect_home(&self.home(conn)?)
+    }
+
+    /// What [`Core::connect_home`] needs to find this server again.
+    pub fn home(&self, conn: &mut Conn) -> Result<Home, ClusterError> {
+        Ok(Home {
+            endpoint: conn.endpoint().clone(),
+            identity: identity(conn).map_err(|e| e.doing("asking the server who it is"))?,
+        })
+    }
+
+    /// A connection to this server and no other. One address may lead to several servers (a name with several addresses, a
+    /// balancer), so it is compared who answers.
+    pub fn connect_home(&self, home: &Home) -> Result<Conn, ClusterError> {
+        let Home { endpoint, identity } = home;
+        let mut conn = self.connect_to(endpoint)?;
+        let there = self.home(&mut conn)?.identity;
+        if *identity != there {
             return Err(ClusterError::OtherServer(format!(
-                "two connections to {endpoint} reached two servers ({here} and {there}); name each server by an address of its own"
+                "two connections to {endpoint} reached two servers ({identity} and {there}); name each server by an address of its own"
             )));
         }
-        Ok(other)
+        Ok(conn)
     }
 
     /// A new connection to this server.
@@ -104,6 +113,13 @@ impl Core {
     }
 }
 
+/// One server, which is found again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    endpoint: Endpoint,
+    identity: String,
+}
+
 /// What tells servers apart: id, host, port and directory.
 fn identity(conn: &mut Conn) -> Result<String, WireError> {
     let row = conn.row("SELECT CONCAT_WS(' ', @@server_id, @@hostname, @@port, @@datadir)")?;
@@ -112,10 +128,10 @@ fn identity(conn: &mut Conn) -> Result<String, WireError> {
 
 /// The error when no server could be used.
 fn none(mut errors: Vec<ClusterError>, endpoints: &[Endpoint]) -> ClusterError {
-    if errors.len() == 1 {
-        if let Some(e) = errors.pop() {
-            return e;
-        }
+    if errors.len() == 1
+        && let Some(e) = errors.pop()
+    {
+        return e;
     }
     let addresses: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
     let why: Vec<String> = errors.iter().map(ToString::to_string).collect();

@@ -15,6 +15,7 @@
 //!
 //! *Invariants: nothing is decoded that need not be. A row is never changed on its way. Passwords appear in no error.*
 
+mod before;
 mod check;
 mod clock;
 mod cluster;

@@ -240,6 +240,9 @@ fn effective_filter(request: &RestoreRequest, whole: bool, tables: &[ManifestTab
         return request.filter.clone();
     }
     let system: BTreeSet<&str> = tables.iter().filter(|t| t.system).map(|t| t.name.db.as_str()).collect();
+    if system.is_empty() {
+        return request.filter.clone();
+    }
     let mut rules = vec!["*.*".to_owned()];
     rules.extend(system.iter().map(|db| format!("!`{}`.*", db.replace('`', "``"))));
     TableFilter::parse(&rules).unwrap_or_default()

@@ -1,6 +1,7 @@
 //! From what was asked to a moment: the incarnation it belongs to and the stretch of log that holds it.
 
 use crate::archive::Archive;
+use crate::cluster::Codec;
 use crate::engine::error::EngineError;
 use crate::engine::lookup;
 use crate::engine::point::{RestorePoint, RestoreRequest};
@@ -156,11 +157,20 @@ fn broken(view: &View) -> String {
 
 /// The commit timestamp of a transaction or change, checked against the log, and what it is in words.
 fn find(archive: &Archive, view: &View, change: &str) -> Result<(Tso, String), EngineError> {
+    let codec = verify::codec_of(archive)?;
+    let is_id = |id: &str| {
+        let known = |run: &LogRun| codec.covers(&run.to_position, id).is_some();
+        view.log.runs.iter().any(known)
+    };
     // A change of a transaction with several carries a number behind its transaction's id.
-    let transaction = change.split_once('.').map_or(change, |(t, _)| t);
+    let transaction = match change.rsplit_once('.') {
+        Some((before, number)) if !is_id(change) && number.bytes().all(|b| b.is_ascii_digit()) => before,
+        _ => change,
+    };
     let found = match transaction.parse() {
         Ok(tso) => find_tso(archive, view, change, tso)?,
-        Err(_) => find_id(archive, view, change, transaction)?,
+        Err(_) if is_id(transaction) => find_id(archive, view, change, transaction, codec)?,
+        Err(_) => return Err(not_in_log(change, "`brine log changes` lists ids".to_owned())),
     };
     let (run, moment) = found;
     let what = lookup::describe(archive, run, moment, change)?;
@@ -209,13 +219,9 @@ fn find_id<'v>(
     view: &'v View,
     change: &str,
     transaction: &str,
+    codec: &dyn Codec,
 ) -> Result<(&'v LogRun, Moment), EngineError> {
-    let codec = verify::codec_of(archive)?;
     let covers = |position: &Position| codec.covers(position, transaction);
-    let is_id = |run: &LogRun| covers(&run.to_position).is_some();
-    if !view.log.runs.iter().any(is_id) {
-        return Err(not_in_log(change, "`brine log changes` lists ids".to_owned()));
-    }
     // The newest first: after a restore to before it, the same id may have been given again.
     let holds = |r: &&LogRun| covers(&r.to_position) == Some(true) && covers(&r.from_position) != Some(true);
     let Some(run) = view.log.runs.iter().rev().find(holds) else {

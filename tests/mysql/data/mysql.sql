@@ -50,7 +50,6 @@ create user 'commented'@'%' identified by 'x' comment 'it''s a "comment"';
 create user 'strict'@'%' identified by 'x' password history 5 password reuse interval 30 day password require current failed_login_attempts 3 password_lock_time 2;
 create user 'random'@'%' identified by 'x' password expire never;
 create user 'roled'@'%' identified by 'x' default role reader, writer;
-alter user 'app'@'%' identified by 'second-pw' retain current password;
 grant backup_admin, replication_slave_admin, system_variables_admin on *.* to 'sha2'@'%';
 grant role_admin on *.* to 'sha2'@'%' with grant option;
 grant select on *.* to 'strict'@'%';

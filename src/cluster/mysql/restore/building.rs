@@ -79,10 +79,11 @@ impl Building {
             .into_iter()
             .map(|t| (t.name.clone(), t))
             .collect();
+        let pool = Pool::beside(core, &mut conn)?;
         Ok(Building {
             core: core.clone(),
             ask: ask.clone(),
-            pool: Pool::new(core),
+            pool,
             inner: Mutex::new(Inner {
                 memory,
                 shadows,

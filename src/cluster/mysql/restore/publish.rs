@@ -298,17 +298,18 @@ impl Switch<'_> {
 
     /// What belongs to the server as a whole.
     fn server_steps(&self, steps: &mut Vec<Step>, remarks: &mut Vec<String>) -> Result<(), ClusterError> {
-        let accounts = Accounts::new(self.definitions, self.logged_accounts.clone())?;
-        match accounts.is_empty() {
-            true => remarks.push("the backup holds no accounts: those of the target stay as they are".to_owned()),
-            false => steps.push(Step::Accounts(accounts)),
-        }
+        // The variables first: one of them decides which grants there can be.
         let globals = self.definitions.iter().filter(|d| d.kind == kind::GLOBAL);
         let mut statements = Vec::new();
         for definition in globals {
             statements.extend(DefinitionText::parse(&definition.text)?.statements);
         }
         steps.push(Step::Globals(statements));
+        let accounts = Accounts::new(self.definitions, self.logged_accounts.clone())?;
+        match accounts.is_empty() {
+            true => remarks.push("the backup holds no accounts: those of the target stay as they are".to_owned()),
+            false => steps.push(Step::Accounts(accounts)),
+        }
         Ok(())
     }
 

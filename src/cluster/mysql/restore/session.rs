@@ -6,28 +6,31 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::cluster::ClusterError;
-use crate::cluster::mysql::core::Core;
+use crate::cluster::mysql::core::{Core, Home};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 
-/// Connections that are free.
+/// Connections that are free, all to one server: a restore that is spread over two is none.
 pub(super) struct Pool {
     core: Arc<Core>,
+    home: Home,
     free: Mutex<Vec<Conn>>,
 }
 
 impl Pool {
-    pub fn new(core: &Arc<Core>) -> Pool {
-        Pool {
+    /// To the server of `conn`.
+    pub fn beside(core: &Arc<Core>, conn: &mut Conn) -> Result<Pool, ClusterError> {
+        Ok(Pool {
             core: core.clone(),
+            home: core.home(conn)?,
             free: Mutex::new(Vec::new()),
-        }
+        })
     }
 
     /// A free connection, or a new one.
     pub fn take(&self) -> Result<Conn, ClusterError> {
         match self.free.lock().pop() {
             Some(conn) => Ok(conn),
-            None => connect(&self.core),
+            None => prepared(self.core.connect_home(&self.home)?),
         }
     }
 
@@ -47,7 +50,10 @@ impl Pool {
 
 /// A connection that builds.
 pub(super) fn connect(core: &Core) -> Result<Conn, ClusterError> {
-    let mut conn = core.connect()?;
+    prepared(core.connect()?)
+}
+
+fn prepared(mut conn: Conn) -> Result<Conn, ClusterError> {
     prepare(&mut conn)?;
     conn.set_timeout(None).map_err(|e| e.doing("preparing the session"))?;
     Ok(conn)

@@ -26,6 +26,13 @@ const TRANSIENT: [&str; 12] = [
     "rpl_semi_sync_slave_enabled",
 ];
 
+/// MySQL counts what a session set for itself among what was set at run time; these our sessions set.
+const SET_BY_OUR_SESSIONS: &str = "'character_set_client', 'character_set_connection', 'character_set_results', \
+     'collation_connection', 'foreign_key_checks', 'information_schema_stats_expiry', 'lock_wait_timeout', \
+     'max_execution_time', 'net_write_timeout', 'print_identified_with_as_hex', 'sql_big_selects', 'sql_log_bin', \
+     'sql_mode', 'sql_quote_show_create', 'sql_select_limit', 'time_zone', 'transaction_isolation', 'unique_checks', \
+     'use_secondary_engine', 'wait_timeout'";
+
 fn definition(kind: &str, name: String, made: &DefinitionText) -> Result<Definition, WireError> {
     let text = made.text().map_err(|e| WireError::Protocol(e.to_string()))?;
     Ok(Definition {
@@ -245,18 +252,19 @@ fn without_default_role(create: &str) -> (String, Option<String>) {
 
 fn globals(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireError> {
     let sql = match flavor {
-        Flavor::MariaDb => {
-            "SELECT LOWER(variable_name), global_value FROM information_schema.system_variables \
+        Flavor::MariaDb => "SELECT LOWER(variable_name), global_value FROM information_schema.system_variables \
              WHERE global_value_origin = 'SQL' ORDER BY variable_name"
-        }
-        Flavor::MySql => {
+            .to_owned(),
+        Flavor::MySql => format!(
             "SELECT LOWER(v.variable_name), v.variable_value FROM performance_schema.global_variables v \
              JOIN performance_schema.variables_info i USING (variable_name) \
-             WHERE i.variable_source IN ('DYNAMIC', 'PERSISTED') ORDER BY v.variable_name"
-        }
+             LEFT JOIN performance_schema.persisted_variables p USING (variable_name) \
+             WHERE p.variable_name IS NOT NULL OR (i.variable_source = 'DYNAMIC' \
+             AND v.variable_name NOT IN ({SET_BY_OUR_SESSIONS})) ORDER BY v.variable_name"
+        ),
     };
     let mut out = Vec::new();
-    for row in conn.rows(sql)? {
+    for row in conn.rows(&sql)? {
         let (name, Some(value)) = (row.text(0), row.opt(1)) else {
             continue;
         };

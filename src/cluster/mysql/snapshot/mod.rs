@@ -1,9 +1,10 @@
 //! A consistent view over several connections, read in chunks.
 //!
 //! Reading downwards: [`open`] takes a look at the server ([`gather`]), opens the view ([`start`]) and looks again, until
-//! nothing changed in between; [`split`] cuts tables by their keys ([`keys`]) and [`read`] reads a range, on a connection lent
+//! nothing changed in between; [`split`] cuts tables by their keys ([`keys`], [`cuts`]) and [`read`] reads a range, on a connection lent
 //! by the [`pool`]; [`watch`] ends a backup that others wait for.
 
+mod cuts;
 mod gather;
 mod keys;
 mod pool;
@@ -22,6 +23,7 @@ use pool::{Lent, Pool};
 use read::ViewTable;
 use watch::Watch;
 
+use super::check;
 use super::core::Core;
 use super::schema::select;
 use super::schema::tables::{self, Details};
@@ -99,9 +101,8 @@ fn select_one(table: &ViewTable) -> String {
     }
 }
 
-/// A connection for a view; and whether its session gives locks back at a savepoint.
-fn connect(core: &Core) -> Result<(Conn, bool), ClusterError> {
-    let mut conn = core.connect()?;
+/// Makes a connection ready for a view; tells whether its session gives locks back at a savepoint.
+fn prepare(conn: &mut Conn) -> Result<bool, ClusterError> {
     let flavor = conn.info().flavor;
     let own = match flavor {
         Flavor::MariaDb => MARIADB_SESSION,
@@ -119,7 +120,7 @@ fn connect(core: &Core) -> Result<(Conn, bool), ClusterError> {
         Flavor::MariaDb => may(KEEPS_LOCKS)?,
         Flavor::MySql => true,
     };
-    Ok((conn, gives_back))
+    Ok(gives_back)
 }
 
 /// Something vanished between being listed and being shown.
@@ -137,6 +138,19 @@ fn look(conns: &mut [Conn], extent: Extent) -> Result<Option<Shown>, ClusterErro
         Err(e) if vanished(&e) => Ok(None),
         Err(e) => Err(with_hint(e.doing("reading what the server holds"))),
     }
+}
+
+/// A server does not say that it hides something from an account: a backup would lack it and seem whole.
+fn check_sight(conn: &mut Conn, extent: Extent) -> Result<(), ClusterError> {
+    let lacking = check::hiding(conn, extent == Extent::Everything);
+    let lacking = lacking.map_err(|e| e.doing("reading the account's privileges"))?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(ClusterError::Unsupported {
+        what: "brine's account may not see everything, and a backup would lack the rest without a word".to_owned(),
+        hint: lacking.join("; "),
+    })
 }
 
 /// Says which command shows the missing privileges.
@@ -194,14 +208,15 @@ fn on_all(conns: &mut [Conn], sql: &str, doing: &str) -> Result<(), ClusterError
 
 impl View {
     fn open(core: &Arc<Core>, extent: Extent) -> Result<View, ClusterError> {
+        let mut locker = core.connect()?;
+        check_sight(&mut locker, extent)?;
         let mut conns = Vec::with_capacity(width());
         let mut gives_back = true;
         for _ in 0..width() {
-            let (conn, gives) = connect(core)?;
-            gives_back &= gives;
+            let mut conn = core.connect_beside(&mut locker)?;
+            gives_back &= prepare(&mut conn)?;
             conns.push(conn);
         }
-        let mut locker = core.connect()?;
         let mut before = look(&mut conns, extent)?;
         let mut what = None;
         for _ in 0..ATTEMPTS {

@@ -3,6 +3,7 @@
 //! The server's own guesses of how many rows lie in a range (two dives into the index each) are used to find the cuts, so that
 //! it costs the same for a table of any size and for keys however sparse. Nothing is counted and no index is walked.
 
+use super::cuts::{quantiles, shared, walk};
 use super::keys::{Literal, Point, Range};
 use super::read::ViewTable;
 use crate::cluster::ClusterError;
@@ -11,8 +12,8 @@ use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 
 /// A range is not made smaller than this.
 const RANGE_BYTES: u64 = 32 << 20;
-/// A guess this near to what is wanted is near enough, as a part of it.
-const NEAR: u64 = 16;
+/// How often a step that holds too many strings is looked at more closely.
+const REFINEMENTS: usize = 6;
 
 /// The ranges of a table; none when it is empty.
 pub(super) fn split(conn: &mut Conn, table: &ViewTable, parts: usize) -> Result<Vec<Range>, WireError> {
@@ -26,173 +27,193 @@ pub(super) fn split(conn: &mut Conn, table: &ViewTable, parts: usize) -> Result<
     if parts < 2 || !table.can_split() {
         return Ok(vec![Range::default()]);
     }
-    let mut guess = Guess { conn, table, name };
+    let mut guess = Guesser { conn, table, name };
     Ok(Range::between(guess.cuts(parts)?))
 }
 
-struct Guess<'a> {
+struct Guesser<'a> {
     conn: &'a mut Conn,
     table: &'a ViewTable,
     name: String,
 }
 
-impl Guess<'_> {
+impl Guesser<'_> {
     /// Points that cut the table, in the key's order.
     fn cuts(&mut self, parts: usize) -> Result<Vec<Point>, WireError> {
         let Some(first) = self.table.key.columns.first().cloned() else {
             return Ok(Vec::new());
         };
         let column = text::ident(&first.name);
-        let ends = format!(
-            "SELECT MIN({column}), MAX({column}) FROM {} FORCE INDEX (PRIMARY)",
+        let order = match first.literal {
+            Literal::Integer => return self.integers(&column, parts),
+            Literal::Binary => Order::Bytes,
+            Literal::Text { charset } => match first.collation {
+                Some(collation) if collation.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
+                    Order::Collation { charset, collation }
+                }
+                _ => return Ok(Vec::new()),
+            },
+            Literal::Number | Literal::Quoted => return Ok(Vec::new()),
+        };
+        self.strings(&column, &order, parts)
+    }
+
+    fn condition(&self, range: &Range) -> Result<String, WireError> {
+        let protocol = |e: ClusterError| WireError::Protocol(e.to_string());
+        let condition = range.condition(&self.table.key).map_err(protocol)?;
+        Ok(condition.unwrap_or_else(|| "1 = 1".to_owned()))
+    }
+
+    /// The least and the greatest value of a column within a range.
+    fn ends(&mut self, column: &str, range: &Range) -> Result<Option<(Vec<u8>, Vec<u8>)>, WireError> {
+        let condition = self.condition(range)?;
+        let sql = format!(
+            "SELECT MIN({column}), MAX({column}) FROM {} FORCE INDEX (PRIMARY) WHERE {condition}",
             self.name
         );
-        let Some(row) = self.conn.row(&ends)? else {
-            return Ok(Vec::new());
-        };
-        match first.literal {
-            Literal::Integer => {
-                let number = |n: usize| row.opt(n).and_then(|t| t.parse::<i128>().ok());
-                match (number(0), number(1)) {
-                    (Some(low), Some(high)) => self.integers(low, high, parts),
-                    _ => Ok(Vec::new()),
-                }
-            }
-            Literal::Binary => {
-                let (low, high) = (row.bytes(0).unwrap_or_default(), row.bytes(1).unwrap_or_default());
-                let candidates = (0u8..=255).step_by(4).map(|b| [shared(low, high), &[b]].concat());
-                self.choose(candidates.collect(), parts)
-            }
-            Literal::Text { charset } => {
-                let (low, high) = (row.bytes(0).unwrap_or_default(), row.bytes(1).unwrap_or_default());
-                let candidates = self.text_candidates(shared(low, high), &charset, first.collation.as_deref())?;
-                self.choose(candidates, parts)
-            }
-            Literal::Number | Literal::Quoted => Ok(Vec::new()),
-        }
+        let row = self.conn.row(&sql)?;
+        let end = |n: usize| row.as_ref().and_then(|r| r.bytes(n)).map(<[u8]>::to_vec);
+        Ok(end(0).zip(end(1)))
     }
 
     /// About how many rows lie in a range.
     fn rows(&mut self, range: &Range) -> Result<u64, WireError> {
-        let protocol = |e: ClusterError| WireError::Protocol(e.to_string());
-        let condition = range.condition(&self.table.key).map_err(protocol)?;
-        let (explain, column) = match self.conn.info().flavor {
-            Flavor::MariaDb => ("EXPLAIN", 8),
-            Flavor::MySql => ("EXPLAIN FORMAT=TRADITIONAL", 9),
+        let condition = self.condition(range)?;
+        let (name, flavor) = (&self.name, self.conn.info().flavor);
+        let (sql, column) = match flavor {
+            Flavor::MariaDb => (
+                format!("EXPLAIN SELECT 1 FROM {name} FORCE INDEX (PRIMARY) WHERE {condition}"),
+                8,
+            ),
+            // Forced to an index it would not look how many rows there are.
+            Flavor::MySql => (
+                format!("EXPLAIN FORMAT=TRADITIONAL SELECT 1 FROM {name} USE INDEX (PRIMARY) WHERE {condition}"),
+                9,
+            ),
         };
-        let condition = condition.unwrap_or_else(|| "1 = 1".to_owned());
-        let sql = format!(
-            "{explain} SELECT 1 FROM {} FORCE INDEX (PRIMARY) WHERE {condition}",
-            self.name
-        );
         Ok(self.conn.row(&sql)?.map_or(0, |row| row.number(column)))
     }
 
-    /// Halves the space between two integers until the halves hold about the same, and so on with each.
-    fn integers(&mut self, low: i128, high: i128, parts: usize) -> Result<Vec<Point>, WireError> {
-        let mut cuts = Vec::new();
-        let all = self.rows(&between(low - 1, high))?;
-        self.halve(low - 1, high, all, parts, &mut cuts)?;
+    fn integers(&mut self, column: &str, parts: usize) -> Result<Vec<Point>, WireError> {
+        let number = |v: Vec<u8>| String::from_utf8(v).ok()?.parse::<i128>().ok();
+        let ends = self.ends(column, &Range::default())?;
+        let Some((low, high)) = ends.and_then(|(low, high)| number(low).zip(number(high))) else {
+            return Ok(Vec::new());
+        };
+        // Half a part at a time: guesses of large ranges are cut off at half the table.
+        let target = (self.table.listed.rows / (parts as u64 * 2)).max(1);
+        let mut guess = |from, to| self.rows(&between(from, to));
+        let cuts = walk(low - 1, high, target, parts, &mut guess)?;
         Ok(cuts.into_iter().map(|n| Point::one(n.to_string().as_bytes())).collect())
     }
 
-    /// Cuts (low, high], which holds about `rows`, into `parts`.
-    fn halve(&mut self, low: i128, high: i128, rows: u64, parts: usize, cuts: &mut Vec<i128>) -> Result<(), WireError> {
-        if parts < 2 || high - low < 2 || rows < 2 {
-            return Ok(());
-        }
-        let left_parts = parts / 2;
-        let wanted = (u128::from(rows) * left_parts as u128 / parts as u128) as u64;
-        let (mut from, mut to) = (low + 1, high - 1);
-        let (mut cut, mut held) = (low + (high - low) / 2, 0);
-        while from <= to {
-            cut = from + (to - from) / 2;
-            held = self.rows(&between(low, cut))?;
-            if held.abs_diff(wanted) <= wanted / NEAR {
+    /// Values between which strings lie; where too many lie between two of them, values that tell those apart are added.
+    fn strings(&mut self, column: &str, order: &Order, parts: usize) -> Result<Vec<Point>, WireError> {
+        let mut steps = vec![Step {
+            after: None,
+            through: None,
+            held: self.table.listed.rows.max(1),
+        }];
+        for _ in 0..REFINEMENTS {
+            let all: u64 = steps.iter().map(|s| s.held).sum();
+            let largest = steps.iter().enumerate().max_by_key(|(_, s)| s.held);
+            let Some((at, step)) = largest.filter(|(_, s)| s.held > all / (parts as u64 * 2)) else {
+                break;
+            };
+            let finer = self.finer(column, order, step)?;
+            if finer.len() < 2 {
                 break;
             }
-            if held < wanted {
-                from = cut + 1;
-            } else {
-                to = cut - 1;
-            }
+            steps.splice(at..=at, finer);
         }
-        self.halve(low, cut, held, left_parts, cuts)?;
-        cuts.push(cut);
-        self.halve(cut, high, rows.saturating_sub(held), parts - left_parts, cuts)
+        let mut sum = 0;
+        let grown = steps.iter().map(|s| {
+            sum += s.held;
+            sum
+        });
+        let held: Vec<u64> = grown.collect();
+        let ends = held.get(..held.len().saturating_sub(1)).unwrap_or_default();
+        let chosen = quantiles(ends, sum, parts);
+        let point = |at: usize| steps.get(at).and_then(|s| s.through.as_deref()).map(Point::one);
+        Ok(chosen.into_iter().filter_map(point).collect())
     }
 
-    /// Values that begin as all keys do, in the order of the column's collation.
-    fn text_candidates(
-        &mut self,
-        shared: &[u8],
-        charset: &str,
-        collation: Option<&str>,
-    ) -> Result<Vec<Vec<u8>>, WireError> {
-        let plain = |b: &u8| b.is_ascii_graphic() || *b == b' ';
-        let Some(collation) = collation.filter(|c| c.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')) else {
+    /// A step in smaller ones; in one when it cannot be made smaller.
+    fn finer(&mut self, column: &str, order: &Order, step: &Step) -> Result<Vec<Step>, WireError> {
+        let Some((low, high)) = self.ends(column, &step.range())? else {
             return Ok(Vec::new());
         };
-        if !shared.iter().all(plain) || matches!(charset, "ucs2" | "utf16" | "utf16le" | "utf32") {
+        let values = self.candidates(order, shared(&low, &high), step)?;
+        let mut steps = Vec::with_capacity(values.len() + 1);
+        let mut after = step.after.clone();
+        for through in values.into_iter().map(Some).chain([step.through.clone()]) {
+            let mut step = Step {
+                after: after.clone(),
+                through: through.clone(),
+                held: 0,
+            };
+            step.held = self.rows(&step.range())?;
+            steps.push(step);
+            after = through;
+        }
+        Ok(steps)
+    }
+
+    /// Values that begin with what the keys of a step share, in the key's order, strictly within the step.
+    fn candidates(&mut self, order: &Order, shared: &[u8], step: &Step) -> Result<Vec<Vec<u8>>, WireError> {
+        let (charset, collation) = match order {
+            Order::Bytes => {
+                let values = (0u8..=252).step_by(4).map(|b| [shared, &[b]].concat());
+                let within = |v: &Vec<u8>| {
+                    step.after.as_ref().is_none_or(|after| v > after)
+                        && step.through.as_ref().is_none_or(|through| v < through)
+                };
+                return Ok(values.filter(within).collect());
+            }
+            Order::Collation { charset, collation } => (charset, collation),
+        };
+        let plain = |b: &u8| b.is_ascii_graphic() || *b == b' ';
+        if !shared.iter().all(plain) || matches!(charset.as_str(), "ucs2" | "utf16" | "utf16le" | "utf32") {
             return Ok(Vec::new());
         }
+        let literal = |v: &[u8]| format!("_{charset} x'{}' COLLATE {collation}", text::hex(v));
         let ends = (b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z');
-        let values = ends.map(|b| {
-            format!(
-                "SELECT _{charset} x'{}{b:02x}' COLLATE {collation} AS v",
-                text::hex(shared)
-            )
-        });
-        let values: Vec<String> = values.collect();
+        let values: Vec<String> = ends
+            .map(|b| format!("SELECT {} AS v", literal(&[shared, &[b]].concat())))
+            .collect();
+        let mut within = vec!["1 = 1".to_owned()];
+        within.extend(step.after.as_ref().map(|v| format!("v > {}", literal(v))));
+        within.extend(step.through.as_ref().map(|v| format!("v < {}", literal(v))));
         let sql = format!(
-            "SELECT HEX(v) FROM ({}) brine GROUP BY v ORDER BY v",
-            values.join(" UNION ALL ")
+            "SELECT MIN(HEX(v)) FROM ({}) brine WHERE {} GROUP BY v ORDER BY v",
+            values.join(" UNION ALL "),
+            within.join(" AND ")
         );
         let rows = self.conn.rows(&sql)?;
         Ok(rows.iter().filter_map(|r| text::unhex(&r.text(0))).collect())
     }
+}
 
-    /// Of values in order, those that cut best.
-    fn choose(&mut self, candidates: Vec<Vec<u8>>, parts: usize) -> Result<Vec<Point>, WireError> {
-        let all = self.rows(&Range::default())?.max(1);
-        let mut held = Vec::with_capacity(candidates.len());
-        for value in &candidates {
-            let range = Range {
-                after: None,
-                through: Some(Point::one(value)),
-            };
-            held.push(self.rows(&range)?);
+/// The strings behind one value, up to and including another, and about how many rows those are.
+struct Step {
+    after: Option<Vec<u8>>,
+    through: Option<Vec<u8>>,
+    held: u64,
+}
+
+impl Step {
+    fn range(&self) -> Range {
+        Range {
+            after: self.after.as_deref().map(Point::one),
+            through: self.through.as_deref().map(Point::one),
         }
-        let chosen = quantiles(&held, all, parts);
-        Ok(chosen
-            .into_iter()
-            .filter_map(|at| candidates.get(at))
-            .map(|v| Point::one(v))
-            .collect())
     }
 }
 
-/// Which of the growing counts lie nearest to equal shares of all.
-fn quantiles(held: &[u64], all: u64, parts: usize) -> Vec<usize> {
-    let mut chosen: Vec<usize> = Vec::new();
-    for part in 1..parts as u64 {
-        let wanted = (u128::from(all) * u128::from(part) / parts as u128) as u64;
-        let nearest = held.iter().enumerate().min_by_key(|(_, h)| h.abs_diff(wanted));
-        if let Some((at, &h)) = nearest
-            && h > 0
-            && h < all
-            && chosen.last().is_none_or(|last| *last < at)
-        {
-            chosen.push(at);
-        }
-    }
-    chosen
-}
-
-/// What two keys begin with alike.
-fn shared<'a>(low: &'a [u8], high: &[u8]) -> &'a [u8] {
-    let alike = low.iter().zip(high).take_while(|(a, b)| a == b).count();
-    low.get(..alike).unwrap_or_default()
+/// In which order strings stand in an index.
+enum Order {
+    Bytes,
+    Collation { charset: String, collation: String },
 }
 
 /// The integers of (low, high].
@@ -201,26 +222,5 @@ fn between(low: i128, high: i128) -> Range {
     Range {
         after: point(low),
         through: point(high),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cuts_lie_near_equal_shares() {
-        // Sixteen hex digits, evenly used.
-        let held: Vec<u64> = (1..=16).map(|n| n * 100).collect();
-        assert_eq!(quantiles(&held, 1600, 4), [3, 7, 11]);
-        // All in one place: one cut at most on each side of it.
-        assert_eq!(quantiles(&[0, 0, 1000, 1000], 1000, 4), Vec::<usize>::new());
-        assert_eq!(quantiles(&[0, 10, 990, 1000], 1000, 4), [1, 2]);
-    }
-
-    #[test]
-    fn keys_share_a_beginning() {
-        assert_eq!(shared(b"user:001", b"user:777"), b"user:");
-        assert_eq!(shared(b"", b"x"), b"");
     }
 }

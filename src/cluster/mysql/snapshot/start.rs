@@ -64,7 +64,7 @@ pub(super) fn start(conns: &mut [Conn], locker: &mut Conn) -> Result<Option<Star
 }
 
 /// The server's clock.
-fn server_now(conn: &mut Conn) -> Result<Millis, WireError> {
+pub(in crate::cluster::mysql) fn server_now(conn: &mut Conn) -> Result<Millis, WireError> {
     let row = conn.row("SELECT CAST(FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000) AS SIGNED)")?;
     let millis = row.and_then(|r| r.opt(0)).and_then(|t| t.parse().ok());
     millis
@@ -138,10 +138,15 @@ fn log(conn: &mut Conn) -> Result<Option<Log>, WireError> {
     }))
 }
 
+/// The GTIDs up to a place. The server reads its log from the file's beginning for that; not so when it still is at the place.
 fn mariadb_position(conn: &mut Conn, file: String, offset: u64) -> Result<Position, WireError> {
-    let row = conn.row(&format!("SELECT BINLOG_GTID_POS({}, {offset})", text::string(&file)))?;
+    let mut gtid = conn.row("SELECT @@global.gtid_binlog_pos")?;
+    let now = log(conn)?;
+    if now.is_none_or(|now| now.file != file || now.offset != offset) {
+        gtid = conn.row(&format!("SELECT BINLOG_GTID_POS({}, {offset})", text::string(&file)))?;
+    }
     Ok(Position::Binlog {
-        gtid: row.map(|r| r.text(0)).unwrap_or_default(),
+        gtid: gtid.map(|r| r.text(0)).unwrap_or_default(),
         file,
         offset,
     })

@@ -77,6 +77,9 @@ impl Row {
 const AHEAD: usize = 64;
 const AHEAD_BYTES: usize = 32 << 10;
 
+/// Takes a row's payload and the number of its columns.
+type TakeRow<'a> = dyn FnMut(&[u8], usize) -> Result<(), WireError> + 'a;
+
 /// One connection.
 pub struct Conn {
     info: ServerInfo,
@@ -273,10 +276,7 @@ impl Conn {
     }
 
     /// Reads an answer, giving its rows' payloads and their columns to `take`.
-    pub(super) fn answer(
-        &mut self,
-        take: &mut dyn FnMut(&[u8], usize) -> Result<(), WireError>,
-    ) -> Result<Done, WireError> {
+    pub(super) fn answer(&mut self, take: &mut TakeRow<'_>) -> Result<Done, WireError> {
         self.begin_answer()?;
         self.exchange(|stream| {
             let mut done = Done::default();

@@ -32,3 +32,10 @@ pub use dump::{Dump, DumpRequest, DumpStart};
 pub use error::WireError;
 pub use kill::Killer;
 pub use statement::{ParamType, Statement};
+
+#[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod login_tests;
+#[cfg(test)]
+mod scripted;

@@ -25,6 +25,8 @@ const FAILURES: u32 = 3;
 /// The longest pause between two looks at a silent server.
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// Takes whole snapshot records and their number.
+pub(super) type TakeRecords<'a> = dyn FnMut(&[u8], u64) -> Result<(), WireError> + 'a;
 /// Tells whether the server lives.
 pub(super) type Watch = Box<dyn Fn() -> bool + Send + Sync>;
 
@@ -309,10 +311,7 @@ impl PacketStream {
 
     /// Gives all row packets up to the one that ends them to `take` as snapshot records, many at a time, from where they
     /// arrived. Returns the rows and the last packet (EOF or ERR).
-    pub fn records(
-        &mut self,
-        take: &mut dyn FnMut(&[u8], u64) -> Result<(), WireError>,
-    ) -> Result<(u64, Vec<u8>), WireError> {
+    pub fn records(&mut self, take: &mut TakeRecords<'_>) -> Result<(u64, Vec<u8>), WireError> {
         let mut total = 0u64;
         // Whole records lie from `start` to `parsed`.
         let mut parsed = self.start;

@@ -59,7 +59,9 @@ pub(super) fn login(endpoint: &Endpoint, user: &str, encrypted: bool, e: AuthErr
         }) if !encrypted => refused(
             endpoint,
             format!("the server says 1045: {message}"),
-            format!("{DENIED}; an account with REQUIRE SSL needs tls"),
+            format!(
+                "{DENIED}; an account with REQUIRE SSL, and a server with require_secure_transport, need tls = \"verify-full\""
+            ),
         ),
         AuthError::Wire(e) => failed(endpoint, user, e),
         AuthError::Plugin(plugin) => refused(

@@ -38,7 +38,7 @@ fn value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     }
     let (first, rest) = rest.split_first()?;
     let (len, rest) = match *first {
-        short @ 0..0x80 => (usize::from(short), rest),
+        short @ 0..=0x7F => (usize::from(short), rest),
         0x81 => (usize::from(*rest.first()?), rest.get(1..)?),
         0x82 => {
             let [a, b] = *rest.first_chunk::<2>()?;

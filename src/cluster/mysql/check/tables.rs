@@ -1,0 +1,92 @@
+//! Tables that cannot be backed up or restored as well as others.
+
+use std::collections::BTreeSet;
+
+use super::Finding;
+use crate::cluster::mysql::schema::table::TableKind;
+use crate::cluster::mysql::schema::tables::{self, Listed, not_system};
+use crate::cluster::mysql::wire::{Conn, WireError};
+use crate::model::table::TableName;
+
+pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
+    let all = tables::list(conn)?;
+    let keyed = with_primary_key(conn)?;
+    let base = || all.iter().filter(|t| t.kind != TableKind::Sequence);
+    let mut findings = Vec::new();
+
+    let loose = names(base().filter(|t| !t.engine.is_empty() && !t.transactional() && !t.rows_elsewhere()));
+    findings.push(match loose {
+        None => Finding::ok("engines", "all tables are transactional"),
+        Some(names) => Finding::warning(
+            "engines",
+            format!("not transactional, so not of the snapshot's moment but of some moment during it: {names}"),
+            "ALTER TABLE ... ENGINE = InnoDB",
+        ),
+    });
+    if let Some(names) = names(base().filter(|t| t.rows_elsewhere())) {
+        findings.push(Finding::warning(
+            "rows kept elsewhere",
+            format!("only the definition is backed up: {names}"),
+            "",
+        ));
+    }
+    if let Some(names) = names(base().filter(|t| t.engine.is_empty())) {
+        findings.push(Finding::missing(
+            "broken tables",
+            format!("the server cannot open: {names}"),
+            "CHECK TABLE says why; repair or drop them",
+        ));
+    }
+    let keyless = names(base().filter(|t| !t.rows_elsewhere() && !keyed.contains(&t.name)));
+    findings.push(match keyless {
+        None => Finding::ok("primary keys", "every table has one"),
+        Some(names) => Finding::warning(
+            "primary keys",
+            format!("none, so they are read in one piece and their log is replayed slowly: {names}"),
+            "ALTER TABLE ... ADD PRIMARY KEY",
+        ),
+    });
+    Ok(findings)
+}
+
+fn with_primary_key(conn: &mut Conn) -> Result<BTreeSet<TableName>, WireError> {
+    let rows = conn.rows(&format!(
+        "SELECT table_schema, table_name FROM information_schema.statistics \
+         WHERE index_name = 'PRIMARY' AND seq_in_index = 1 AND {}",
+        not_system("table_schema")
+    ))?;
+    Ok(rows.iter().map(|r| TableName::new(r.text(0), r.text(1))).collect())
+}
+
+/// The first names, and how many more; `None` for none.
+fn names<'a>(tables: impl Iterator<Item = &'a Listed>) -> Option<String> {
+    const SHOWN: usize = 10;
+    let all: Vec<String> = tables.map(|t| t.name.to_string()).collect();
+    let more = all.len().saturating_sub(SHOWN);
+    let shown: Vec<&str> = all.iter().take(SHOWN).map(String::as_str).collect();
+    match (shown.is_empty(), more) {
+        (true, _) => None,
+        (_, 0) => Some(shown.join(", ")),
+        (_, more) => Some(format!("{} and {more} more", shown.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_names_are_cut() {
+        let table = |n: usize| Listed {
+            name: TableName::new("d", format!("t{n}")),
+            kind: TableKind::Base,
+            engine: "MyISAM".to_owned(),
+            rows: 0,
+            bytes: 0,
+        };
+        let all: Vec<Listed> = (0..12).map(table).collect();
+        assert!(names(all.iter()).unwrap().ends_with("d.t9 and 2 more"));
+        assert_eq!(names(all.iter().take(1)).as_deref(), Some("d.t0"));
+        assert_eq!(names(all.iter().take(0)), None);
+    }
+}
