@@ -21,15 +21,19 @@ mod client;
 mod dataset;
 #[path = "mysql/direct.rs"]
 mod direct;
+#[path = "mysql/edges.rs"]
+mod edges;
 #[path = "mysql/fidelity.rs"]
 mod fidelity;
 #[path = "mysql/look.rs"]
 mod look;
+#[path = "mysql/places.rs"]
+mod places;
 #[path = "mysql/server.rs"]
 mod server;
 #[path = "mysql/servers.rs"]
 mod servers;
-#[path = "mysql/world.rs"]
-mod world;
 #[path = "mysql/wire.rs"]
 mod wire;
+#[path = "mysql/world.rs"]
+mod world;
