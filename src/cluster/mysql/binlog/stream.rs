@@ -12,7 +12,7 @@ use parking_lot::MutexGuard;
 use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
 use super::group::{Group, Groups};
 use super::payload::{self, Head};
-use super::{format, host, summary};
+use super::{format, host};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
 use crate::cluster::mysql::core::Core;
 use crate::cluster::mysql::gtid::{Gtid, Place};

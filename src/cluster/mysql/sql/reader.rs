@@ -109,6 +109,13 @@ impl<'a> Reader<'a> {
         self.at = place;
     }
 
+    /// Where the statement's last two tokens begin, if they are these keywords.
+    pub fn last_words(&self, words: [&str; 2]) -> Option<usize> {
+        let last = self.tokens.last_chunk::<2>()?;
+        let same = last.iter().zip(words).all(|(t, w)| t.is(w));
+        same.then(|| last.first().map(|t| t.at))?
+    }
+
     /// A name of one part.
     pub fn ident(&mut self) -> Option<String> {
         let token = self.peek().filter(|t| is_name(t)).copied()?;
