@@ -325,11 +325,8 @@ impl Switch<'_> {
 
     /// What belongs to the server as a whole.
     fn server_steps(&self, steps: &mut Vec<Step>, remarks: &mut Vec<String>) -> Result<(), ClusterError> {
-<<<<<<< HEAD
         // The variables first: one of them decides which grants there can be.
-=======
         // Some of them say which accounts and grants there can be.
->>>>>>> main
         let globals = self.definitions.iter().filter(|d| d.kind == kind::GLOBAL);
         let mut statements = Vec::new();
         for definition in globals {
