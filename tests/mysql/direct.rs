@@ -91,7 +91,6 @@ fn copy(from: &Server, to: &Server) -> Sums {
     let built: Sums = restorer.checksums().unwrap().into_iter().collect();
     assert_same(&sums, &built, "what was built");
     restorer.publish().unwrap();
-    println!("remarks: {:?}", to.column("select remarks from _brine.restores"));
     sums
 }
 

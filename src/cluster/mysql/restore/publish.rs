@@ -325,7 +325,6 @@ impl Switch<'_> {
 
     /// What belongs to the server as a whole.
     fn server_steps(&self, steps: &mut Vec<Step>, remarks: &mut Vec<String>) -> Result<(), ClusterError> {
-        // The variables first: one of them decides which grants there can be.
         // Some of them say which accounts and grants there can be.
         let globals = self.definitions.iter().filter(|d| d.kind == kind::GLOBAL);
         let mut statements = Vec::new();
