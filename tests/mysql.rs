@@ -35,6 +35,8 @@ mod places;
 mod server;
 #[path = "mysql/servers.rs"]
 mod servers;
+#[path = "mysql/snapshot.rs"]
+mod snapshot;
 #[path = "mysql/wire.rs"]
 mod wire;
 #[path = "mysql/world.rs"]
