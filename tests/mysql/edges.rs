@@ -74,7 +74,7 @@ fn steps(kind: Kind) -> Vec<&'static str> {
         "use d; insert into like_ select * from t",
         "use d; drop table like_, copy_",
         "use d; create view v as select id from t",
-        "use d; create procedure p() begin insert into t values (200, 'p1', 1); insert into t values (201, 'p2', 1); end",
+        "use d; create procedure p() insert into t values (200, 'p1', 1), (201, 'p2', 1)",
         "use d; call p()",
         "use d; drop trigger tr",
         "use d; insert into t values (300, 'no trigger', 1)",

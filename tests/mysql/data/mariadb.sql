@@ -130,4 +130,4 @@ grant execute on package maria.pack to 'ed'@'%'//
 grant execute on package body maria.pack to 'ed'@'%'//
 set sql_mode = 'NO_AUTO_VALUE_ON_ZERO'//
 delimiter ;
-create user ''@'nowhere' identified by 'anonymous';
+create user ''@'10.1.2.3' identified by 'anonymous';
