@@ -21,6 +21,8 @@ mod client;
 mod dataset;
 #[path = "mysql/look.rs"]
 mod look;
+#[path = "mysql/restore.rs"]
+mod restore;
 #[path = "mysql/server.rs"]
 mod server;
 #[path = "mysql/servers.rs"]
