@@ -19,6 +19,8 @@
 mod client;
 #[path = "mysql/dataset.rs"]
 mod dataset;
+#[path = "mysql/log.rs"]
+mod log;
 #[path = "mysql/look.rs"]
 mod look;
 #[path = "mysql/restore.rs"]
