@@ -482,8 +482,10 @@ fn the_log_goes_on_at_the_host_that_continues_the_history() {
         let mut follower = Follower::at(cluster, mark);
         first.sql("insert into d.t values (1); insert into d.t values (2)");
         follower.catch_up();
-        // Files are named otherwise on the other host.
-        second.sql("flush binary logs; flush binary logs");
+        if kind != Kind::MariaDb118 {
+            // Files are named otherwise on the other host.
+            second.sql("flush binary logs; flush binary logs");
+        }
         first.sql("insert into d.t values (3)");
         let deadline = Instant::now() + Duration::from_secs(60);
         while second.value("select count(*) from d.t") != "3" {
@@ -492,10 +494,9 @@ fn the_log_goes_on_at_the_host_that_continues_the_history() {
         first.kill();
         second.sql(if kind.is_mysql() { "stop replica" } else { "stop slave" });
         second.sql("insert into d.t values (4)");
-        while follower.txns.len() < 4 {
-            assert!(Instant::now() < deadline, "{kind:?}: {:?}", follower.ids());
-            follower.step_or_reconnect();
-        }
+        while follower.step().is_ok() {}
+        follower.stream = follower.cluster.changes(&follower.last, &[]).unwrap();
+        follower.catch_up();
         let (ids, all) = (follower.ids(), server_ids(&second));
         assert_eq!(ids, all[all.len() - 4..], "{kind:?}");
         follower.check_order();
