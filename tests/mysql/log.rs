@@ -400,7 +400,7 @@ fn a_purged_log_is_a_gap_and_another_server_is_named() {
 }
 
 #[test]
-fn settings_that_lose_changes_are_refused() {
+fn what_would_lose_changes_is_refused() {
     for (option, word) in [
         ("--binlog-format=STATEMENT", "binlog_format"),
         ("--binlog-row-image=MINIMAL", "binlog_row_image"),
@@ -413,19 +413,32 @@ fn settings_that_lose_changes_are_refused() {
         assert!(matches!(e, ClusterError::Unsupported { .. }), "{e}");
         assert!(e.to_string().contains(word), "{e}");
     }
-    let s = server(Kind::MariaDb1011);
-    s.sql("create database d; create table d.t (a int)");
-    let mut follower = Follower::new(&s);
-    s.sql("set session binlog_format = 'STATEMENT'; insert into d.t values (1)");
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let e = loop {
-        assert!(Instant::now() < deadline);
-        if let Err(e) = follower.step() {
-            break e;
-        }
-    };
-    assert!(matches!(e, ClusterError::Malformed { .. }), "{e}");
-    assert!(e.to_string().contains("insert into d.t values (1)"), "{e}");
+    let cases = [
+        (
+            "set session binlog_format = 'STATEMENT'; insert into d.t values (1)",
+            "insert into d.t values (1)",
+        ),
+        (
+            "set session server_id = 7, gtid_seq_no = 2; insert into d.t values (2)",
+            "0-7-2",
+        ),
+    ];
+    for (sql, word) in cases {
+        let [s] = servers_with([Kind::MariaDb1011], &["--gtid-strict-mode=0"]);
+        s.sql("create database d; create table d.t (a int)");
+        let mut follower = Follower::new(&s);
+        s.sql(sql);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let e = loop {
+            assert!(Instant::now() < deadline);
+            if let Err(e) = follower.step() {
+                break e;
+            }
+        };
+        assert!(matches!(e, ClusterError::Malformed { .. }), "{e}");
+        assert!(e.to_string().contains(word), "{e}");
+        assert!(follower.txns.is_empty());
+    }
 }
 
 #[test]
@@ -449,4 +462,56 @@ fn without_gtids_the_file_and_offset_name_a_transaction() {
     let mut again = Follower::at(cluster(&s), middle);
     again.catch_up();
     assert_eq!(again.ids(), ids[2..]);
+}
+
+/// Makes `replica` follow `source`.
+fn follow(replica: &Server, source: &Server) {
+    let port = source.port;
+    let sql = if source.kind.is_mysql() {
+        format!(
+            "change replication source to source_host = '127.0.0.1', source_port = {port}, source_user = 'repl', \
+             source_password = 'repl', source_auto_position = 1, get_source_public_key = 1; start replica"
+        )
+    } else {
+        format!(
+            "change master to master_host = '127.0.0.1', master_port = {port}, master_user = 'repl', \
+             master_password = 'repl', master_use_gtid = slave_pos; start slave"
+        )
+    };
+    replica.sql(&sql);
+}
+
+#[test]
+fn the_log_goes_on_at_the_host_that_continues_the_history() {
+    for kind in Kind::ALL {
+        let [first, second] = servers_with([kind, kind], &["--log-slave-updates=1"]);
+        first.sql("create user repl@'%' identified by 'repl'; grant replication slave on *.* to repl@'%'");
+        follow(&second, &first);
+        first.sql("create database d; create table d.t (a int primary key)");
+        let mut options = first.options();
+        options.endpoints.extend(second.options().endpoints);
+        let cluster = MysqlCluster::new(options, Arc::new(SystemClock));
+        let mark = cluster.mark().unwrap();
+        let mut follower = Follower::at(cluster, mark);
+        first.sql("insert into d.t values (1); insert into d.t values (2)");
+        follower.catch_up();
+        if kind != Kind::MariaDb118 {
+            // Files are named otherwise on the other host.
+            second.sql("flush binary logs; flush binary logs");
+        }
+        first.sql("insert into d.t values (3)");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while second.value("select count(*) from d.t") != "3" {
+            assert!(Instant::now() < deadline, "{kind:?}: it does not replicate");
+        }
+        first.kill();
+        second.sql(if kind.is_mysql() { "stop replica" } else { "stop slave" });
+        second.sql("insert into d.t values (4)");
+        while follower.step().is_ok() {}
+        follower.stream = follower.cluster.changes(&follower.last, &[]).unwrap();
+        follower.catch_up();
+        let (ids, all) = (follower.ids(), server_ids(&second));
+        assert_eq!(ids, all[all.len() - 4..], "{kind:?}");
+        follower.check_order();
+    }
 }
