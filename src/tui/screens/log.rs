@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::model::ids::ClusterName;
 use crate::model::log::{Change, ChangeKind, LogActual, LogStatus};
+use crate::model::position::Position;
 use crate::model::size;
 use crate::model::time;
 use crate::service::desk::{ClusterPage, Question};
@@ -214,6 +215,13 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
             Meaning::Muted,
         ),
     });
+    if let Some(place @ Position::Binlog { .. }) = &log.position {
+        out.push((
+            "Position",
+            crate::model::text::safe(&place.to_string(), 200),
+            Meaning::Base,
+        ));
+    }
     if let Some(gap) = status::rpo(m, log) {
         let rate = format!(
             "{}/s, {:.1} trx/s",

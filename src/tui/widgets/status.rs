@@ -153,7 +153,7 @@ pub fn job(state: JobState, g: &Glyphs) -> Words {
 
 /// A moment in all its forms, on one line.
 pub fn echo(m: &Model, moment: Moment) -> String {
-    format!("{}, {}{}", both_zones(m, moment), m.ago(moment.at), tso(moment))
+    format!("{}, {}{}", both_zones(m, moment), m.ago(moment.at), tso(m, moment))
 }
 
 /// A moment to the millisecond as local time, UTC and age.
@@ -164,16 +164,28 @@ pub fn echo_time(m: &Model, moment: Moment) -> String {
 
 /// A moment as local time, UTC and, where there is one, TSO.
 pub fn echo_place(m: &Model, moment: Moment) -> String {
-    format!("{}{}", both_zones(m, moment), tso(moment))
+    format!("{}{}", both_zones(m, moment), tso(m, moment))
 }
 
-/// To the second: beside it stands the TSO, which is exact.
+/// To the second where beside it stands the TSO, which is exact; else to the millisecond.
 fn both_zones(m: &Model, moment: Moment) -> String {
+    if of_server(m) {
+        let echo = time::Echo::of(moment, m.zone_here(), m.now);
+        return format!("{} = {}", echo.local, echo.utc);
+    }
     let local = time::local(moment.at, m.zone_here());
     format!("{local} = {}", time::utc(moment.at))
 }
 
-fn tso(moment: Moment) -> String {
+/// Servers know no TSO: their places are GTIDs, files and offsets.
+fn of_server(m: &Model) -> bool {
+    m.card().is_some_and(|c| !c.product.contains("embedded"))
+}
+
+fn tso(m: &Model, moment: Moment) -> String {
+    if of_server(m) {
+        return String::new();
+    }
     moment.tso.map(|t| format!(", TSO {t}")).unwrap_or_default()
 }
 
