@@ -201,6 +201,12 @@ impl Work<'_> {
                     other => drop(other.map_err(|e| e.doing("setting up a session for a statement of the log"))?),
                 }
             }
+            if self.conn.info().flavor == Flavor::MariaDb {
+                // An account that could not be made must not come into being by a grant, without a password.
+                self.conn
+                    .run("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_CREATE_USER')")
+                    .map_err(|e| e.doing("setting up a session for a statement of the log"))?;
+            }
             self.try_run(&logged.sql)?;
             steps::reset(self.conn)?;
         }

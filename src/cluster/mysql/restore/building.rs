@@ -15,7 +15,7 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
-use super::create::{CreateTable, Foreign};
+use super::create::{CreateTable, Foreign, SequenceColumn};
 use super::names::{Shadows, wanted};
 use super::publish::{self, Switch};
 use super::replay::{Collected, Replay};
@@ -141,8 +141,8 @@ impl Building {
         Ok(())
     }
 
-    /// Adds the foreign keys between the tables that are restored. They must be there before the log: what a cascade does
-    /// is not in it.
+    /// Adds the foreign keys between the tables that are restored, and defaults from sequences. Foreign keys must be there
+    /// before the log: what a cascade does is not in it.
     fn link(&self) -> Result<(), ClusterError> {
         let (shadows, known) = {
             let inner = self.inner.lock();
@@ -165,10 +165,18 @@ impl Building {
                         clauses.push(key.clause(db, &parent.table));
                     }
                 }
+                for column in sequence_columns(&of.schema)? {
+                    let sequence = TableName::new(column.db.as_deref().unwrap_or(&name.db), column.sequence.clone());
+                    if let Some(db) = shadows.shadow(&sequence.db)
+                        && known.contains_key(&sequence)
+                    {
+                        clauses.push(column.clause(db, &sequence.table));
+                    }
+                }
                 if !clauses.is_empty() {
                     let sql = format!("ALTER TABLE {} {}", table(shadow, &name.table), clauses.join(", "));
                     conn.run(&sql)
-                        .map_err(|e| e.doing(format!("linking the foreign keys of {name}")))?;
+                        .map_err(|e| e.doing(format!("linking {name} to other tables")))?;
                 }
             }
             Ok(())
@@ -238,6 +246,15 @@ impl Building {
         self.core.forget_estimates();
         Ok(mark)
     }
+}
+
+/// The columns of a table that take values of sequences.
+fn sequence_columns(schema: &TableSchema) -> Result<Vec<SequenceColumn>, ClusterError> {
+    // Most tables need not be parsed for this.
+    if schema.kind == TableKind::Sequence || !schema.create.contains("nextval(") {
+        return Ok(Vec::new());
+    }
+    Ok(CreateTable::parse(&schema.create)?.sequence_columns().collect())
 }
 
 /// The foreign keys that a table had.
@@ -418,7 +435,14 @@ impl Restorer for Building {
         if let Some(mark) = self.published()? {
             return Ok(mark);
         }
-        let built: Vec<TableName> = self.built()?.into_iter().map(|(name, _)| name).collect();
+        let built_schemas = self.built()?;
+        let built: Vec<TableName> = built_schemas.iter().map(|(name, _)| name.clone()).collect();
+        let mut sequence_defaults = Vec::new();
+        for (name, schema) in &built_schemas {
+            for column in sequence_columns(schema)? {
+                sequence_defaults.push((name.clone(), column));
+            }
+        }
         let mut conn = self.pool.take()?;
         {
             let mut inner = self.inner.lock();
@@ -428,6 +452,7 @@ impl Restorer for Building {
                 shadows: &inner.shadows,
                 known: &known,
                 built: &built,
+                sequence_defaults: &sequence_defaults,
                 definitions: &inner.definitions,
                 logged_programs: inner.collected.programs.clone(),
                 logged_accounts: inner.collected.accounts.clone(),

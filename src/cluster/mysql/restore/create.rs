@@ -273,15 +273,19 @@ impl CreateTable {
         find(true).or_else(|| find(false))
     }
 
-    /// The statement that creates the table under another name, without foreign keys, and with `lean` without the
-    /// indexes that can wait.
+    /// The statement that creates the table under another name, without what needs other tables (foreign keys, values of
+    /// sequences), and with `lean` without the indexes that can wait.
     pub fn statement(&self, db: &str, table: &str, lean: bool) -> String {
-        let kept: Vec<&str> = self
+        let text = |item: &Item| match item.kind {
+            ItemKind::Column(_) => sequence_column(&item.text).map_or_else(|| item.text.clone(), |c| c.plain()),
+            _ => item.text.clone(),
+        };
+        let kept: Vec<String> = self
             .items
             .iter()
             .enumerate()
             .filter(|(at, item)| !matches!(item.kind, ItemKind::Foreign(_)) && !(lean && self.waits(*at, item)))
-            .map(|(_, item)| item.text.as_str())
+            .map(|(_, item)| text(item))
             .collect();
         format!(
             "CREATE TABLE {}.{} (\n  {}\n{}",
@@ -306,12 +310,63 @@ impl CreateTable {
         (add(together), add(alone))
     }
 
+    /// Columns whose default is a sequence's next value.
+    pub fn sequence_columns(&self) -> impl Iterator<Item = SequenceColumn> {
+        self.items.iter().filter_map(|i| match &i.kind {
+            ItemKind::Column(_) => sequence_column(&i.text),
+            _ => None,
+        })
+    }
+
     /// The foreign keys.
     pub fn foreign_keys(&self) -> impl Iterator<Item = &Foreign> {
         self.items.iter().filter_map(|i| match &i.kind {
             ItemKind::Foreign(foreign) => Some(foreign),
             _ => None,
         })
+    }
+}
+
+/// A column whose default is a sequence's next value: its text before and behind that default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SequenceColumn {
+    pub before: String,
+    pub db: Option<String>,
+    pub sequence: String,
+    pub after: String,
+}
+
+fn sequence_column(text: &str) -> Option<SequenceColumn> {
+    const WORD: &str = "DEFAULT nextval(";
+    let at = find_word(text, WORD)?;
+    let (first, rest) = leading_name(text.get(at + WORD.len()..)?)?;
+    let (db, sequence, rest) = match rest.strip_prefix('.').and_then(leading_name) {
+        Some((sequence, rest)) => (Some(first), sequence, rest),
+        None => (None, first, rest),
+    };
+    Some(SequenceColumn {
+        before: text.get(..at)?.to_owned(),
+        db,
+        sequence,
+        after: rest.strip_prefix(')')?.to_owned(),
+    })
+}
+
+impl SequenceColumn {
+    /// As a clause of `ALTER TABLE`, with that sequence.
+    pub fn clause(&self, db: &str, sequence: &str) -> String {
+        format!(
+            "MODIFY COLUMN {}DEFAULT nextval({}.{}){}",
+            self.before,
+            ident(db),
+            ident(sequence),
+            self.after
+        )
+    }
+
+    /// The column without that default.
+    fn plain(&self) -> String {
+        format!("{}{}", self.before.trim_end(), self.after)
     }
 }
 
@@ -371,6 +426,28 @@ mod tests {
         assert_eq!(
             fk.clause("s", "p"),
             "ADD CONSTRAINT `fk_c` FOREIGN KEY (`pid`) REFERENCES `s`.`p` (`id`) ON DELETE CASCADE"
+        );
+    }
+
+    #[test]
+    fn values_of_sequences_come_later() {
+        let create = "CREATE TABLE `t` (\n  `id` bigint(20) NOT NULL DEFAULT nextval(`m`.`s``1`) COMMENT 'x',\n  \
+            `v` varchar(30) DEFAULT 'DEFAULT nextval(`m`.`s`)'\n)";
+        let parsed = CreateTable::parse(create).unwrap();
+        assert!(
+            parsed
+                .statement("d", "t", true)
+                .contains("`id` bigint(20) NOT NULL COMMENT 'x',")
+        );
+        let columns: Vec<SequenceColumn> = parsed.sequence_columns().collect();
+        assert_eq!(columns.len(), 1);
+        assert_eq!(
+            (columns[0].db.as_deref(), columns[0].sequence.as_str()),
+            (Some("m"), "s`1")
+        );
+        assert_eq!(
+            columns[0].clause("n", "q"),
+            "MODIFY COLUMN `id` bigint(20) NOT NULL DEFAULT nextval(`n`.`q`) COMMENT 'x'"
         );
     }
 

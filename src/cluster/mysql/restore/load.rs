@@ -3,6 +3,7 @@
 use crossbeam_channel::{Receiver, bounded};
 
 use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
+use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::snapshot::record;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::Conn;
@@ -25,12 +26,22 @@ fn lean(schema: &TableSchema) -> bool {
     schema.kind == TableKind::Base && schema.engine.eq_ignore_ascii_case("InnoDB")
 }
 
+/// Whether rows must come in the order of their numbers: an ARCHIVE table with AUTO_INCREMENT.
+fn ascending(schema: &TableSchema) -> bool {
+    schema.engine.eq_ignore_ascii_case("ARCHIVE")
+}
+
 /// Creates the table where it is not there. `name` is where it is built.
 pub(super) fn create(conn: &mut Conn, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
     let statement = match schema.kind {
         TableKind::Sequence => sequence(&schema.create, name)?,
         TableKind::Base | TableKind::Versioned => {
-            CreateTable::parse(&schema.create)?.statement(&name.db, &name.table, lean(schema))
+            // A table that only takes ever higher numbers must not begin behind them.
+            let create = match ascending(schema) {
+                true => tables::settled(&schema.create),
+                false => schema.create.clone(),
+            };
+            CreateTable::parse(&create)?.statement(&name.db, &name.table, lean(schema))
         }
     };
     let use_db = format!("USE {}", text::ident(&name.db));
@@ -73,7 +84,8 @@ pub(super) fn fill(
 ) -> Result<Loaded, ClusterError> {
     let sum = std::thread::scope(|scope| {
         let (give, take) = bounded::<Vec<u8>>(WAITING);
-        let writers: Vec<_> = (0..WRITERS)
+        let writers = if ascending(schema) { 1 } else { WRITERS };
+        let writers: Vec<_> = (0..writers)
             .map(|_| {
                 let take = take.clone();
                 scope.spawn(move || write(pool, schema, name, &take))

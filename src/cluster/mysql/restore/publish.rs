@@ -15,7 +15,7 @@ use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::accounts::{Accounts, Logged};
-use super::create::CreateTable;
+use super::create::{CreateTable, SequenceColumn};
 use super::names::{Shadows, is_system, target_db};
 use super::programs::{self, Program};
 use super::state::KnownTable;
@@ -32,6 +32,8 @@ pub(super) struct Switch<'a> {
     pub known: &'a [KnownTable],
     /// The tables that are built, by their names at the source.
     pub built: &'a [TableName],
+    /// Their columns that take values of sequences, by the sequences' names in the shadows.
+    pub sequence_defaults: &'a [(TableName, SequenceColumn)],
     /// What the backup holds besides tables, after what the log did to databases.
     pub definitions: &'a [Definition],
     /// What the log did to programs, in order.
@@ -88,6 +90,7 @@ impl Switch<'_> {
         steps.push(Step::Rename(moves));
         steps.push(run("linking foreign keys", relinked, GONE));
         steps.push(run("linking foreign keys", self.links_out()?, GONE));
+        steps.push(run("linking sequences", self.sequence_links(), &[]));
         let (programs, events) = self.programs(&mut remarks)?;
         steps.push(Step::Programs(programs));
         if self.whole() {
@@ -186,7 +189,7 @@ impl Switch<'_> {
         // Packages are known by name only to sessions of this mode.
         if let Some(first) = out.iter().position(|s| s.starts_with("DROP PACKAGE")) {
             out.insert(first, "SET SESSION sql_mode = 'ORACLE'".to_owned());
-            out.push("SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'".to_owned());
+            out.push("SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'".to_owned());
         }
         let views = live
             .iter()
@@ -217,7 +220,8 @@ impl Switch<'_> {
         Ok(out)
     }
 
-    /// Foreign keys of restored tables to tables that were not chosen: by name, to what the target has.
+    /// Foreign keys of restored tables to tables that were not chosen, and defaults from such sequences: by name, to what the
+    /// target has.
     fn links_out(&self) -> Result<Vec<String>, ClusterError> {
         let mut out = Vec::new();
         for known in self.known.iter().filter(|k| self.built.contains(&k.name)) {
@@ -237,8 +241,31 @@ impl Switch<'_> {
                 }
                 out.push(format!("ALTER TABLE {} {clause}", table(&place.db, &place.table)));
             }
+            for column in CreateTable::parse(&known.schema.create)?.sequence_columns() {
+                let db = column.db.as_deref().unwrap_or(&known.name.db);
+                let sequence = TableName::new(db, column.sequence.clone());
+                if self.known.iter().any(|k| k.name == sequence) {
+                    continue;
+                }
+                let (place, sequence) = (self.target(&known.name), self.target(&sequence));
+                let clause = column.clause(&sequence.db, &sequence.table);
+                out.push(format!("ALTER TABLE {} {clause}", table(&place.db, &place.table)));
+            }
         }
         Ok(out)
+    }
+
+    /// A default names its sequence with the database, which has another name now.
+    fn sequence_links(&self) -> Vec<String> {
+        let links = self.sequence_defaults.iter().map(|(name, column)| {
+            let db = column.db.as_deref().unwrap_or_default();
+            let source = self.shadows.source(db).unwrap_or(db);
+            let sequence = self.target(&TableName::new(source, column.sequence.clone()));
+            let place = self.target(name);
+            let clause = column.clause(&sequence.db, &sequence.table);
+            format!("ALTER TABLE {} {clause}", table(&place.db, &place.table))
+        });
+        links.collect()
     }
 
     /// Programs, and apart from them events, which come last.
@@ -298,17 +325,18 @@ impl Switch<'_> {
 
     /// What belongs to the server as a whole.
     fn server_steps(&self, steps: &mut Vec<Step>, remarks: &mut Vec<String>) -> Result<(), ClusterError> {
-        let accounts = Accounts::new(self.definitions, self.logged_accounts.clone())?;
-        match accounts.is_empty() {
-            true => remarks.push("the backup holds no accounts: those of the target stay as they are".to_owned()),
-            false => steps.push(Step::Accounts(accounts)),
-        }
+        // Some of them say which accounts and grants there can be.
         let globals = self.definitions.iter().filter(|d| d.kind == kind::GLOBAL);
         let mut statements = Vec::new();
         for definition in globals {
             statements.extend(DefinitionText::parse(&definition.text)?.statements);
         }
         steps.push(Step::Globals(statements));
+        let accounts = Accounts::new(self.definitions, self.logged_accounts.clone())?;
+        match accounts.is_empty() {
+            true => remarks.push("the backup holds no accounts: those of the target stay as they are".to_owned()),
+            false => steps.push(Step::Accounts(accounts)),
+        }
         Ok(())
     }
 

@@ -83,6 +83,7 @@ pub(super) fn prepare(conn: &mut Conn) -> Result<(), ClusterError> {
     let mut statements = vec![
         "SET SESSION foreign_key_checks = 0, unique_checks = 1, timestamp = DEFAULT, autocommit = 1",
         "SET SESSION innodb_lock_wait_timeout = 120",
+        "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'",
     ];
     match info.flavor {
         Flavor::MariaDb => {

@@ -15,7 +15,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::event::Event;
 use crate::cluster::mysql::binlog::payload::{Head, format_description};
 use crate::cluster::mysql::restore::state;
-use crate::cluster::mysql::wire::Conn;
+use crate::cluster::mysql::wire::{Conn, Flavor};
 
 use super::rewrite::{self, NO_FOREIGN_KEYS, STATEMENT_END};
 
@@ -145,6 +145,11 @@ impl Lane {
         self.conn
             .run(&format!("BINLOG '{}'", STANDARD.encode(event)))
             .map_err(failed)?;
+        if self.conn.info().flavor == Flavor::MySql {
+            // The event leaves it to the next one to say which transaction it is; ours are none of the log.
+            let failed = self.failed();
+            self.conn.run("SET SESSION gtid_next = 'AUTOMATIC'").map_err(failed)?;
+        }
         self.told = Some(head);
         Ok(())
     }
@@ -185,7 +190,6 @@ impl Lane {
 
     /// MariaDB takes a large statement from two variables.
     fn send_in_halves(&mut self, text: &str) -> Result<(), ClusterError> {
-        use crate::cluster::mysql::wire::Flavor;
         let half = text.len().div_ceil(2).next_multiple_of(4);
         if self.conn.info().flavor != Flavor::MariaDb || half as u64 + 64 > self.allowed {
             return Err(ClusterError::Unsupported {

@@ -145,6 +145,11 @@ impl Statements {
         if !chosen {
             return;
         }
+        if let Some((client, _, _)) = query.settings.charset
+            && client_can_send(client, &sql)
+        {
+            settings.push(format!("SET SESSION character_set_client = {client}"));
+        }
         let list: Vec<String> = names.iter().map(ToString::to_string).collect();
         if !kept {
             // Its text may name the live database.
@@ -408,6 +413,17 @@ impl Statements {
             remarks: self.remarks,
         })
     }
+}
+
+/// The numbers by which a session may name its client charset: of charsets that hold ASCII, utf8mb4 excepted.
+const CLIENTS: [u16; 34] = [
+    1, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 16, 18, 19, 22, 24, 25, 26, 28, 30, 32, 33, 36, 37, 38, 39, 40, 41, 51, 57,
+    59, 92, 95, 97,
+];
+
+/// Whether a session of that client charset may send this text as UTF-8: a program remembers the charset.
+fn client_can_send(collation: u16, sql: &str) -> bool {
+    CLIENTS.contains(&collation) && (sql.is_ascii() || (collation == 33 && sql.chars().all(|c| c.len_utf8() < 4)))
 }
 
 fn not_chosen(other: &TableName, chosen: &TableName, id: &str) -> ClusterError {
