@@ -50,13 +50,19 @@ impl Product {
         }
     }
 
-    /// The program, found on this host.
+    /// The program, found on this host. Under the name `mysqld` there may be the other product's: it is asked.
     fn program(self) -> Result<PathBuf, EngineError> {
         let name = match self {
             Product::MariaDb => "mariadbd",
             Product::MySql => "mysqld",
         };
-        find(name).ok_or_else(|| self.missing(name))
+        let mut named = all(name);
+        named.find(|p| self.is_of(p)).ok_or_else(|| self.missing(name))
+    }
+
+    fn is_of(self, program: &Path) -> bool {
+        let asked = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+        asked.is_ok_and(|out| out.status.success() && Product::of(&String::from_utf8_lossy(&out.stdout)) == self)
     }
 
     fn missing(self, program: &str) -> EngineError {
@@ -74,11 +80,14 @@ impl Product {
 }
 
 /// Looks in the path, and where servers are put that users do not call.
-fn find(name: &str) -> Option<PathBuf> {
+fn all(name: &'static str) -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_else(OsString::new);
     let usual = ["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/mysql/bin"];
-    let mut places = std::env::split_paths(&path).chain(usual.map(PathBuf::from));
-    places.find_map(|dir| Some(dir.join(name)).filter(|p| p.is_file()))
+    let places: Vec<PathBuf> = std::env::split_paths(&path).chain(usual.map(PathBuf::from)).collect();
+    places
+        .into_iter()
+        .map(move |dir| dir.join(name))
+        .filter(|p| p.is_file())
 }
 
 /// Starts a server like the one of `version` in an empty directory.
@@ -139,7 +148,7 @@ fn initialise(product: Product, program: &Path, dir: &Path) -> Result<(), Engine
     let mut command = match product {
         Product::MariaDb => {
             let name = "mariadb-install-db";
-            let mut command = Command::new(find(name).ok_or_else(|| product.missing(name))?);
+            let mut command = Command::new(all(name).next().ok_or_else(|| product.missing(name))?);
             command.args([
                 "--no-defaults",
                 "--auth-root-authentication-method=normal",
@@ -267,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_here_is_named_with_what_to_do() {
-        assert_eq!(find("no-such-program-of-a-server"), None);
+        assert_eq!(all("no-such-program-of-a-server").next(), None);
         let e = Product::MySql.missing("mysqld");
         assert!(e.to_string().contains("needs a MySQL server on this host"), "{e}");
         assert!(e.hint().is_some_and(|h| h.contains("--level checksums")));
