@@ -19,6 +19,8 @@ use crate::model::text::safe;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// For the server to end by itself.
 const GOODBYE: Duration = Duration::from_secs(30);
+/// In its directory, what a server says before it has a log.
+const SAID: &str = "said";
 /// The longest path of a Unix socket.
 const SOCKET_LEN: usize = 107;
 
@@ -106,14 +108,15 @@ pub(super) fn start(
         ));
     }
     initialise(product, &program, dir)?;
-    let errors = dir.join("errors");
+    // MySQL gives a name without an ending one of its own.
+    let errors = dir.join("errors.err");
     let mut command = Command::new(&program);
     command.arg("--no-defaults").args(user());
     for (option, value) in [
         ("datadir", "data"),
         ("socket", "s.sock"),
         ("pid-file", "pid"),
-        ("log-error", "errors"),
+        ("log-error", "errors.err"),
     ] {
         command.arg(option_of(option, &dir.join(value)));
     }
@@ -133,8 +136,12 @@ pub(super) fn start(
     ]);
     if product == Product::MySql {
         command.args(["--mysqlx=OFF", "--gtid-mode=ON", "--enforce-gtid-consistency=ON"]);
+        // Its default is a directory that only an installed server has.
+        command.arg("--secure-file-priv=NULL");
     }
-    let child = quiet(&mut command).spawn().map_err(|e| failed(&program, &e))?;
+    let child = told(&mut command, &dir.join(SAID))?
+        .spawn()
+        .map_err(|e| failed(&program, &e))?;
     let mut server = Server { child };
     let options = MysqlOptions::new(Endpoint::Socket(socket), "root", Password::default());
     let cluster = Arc::new(MysqlCluster::new(options, Arc::clone(clock)));
@@ -163,18 +170,18 @@ fn initialise(product: Product, program: &Path, dir: &Path) -> Result<(), Engine
         }
     };
     command.args(user()).arg(data);
-    command.arg(option_of("log-error", &dir.join("initialised")));
-    let mut child = quiet(&mut command).spawn().map_err(|e| failed(program, &e))?;
+    let errors = dir.join("initialised.err");
+    command.arg(option_of("log-error", &errors));
+    let mut child = told(&mut command, &dir.join(SAID))?
+        .spawn()
+        .map_err(|e| failed(program, &e))?;
     let end = Instant::now() + PATIENCE;
     loop {
         match child.try_wait().map_err(|e| failed(program, &e))? {
             Some(status) if status.success() => return Ok(()),
             Some(status) => {
                 return Err(EngineError::refused(
-                    format!(
-                        "a scratch server could not be made: {status}: {}",
-                        last_line(&dir.join("initialised"))
-                    ),
+                    format!("a scratch server could not be made: {status}: {}", last_line(&errors)),
                     "verify with --level checksums",
                 ));
             }
@@ -190,8 +197,16 @@ fn initialise(product: Product, program: &Path, dir: &Path) -> Result<(), Engine
     }
 }
 
-fn quiet(command: &mut Command) -> &mut Command {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+/// What it says before it has a log goes into a file.
+fn told<'c>(command: &'c mut Command, said: &Path) -> Result<&'c mut Command, EngineError> {
+    let unusable = |e: std::io::Error| failed(said, &e);
+    let out = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(said)
+        .map_err(unusable)?;
+    let errors = out.try_clone().map_err(unusable)?;
+    Ok(command.stdin(Stdio::null()).stdout(out).stderr(errors))
 }
 
 /// These servers refuse to run as root unless they are told to.
@@ -212,9 +227,11 @@ fn failed(program: &Path, e: &std::io::Error) -> EngineError {
     )
 }
 
-/// The last error that a server wrote.
+/// The last error that a server wrote into its log, or said before it had one.
 fn last_line(errors: &Path) -> String {
-    let text = std::fs::read(errors).unwrap_or_default();
+    let read = |path: &Path| std::fs::read(path).unwrap_or_default();
+    let mut text = read(&errors.with_file_name(SAID));
+    text.extend(read(errors));
     let text = String::from_utf8_lossy(&text);
     let is_error = |l: &&str| l.contains("[ERROR]");
     let line = text.lines().rev().find(is_error).or_else(|| text.lines().next_back());

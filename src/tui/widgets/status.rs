@@ -179,7 +179,12 @@ fn both_zones(m: &Model, moment: Moment) -> String {
 
 /// Servers know no TSO: their places are GTIDs, files and offsets.
 fn of_server(m: &Model) -> bool {
-    m.card().is_some_and(|c| !c.product.contains("embedded"))
+    let is_server = |product: &str| {
+        ["MySQL", "MariaDB", "mysql"]
+            .iter()
+            .any(|name| product.starts_with(name))
+    };
+    m.card().is_some_and(|c| is_server(&c.product))
 }
 
 fn tso(m: &Model, moment: Moment) -> String {
