@@ -96,6 +96,7 @@ impl Screens for Front {
         )
         .map_err(|e| failed(&e))?;
         let mut options = options(global, stage.host.wards().config());
+        options.tour = demo.tour;
         options.demo = stage.host.wards().all().next().map(|w| DemoStrip {
             cluster: w.name().clone(),
         });
@@ -135,6 +136,7 @@ fn options(global: &GlobalArgs, config: &Config) -> Options {
         ascii: global.ascii || config.console.ascii,
         no_color: global.no_color,
         accessible: global.accessible || config.console.accessible,
+        mouse: global.mouse || config.console.mouse,
         read_only: global.read_only,
         zone: global.tz,
         keys: config.keys.iter().map(|(id, b)| (id.clone(), b.keys.clone())).collect(),

@@ -19,11 +19,15 @@
 mod client;
 #[path = "mysql/dataset.rs"]
 mod dataset;
+#[path = "mysql/log.rs"]
+mod log;
 #[path = "mysql/look.rs"]
 mod look;
 #[path = "mysql/server.rs"]
 mod server;
 #[path = "mysql/servers.rs"]
 mod servers;
+#[path = "mysql/snapshot.rs"]
+mod snapshot;
 #[path = "mysql/wire.rs"]
 mod wire;

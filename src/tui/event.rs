@@ -24,6 +24,10 @@ pub struct Event {
 pub enum What {
     /// A key was pressed.
     Key(KeyEvent),
+    /// A line of the list was clicked, so many lines below the selected one.
+    Click(i32),
+    /// The wheel was turned, so many lines down.
+    Wheel(i32),
     /// Text was pasted.
     Paste(String),
     /// The terminal has a new size.

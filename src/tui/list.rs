@@ -1,6 +1,12 @@
 //! A list's selection and filter. The selection is an id, so that it stays with its line when the list changes.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use tui_input::Input;
+
+/// Filter, version and number of lines, and which of them passed.
+type Found = ((String, (u64, u8), usize), Rc<Vec<usize>>);
 
 /// The state of a list: which line is selected, and what is filtered.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +17,10 @@ pub struct List {
     at_top: bool,
     /// The filter; empty shows everything.
     pub filter: Input,
+    /// By which of the screen's orders the lines are sorted, and whether the other way round.
+    pub sort: (usize, bool),
+    /// What passed the filter the last time, and what was filtered then; losing it must not matter.
+    found: RefCell<Option<Found>>,
 }
 
 impl List {
@@ -68,18 +78,54 @@ impl List {
         self.selected = ids.get(self.index).cloned().or(self.selected.take());
     }
 
+    /// The filter, taken apart once for many lines; none when it is empty.
+    pub fn words(&self) -> Option<Words> {
+        let filter = self.filter.value().to_lowercase();
+        let word = |w: &str| match w.strip_prefix('!') {
+            Some(not) => (false, not.to_owned()),
+            None => (true, w.to_owned()),
+        };
+        let words: Vec<(bool, String)> = filter.split_whitespace().map(word).collect();
+        (!words.is_empty()).then_some(Words(words))
+    }
+
     /// Whether a line with this text passes the filter: every word must be there, `!word` must not.
     pub fn passes(&self, text: &str) -> bool {
-        let filter = self.filter.value().to_lowercase();
-        if filter.is_empty() {
-            return true;
+        self.words().is_none_or(|w| w.passes(text))
+    }
+
+    /// The numbers of the lines that pass the filter; found anew only when the filter or the lines have changed.
+    ///
+    /// `version` stands for the lines as they are; it must be another one whenever their texts are others.
+    pub fn hits(&self, version: (u64, u8), len: usize, text: impl Fn(usize) -> String) -> Rc<Vec<usize>> {
+        let key = (self.filter.value().to_owned(), version, len);
+        if let Some((known, hits)) = &*self.found.borrow()
+            && *known == key
+        {
+            return Rc::clone(hits);
         }
+        let hits = match self.words() {
+            Some(words) => (0..len).filter(|i| words.passes(&text(*i))).collect(),
+            None => (0..len).collect(),
+        };
+        let hits = Rc::new(hits);
+        *self.found.borrow_mut() = Some((key, Rc::clone(&hits)));
+        hits
+    }
+}
+
+/// A filter that is taken apart: words that must be there, and words that must not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words(Vec<(bool, String)>);
+
+impl Words {
+    /// Whether a line with this text passes.
+    pub fn passes(&self, text: &str) -> bool {
         let text = text.to_lowercase();
-        filter.split_whitespace().all(|word| match word.strip_prefix('!') {
-            Some("") => true,
-            Some(not) => !text.contains(not),
-            None => text.contains(word),
-        })
+        // `!` alone, while the word behind it is not typed yet, leaves nothing out.
+        self.0
+            .iter()
+            .all(|(wanted, word)| word.is_empty() || text.contains(word.as_str()) == *wanted)
     }
 }
 
@@ -136,6 +182,23 @@ mod tests {
             ..List::default()
         };
         assert!(list.passes("20 Nov AUTO complete") && !list.passes("auto Failed") && !list.passes("manual"));
+    }
+
+    #[test]
+    fn hits_are_found_anew_only_when_something_changed() {
+        let mut list = List::default();
+        let asked = std::cell::Cell::new(0);
+        let text = |i: usize| {
+            asked.set(asked.get() + 1);
+            format!("line {i}")
+        };
+        list.filter = Input::new("1".to_owned());
+        assert_eq!(*list.hits((0, 0), 12, text), [1, 10, 11]);
+        assert_eq!(*list.hits((0, 0), 12, text), [1, 10, 11]);
+        assert_eq!(asked.get(), 12);
+        assert_eq!(*list.hits((1, 0), 2, text), [1]);
+        list.filter = Input::new("!1".to_owned());
+        assert_eq!(*list.hits((1, 0), 2, text), [0]);
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod shell;
 pub mod store;
 mod terminal;
 pub mod theme;
+pub mod tour;
 pub mod trends;
 pub mod update;
 pub mod view;
@@ -47,6 +48,10 @@ pub struct Options {
     pub no_color: bool,
     /// For screen readers: nothing repaints by itself more often than every 5 s.
     pub accessible: bool,
+    /// Clicks and the wheel.
+    pub mouse: bool,
+    /// The demo walks through the story of a restore by itself.
+    pub tour: bool,
     /// Changes are refused here, before they are asked for.
     pub read_only: bool,
     /// The zone in which times are shown; the cluster's own when not given.
@@ -68,6 +73,8 @@ impl Default for Options {
             ascii: false,
             no_color: false,
             accessible: false,
+            mouse: false,
+            tour: false,
             read_only: false,
             zone: None,
             demo: None,

@@ -11,6 +11,7 @@ use super::list::List;
 use super::popups::Popup;
 use super::screens::Screen;
 use super::store::Store;
+use super::tour::Tour;
 use super::trends::Trends;
 use super::{DemoStrip, Options};
 use crate::model::clock::Millis;
@@ -78,6 +79,8 @@ pub struct Model {
     pub read_only: bool,
     /// The demo's strip.
     pub demo: Option<DemoStrip>,
+    /// The tour, while it walks.
+    pub tour: Option<Tour>,
     /// The keys.
     pub keymap: Keymap,
     /// The theme's name; none without colours.
@@ -129,6 +132,7 @@ impl Model {
             accessible: options.accessible,
             read_only: options.read_only,
             demo: options.demo.clone(),
+            tour: options.tour.then(|| Tour::new(now)),
             keymap,
             theme: options.theme.clone(),
             store: Store::default(),
@@ -302,6 +306,13 @@ impl Model {
         let label = label.into();
         self.acts.insert(n, Pending { label, then });
         self.store.ask_anew(Query::Act(n), question)
+    }
+
+    /// Since when what the screen shows is old, because the latest try to read it failed.
+    pub fn old_since(&self) -> Option<Millis> {
+        let wants = self.screen().wants(self);
+        let slots = wants.iter().filter_map(|(query, _)| self.store.slot(query));
+        slots.filter(|s| s.error.is_some()).filter_map(|s| s.at).min()
     }
 
     /// Whether the terminal is too small for screens.

@@ -16,6 +16,8 @@ pub struct Painter<'a> {
     pub theme: &'a Theme,
     /// The signs.
     pub glyphs: &'static Glyphs,
+    /// Where the lines of a list stand, for clicks.
+    pub rows: Option<Rect>,
     /// Where the hardware cursor shall stand: on the selected row or in the active field.
     pub cursor: Option<Position>,
 }

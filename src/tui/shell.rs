@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use crossbeam_channel::Sender;
 use crossterm::clipboard::CopyToClipboard;
-use crossterm::event::{Event as TermEvent, EventStream};
+use crossterm::event::{Event as TermEvent, EventStream, MouseButton, MouseEvent, MouseEventKind};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use crossterm::{execute, queue};
 use futures_util::StreamExt;
@@ -124,6 +124,8 @@ struct Shell {
     model: Model,
     look: Look,
     depth: Depth,
+    /// Whether clicks and the wheel are listened to.
+    mouse: bool,
     /// The terminal's title as it was last set.
     title: String,
     cache: ViewCache,
@@ -152,6 +154,9 @@ impl Shell {
         let to_panic = events.clone();
         let guard = PanicGuard::new(move |text| drop(to_panic.send(What::Panicked(text))));
         let screen = terminal::take().inspect_err(|_| terminal::give_back())?;
+        if options.mouse {
+            terminal::listen_to_mouse()?;
+        }
         let to_watch = events.clone();
         terminal::watch(move || drop(to_watch.send(What::Hangup)))?;
         let asking = askers(&desk, &events)?;
@@ -165,6 +170,7 @@ impl Shell {
             model,
             look,
             depth,
+            mouse: options.mouse,
             title: String::new(),
             cache: ViewCache::default(),
             screen,
@@ -233,7 +239,7 @@ impl Shell {
         };
         tokio::select! {
             biased;
-            what = next_input(&mut self.input) => what,
+            what = next_input(&mut self.input, self.cache.rows, self.last.as_ref().and_then(|l| l.1)) => what,
             what = self.signals.next() => what,
             what = self.inbox.recv() => what.unwrap_or(What::Deadline),
             () = sleep => What::Deadline,
@@ -301,6 +307,9 @@ impl Shell {
     fn retake(&mut self) -> anyhow::Result<()> {
         self.stop_reading();
         self.screen = terminal::retake()?;
+        if self.mouse {
+            terminal::listen_to_mouse()?;
+        }
         self.input = Some(EventStream::new());
         let size = self.screen.size().context("the terminal's size cannot be read")?;
         self.model.size = (size.width, size.height);
@@ -380,7 +389,7 @@ fn hung_up() -> bool {
 }
 
 /// The next thing the terminal says; for ever nothing while there is no reader.
-async fn next_input(input: &mut Option<EventStream>) -> What {
+async fn next_input(input: &mut Option<EventStream>, rows: Option<Rect>, cursor: Option<Position>) -> What {
     let Some(stream) = input else {
         return std::future::pending().await;
     };
@@ -389,9 +398,29 @@ async fn next_input(input: &mut Option<EventStream>) -> What {
             Some(Ok(TermEvent::Key(key))) => return What::Key(key),
             Some(Ok(TermEvent::Paste(text))) => return What::Paste(text),
             Some(Ok(TermEvent::Resize(width, height))) => return What::Resize(width, height),
-            Some(Ok(TermEvent::Mouse(_) | TermEvent::FocusGained | TermEvent::FocusLost)) => {}
+            Some(Ok(TermEvent::Mouse(mouse))) => {
+                if let Some(what) = of_mouse(mouse, rows, cursor) {
+                    return what;
+                }
+            }
+            Some(Ok(TermEvent::FocusGained | TermEvent::FocusLost)) => {}
             Some(Err(_)) | None => return What::Hangup,
         }
+    }
+}
+
+/// What the mouse means: a click on a line of the list, or the wheel.
+fn of_mouse(mouse: MouseEvent, rows: Option<Rect>, cursor: Option<Position>) -> Option<What> {
+    match mouse.kind {
+        MouseEventKind::ScrollDown => Some(What::Wheel(3)),
+        MouseEventKind::ScrollUp => Some(What::Wheel(-3)),
+        MouseEventKind::Down(MouseButton::Left) => {
+            let at = Position::new(mouse.column, mouse.row);
+            let inside = rows.is_some_and(|r| r.contains(at));
+            let by = i32::from(mouse.row) - i32::from(cursor?.y);
+            inside.then_some(What::Click(by))
+        }
+        _ => None,
     }
 }
 

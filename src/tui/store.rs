@@ -29,6 +29,8 @@ pub struct Slot {
     pub waiting: bool,
     /// Whether something changed while it was.
     again: bool,
+    /// How many answers came.
+    answers: u64,
 }
 
 /// All slots.
@@ -90,6 +92,7 @@ impl Store {
         slot.waiting = false;
         match result {
             Ok(answer) => {
+                slot.answers += 1;
                 slot.answer = Some(answer);
                 slot.at = Some(now);
                 slot.error = None;
@@ -107,6 +110,11 @@ impl Store {
     /// Whether an answer to this question is on its way.
     pub fn is_waiting(&self, query: &Query) -> bool {
         self.slots.get(query).is_some_and(|s| s.waiting)
+    }
+
+    /// How many answers to a question came: another number, another answer.
+    pub fn version(&self, query: &Query) -> u64 {
+        self.slots.get(query).map_or(0, |s| s.answers)
     }
 
     /// The latest error of a question.

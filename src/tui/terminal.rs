@@ -51,6 +51,11 @@ pub fn take() -> anyhow::Result<Screen> {
     Ok(screen)
 }
 
+/// Asks for clicks and the wheel, not for movement: fewer bytes, and text can still be marked with Shift.
+pub fn listen_to_mouse() -> anyhow::Result<()> {
+    execute!(stdout(), Print("\x1b[?1000h\x1b[?1006h")).context("the terminal cannot be written")
+}
+
 /// Takes the terminal again after somebody else may have changed its modes.
 pub fn retake() -> anyhow::Result<Screen> {
     // Without this crossterm believes that raw mode is still on, and does nothing.
@@ -71,6 +76,7 @@ pub fn clear(screen: &mut Screen) -> anyhow::Result<()> {
 pub fn give_back() {
     let _ = execute!(
         stdout(),
+        Print("\x1b[?1006l\x1b[?1000l"),
         DisableFocusChange,
         DisableBracketedPaste,
         LeaveAlternateScreen,

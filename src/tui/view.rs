@@ -22,6 +22,8 @@ use crate::model::time;
 #[derive(Clone, Debug, Default)]
 pub struct ViewCache {
     offsets: BTreeMap<&'static str, usize>,
+    /// Where the lines of the list stand that has the keys.
+    pub rows: Option<Rect>,
 }
 
 impl ViewCache {
@@ -68,6 +70,7 @@ pub fn view(m: &Model, cache: &mut ViewCache, look: &Look, buf: &mut Buffer) -> 
         buf,
         theme: &look.theme,
         glyphs: look.glyphs,
+        rows: None,
         cursor: None,
     };
     if m.too_small() {
@@ -78,7 +81,9 @@ pub fn view(m: &Model, cache: &mut ViewCache, look: &Look, buf: &mut Buffer) -> 
     if let Some(popup) = m.popups.last() {
         let inside = Rect::new(area.x, area.y, area.width, area.height);
         popup.view(m, &mut p, inside);
+        p.rows = None;
     }
+    cache.rows = p.rows;
     p.cursor
 }
 
@@ -108,6 +113,14 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
         bottom -= 1;
         view_strip(m, p, Rect::new(area.x, bottom, area.width, 1), strip);
     }
+    if let Some(tour) = &m.tour {
+        let lines = wrap(&tour.caption(), usize::from(area.width.saturating_sub(2)));
+        for line in lines.iter().take(2).rev() {
+            bottom -= 1;
+            let pad = " ".repeat(usize::from(area.width).saturating_sub(line.width() + 1));
+            p.put(area.x, bottom, area.width, &format!(" {line}{pad}"), Meaning::Badge);
+        }
+    }
     let on_run = m.scope() == Scope::Run;
     let running = m.store.running();
     if let Some(job) = running.first().filter(|_| !on_run) {
@@ -123,6 +136,11 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
     }
     let body = Rect::new(area.x, area.y + 1, area.width, bottom - area.y - 1);
     m.screen().view(m, cache, p, body);
+    if m.old_since().is_some() {
+        // It is better than nothing, and must not look like the truth of now.
+        let style = p.style(Meaning::Muted);
+        p.buf.set_style(body, style);
+    }
     view_toasts(m, p, body);
 }
 
@@ -143,6 +161,10 @@ fn view_top(m: &Model, p: &mut Painter<'_>, area: Rect) {
     }
     if m.desk_lost {
         badges.push((" NO ANSWER ", Meaning::Danger));
+    }
+    let old = m.old_since().map(|at| format!(" {} OLD ", m.age(m.now.since(at))));
+    if let Some(text) = &old {
+        badges.push((text, Meaning::Danger));
     }
     for (text, meaning) in badges {
         at = p.put(at + 1, area.y, area.right().saturating_sub(at + 1), text, meaning);

@@ -11,9 +11,10 @@ use crate::harness::{Console, look};
 use crate::svg::svg;
 use crate::world::Mood;
 
-const PICTURES: [(&str, &str, &str); 4] = [
+const PICTURES: [(&str, &str, &str); 5] = [
     ("fleet", "", "One line a cluster, worst first"),
     ("backups", "jj<Enter>", "The Backup page of a cluster"),
+    ("timeline", "jj7NN", "The Timeline: just before a DROP TABLE"),
     ("restore", "jj<Enter>R", "Restore to just before a change"),
     (
         "plan",

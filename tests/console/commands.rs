@@ -49,3 +49,39 @@ fn read_only_refuses_every_change_and_lets_look() {
     console.keys("R").shows("read-only");
     assert_eq!(console.world.acts(), []);
 }
+
+/// The README's table of keys, from the command table.
+fn keys_table() -> String {
+    let mut out = "| keys | command | where | does |\n|---|---|---|---|\n".to_owned();
+    for c in COMMANDS {
+        let keys: Vec<String> = c.keys.iter().map(|k| format!("`{k}`")).collect();
+        let places: Vec<&str> = c.scopes.iter().map(|s| s.words()).collect();
+        out.push_str(&format!(
+            "| {} | {} | {} | {} |\n",
+            keys.join(" "),
+            c.id,
+            places.join(", "),
+            c.help
+        ));
+    }
+    out
+}
+
+/// `BRINE_PAINT=1` writes the table anew.
+#[test]
+fn the_readme_has_every_key() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("<!-- keys: painted by the tests -->\n", "<!-- end of keys -->");
+    let (head, rest) = readme.split_once(begin).expect("the README has a place for the keys");
+    let (kept, tail) = rest.split_once(end).expect("and an end of it");
+    let wanted = format!("{}\n", keys_table());
+    if std::env::var_os("BRINE_PAINT").is_some() {
+        std::fs::write(&path, format!("{head}{begin}{wanted}{end}{tail}")).unwrap();
+        return;
+    }
+    assert!(
+        kept == wanted,
+        "the README's keys are stale: BRINE_PAINT=1 writes them anew"
+    );
+}

@@ -8,7 +8,7 @@ use crate::harness::{Console, look};
 use crate::world::{Mood, World};
 
 /// Every screen and popup by name, and the keys that lead there from the first screen.
-pub const PLACES: [(&str, &str); 32] = [
+pub const PLACES: [(&str, &str); 34] = [
     ("fleet", ""),
     ("backup", "jj<Enter>"),
     ("log", "jj3"),
@@ -25,6 +25,8 @@ pub const PLACES: [(&str, &str); 32] = [
     ("restore_snapshot", "jj<Enter><Enter>"),
     ("restore_exact", "jj<Enter>Ri"),
     ("restore_in_place", "jj<Enter>R<Tab><Tab><Tab><Right><Right>"),
+    ("restore_tables", "jj<Enter>RT<Down><Space><Space>"),
+    ("menu_base", "jj<Enter>R<Enter>o"),
     ("plan_beside", "jj<Enter>R<Enter>"),
     ("plan_in_place", "jj<Enter>R<Tab><Tab><Tab><Right><Right><Enter>"),
     ("jobs", "4"),

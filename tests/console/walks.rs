@@ -569,3 +569,140 @@ fn the_overview_draws_what_was_seen() {
     }
     console.shows("RPO gap").shows("log by table");
 }
+
+fn planned(console: &Console) -> brine::engine::point::RestoreRequest {
+    let asked = console.world.asked.lock().unwrap();
+    let request = asked.iter().rev().find_map(|q| match q {
+        Question::PlanRestore { request } => Some(request.clone()),
+        _ => None,
+    });
+    request.expect("a plan was asked for")
+}
+
+#[test]
+fn tables_are_chosen_from_a_tree() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>RT")
+        .shows("Tables to restore")
+        .shows("[-] shop")
+        .shows("1 of 4");
+    console
+        .keys("sess<Space>")
+        .shows("[x] shop.sessions")
+        .keys("<Enter>")
+        .shows("2 of 4 in the base");
+    console.keys("<Enter>");
+    let filter = planned(&console).filter;
+    assert_eq!(filter.rules(), ["shop.order_items", "shop.sessions"]);
+}
+
+#[test]
+fn a_change_is_restored_through() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>Rw")
+        .shows("Through a change")
+        .shows("through DROP TABLE")
+        .keys("<Enter>");
+    assert!(matches!(planned(&console).point, RestorePoint::Through { .. }));
+}
+
+#[test]
+fn another_base_is_planned_from() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>R<Enter>o")
+        .shows("Plan from another base")
+        .keys("1")
+        .shows("Restore 2/2: plan");
+    let base = planned(&console).base.expect("a base was chosen");
+    assert!(base.as_str().starts_with("20261119010004"), "{base}");
+    assert_eq!(console.world.acts(), []);
+}
+
+#[test]
+fn single_tables_get_new_names() {
+    let mut console = normal();
+    console.keys("jj<Enter>R<Tab><Tab><Tab><Tab><Ctrl-u>shop.orders=shop.orders_before<Enter>");
+    assert_eq!(planned(&console).rename.0.len(), 1);
+    let mut console = normal();
+    console
+        .keys("jj<Enter>R<Tab><Tab><Tab><Tab><Ctrl-u>orders=<Enter>")
+        .shows("is not a rename");
+}
+
+#[test]
+fn a_click_selects_and_a_click_on_the_selection_opens() {
+    let mut console = normal();
+    console.event(What::Click(2));
+    console.event(What::Click(0));
+    console.shows("prod-eu > Backup");
+    console.event(What::Wheel(3));
+    let row = console.picture().1.expect("a cursor").y;
+    console.event(What::Wheel(-3));
+    assert_eq!(console.picture().1.expect("a cursor").y + 3, row);
+}
+
+#[test]
+fn the_tour_walks_by_itself_until_a_key_takes_over() {
+    let options = || brine::tui::Options {
+        tour: true,
+        demo: Some(brine::tui::DemoStrip {
+            cluster: cluster("prod-us"),
+        }),
+        ..Default::default()
+    };
+    let world = || crate::world::World {
+        demo: true,
+        ..crate::world::World::new(Mood::Normal)
+    };
+    let mut console = Console::with(world(), options(), (80, 24));
+    console.shows("1/12").wait(7_000).shows("2/12").shows("> Backup");
+    console
+        .wait(8_000)
+        .shows("3/12")
+        .shows("> Timeline")
+        .keys("<Space>")
+        .shows("paused");
+    console
+        .wait(60_000)
+        .shows("3/12")
+        .keys("<Space>")
+        .wait(2_000)
+        .shows("4/12");
+    assert!(matches!(console.world.acts().as_slice(), [Question::Accident { .. }]));
+    console.keys("j").lacks("4/12");
+    console.wait(60_000).lacks("5/12");
+}
+
+#[test]
+fn lists_are_sorted_by_their_orders() {
+    let mut console = normal();
+    console.keys("s").shows("Sorted by name");
+    let text = console.text();
+    let place = |name: &str| text.find(name).unwrap();
+    assert!(
+        place("prod-eu") < place("prod-us") && place("prod-us") < place("staging"),
+        "{text}"
+    );
+    console.keys("S").shows("the other way round");
+    let text = console.text();
+    assert!(text.find("staging") < text.find("prod-eu"), "{text}");
+    console.keys("4s").keys("J").lacks("Sorted by RPO");
+}
+
+#[test]
+fn a_chord_is_explained_only_when_it_takes_long() {
+    let mut console = normal();
+    console.keys("jj<Enter>y").lacks("Copy to the terminal's clipboard");
+    console.wait(400).shows("Copy to the terminal's clipboard");
+}
+
+#[test]
+fn old_data_is_shown_with_its_age_and_not_as_the_truth() {
+    let mut console = normal();
+    console.keys("jj<Enter>").lacks(" OLD ");
+    console.world = std::sync::Arc::new(crate::world::World::new(Mood::Broken));
+    console.wait(3 * 60_000).keys("r").shows("3 min OLD").shows("SNAPSHOT");
+}

@@ -492,6 +492,15 @@ fn statements_and_connections_end_when_they_are_told_to() {
         );
         killer.end_connection().unwrap();
 
+        // Too much at once: the server says so and hangs up.
+        root(&server).run("SET GLOBAL max_allowed_packet = 1048576").unwrap();
+        let mut conn = root(&server);
+        let e = conn
+            .run(&format!("SELECT LENGTH('{}')", "x".repeat(30_000_000)))
+            .unwrap_err();
+        assert!(matches!(e.code(), Some(1153)), "{e} {e:?}");
+        assert!(matches!(conn.run("SELECT 1"), Err(WireError::Lost { .. })));
+
         let mut conn = root(&server);
         let began = Instant::now();
         let gone = std::thread::spawn(move || conn.run("SELECT SLEEP(100)"));

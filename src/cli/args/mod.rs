@@ -205,6 +205,9 @@ pub struct DemoArgs {
     /// Repeat exactly the same story
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Walk through an accident and its restore by itself, with captions; Space pauses, any other key takes over
+    #[arg(long)]
+    pub tour: bool,
 }
 
 /// `brine config`.

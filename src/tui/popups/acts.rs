@@ -6,6 +6,7 @@ use super::Popup;
 use super::form::{Field, Form};
 use super::forms::{Subject, accident_word, act_word, is_in_place};
 use super::menu::{Item, Menu, Pick};
+use crate::engine::restore::plan::RestorePlan;
 use crate::model::backup::ProofLevel;
 use crate::model::ids::ClusterName;
 use crate::model::log::{LogActual, LogDesired};
@@ -405,4 +406,22 @@ pub fn copy_menu(things: Vec<(char, &str, String)>) -> Menu {
         })
         .collect();
     Menu::new("Copy to the terminal's clipboard", items)
+}
+
+/// The menu of bases that a plan could start from.
+pub fn base_menu(m: &Model, plan: &RestorePlan) -> Menu {
+    let keys = "123456789".chars();
+    let items = plan.alternatives.iter().zip(keys).map(|(other, key)| {
+        let mut request = plan.request.clone();
+        request.base = Some(other.id.clone());
+        Item {
+            key,
+            label: format!("{}  {}", m.stamp(other.commit.at), other.reason),
+            pick: Ok(Pick::Replan(Box::new(request))),
+        }
+    });
+    Menu::new(
+        format!("Plan from another base than {}", m.stamp(plan.base.commit.at)),
+        items.collect(),
+    )
 }

@@ -3,7 +3,10 @@
 use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
 
+use crate::model::clock::Millis;
+
 use super::forms::Subject;
+use crate::engine::point::RestoreRequest;
 use crate::tui::keys::Key;
 use crate::tui::paint::Painter;
 use crate::tui::theme::Meaning;
@@ -15,6 +18,8 @@ pub enum Pick {
     Open(Box<Subject>),
     /// Copies text.
     Copy(String),
+    /// Asks for another plan in the place of the one that is shown.
+    Replan(Box<RestoreRequest>),
 }
 
 /// One line.
@@ -48,6 +53,8 @@ pub struct Menu {
     pub items: Vec<Item>,
     /// The selected line.
     pub at: usize,
+    /// Not painted before: who knows the letter is not shown what it does.
+    pub quiet_until: Option<Millis>,
 }
 
 impl Menu {
@@ -57,6 +64,7 @@ impl Menu {
             title: title.into(),
             items,
             at: 0,
+            quiet_until: None,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod forms;
 pub mod help;
 pub mod menu;
 pub mod palette;
+pub mod tables;
 pub mod themes;
 
 /// A popup with its state.
@@ -22,6 +23,7 @@ pub enum Popup {
     Menu(menu::Menu),
     Help(help::Help),
     Palette(palette::Palette),
+    Tables(Box<tables::Tables>),
     Themes(themes::Themes),
 }
 
@@ -31,9 +33,11 @@ impl Popup {
         p.cursor = None;
         match self {
             Popup::Form(form) => form.view(m, p, screen),
+            Popup::Menu(menu) if menu.quiet_until.is_some_and(|until| m.now < until) => p.cursor_at(screen.x, screen.y),
             Popup::Menu(menu) => menu.view(p, screen),
             Popup::Help(help) => help.view(m, p, screen),
             Popup::Palette(palette) => palette.view(m, p, screen),
+            Popup::Tables(tables) => tables.view(p, screen),
             Popup::Themes(themes) => themes.view(p, screen),
         }
     }

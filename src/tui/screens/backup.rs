@@ -22,6 +22,9 @@ use crate::tui::widgets::bar::{self, Stretch};
 use crate::tui::widgets::status;
 use crate::tui::widgets::table::{self, Column, left, right};
 
+/// How the backups can be sorted.
+pub const ORDERS: [&str; 4] = ["newest first", "size, the largest first", "how long it took", "type"];
+
 /// The screen's state.
 #[derive(Clone, Debug)]
 pub struct Backup {
@@ -67,8 +70,28 @@ impl Backup {
                 s.note.as_deref().unwrap_or("")
             )
         };
-        let filtered = !self.list.filter.value().is_empty();
-        all.iter().filter(|b| !filtered || self.list.passes(&text(b))).collect()
+        if self.list.filter.value().is_empty() {
+            return self.sorted(all.iter().collect());
+        }
+        let query = Query::Backups(self.cluster.clone(), self.trash);
+        let version = (m.store.version(&query), m.time_mode as u8);
+        let hits = self
+            .list
+            .hits(version, all.len(), |i| all.get(i).map(text).unwrap_or_default());
+        self.sorted(hits.iter().filter_map(|i| all.get(*i)).collect())
+    }
+
+    fn sorted<'a>(&self, mut rows: Vec<&'a BackupEntry>) -> Vec<&'a BackupEntry> {
+        match self.list.sort.0 {
+            1 => rows.sort_by_key(|b| std::cmp::Reverse(b.summary.stored_bytes)),
+            2 => rows.sort_by_key(|b| std::cmp::Reverse(b.summary.finished.since(b.summary.started))),
+            3 => rows.sort_by_key(|b| b.summary.kind.word()),
+            _ => {}
+        }
+        if self.list.sort.1 {
+            rows.reverse();
+        }
+        rows
     }
 
     /// The selected backup.

@@ -1,5 +1,7 @@
 //! Clusters: one line each, worst first, with the restorable window as a bar.
 
+use std::collections::BTreeMap;
+
 use ratatui::layout::Rect;
 
 use crate::model::ids::ClusterName;
@@ -16,6 +18,15 @@ use crate::tui::widgets::bar::{self, Stretch};
 use crate::tui::widgets::status;
 use crate::tui::widgets::table::{self, Column, left, right};
 
+/// How the clusters can be sorted.
+pub const ORDERS: [&str; 5] = [
+    "worst first",
+    "name",
+    "RPO, the longest first",
+    "stored, the most first",
+    "last backup, the oldest first",
+];
+
 /// The screen's state.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
@@ -29,9 +40,21 @@ impl Fleet {
     /// The lines shown.
     pub fn rows<'a>(&self, m: &'a Model) -> Vec<&'a ClusterCard> {
         let mut rows: Vec<&ClusterCard> = m.store.fleet().unwrap_or_default().iter().collect();
-        let place = |c: &ClusterCard| self.frozen.iter().position(|n| *n == c.name).unwrap_or(usize::MAX);
-        rows.sort_by_key(|c| place(c));
-        rows.retain(|c| self.list.passes(&format!("{} {} {}", c.name, c.health.word, c.product)));
+        let places: BTreeMap<&ClusterName, usize> = self.frozen.iter().enumerate().map(|(i, n)| (n, i)).collect();
+        rows.sort_by_cached_key(|c| places.get(&c.name).copied().unwrap_or(usize::MAX));
+        match self.list.sort.0 {
+            1 => rows.sort_by(|a, b| a.name.cmp(&b.name)),
+            2 => rows.sort_by_cached_key(|c| std::cmp::Reverse(status::rpo(m, &c.log).unwrap_or(-1))),
+            3 => rows.sort_by_key(|c| std::cmp::Reverse(c.stored_bytes)),
+            4 => rows.sort_by_key(|c| c.last_backup),
+            _ => {}
+        }
+        if self.list.sort.1 {
+            rows.reverse();
+        }
+        if let Some(words) = self.list.words() {
+            rows.retain(|c| words.passes(&format!("{} {} {}", c.name, c.health.word, c.product)));
+        }
         rows
     }
 

@@ -133,6 +133,15 @@ impl Screen {
         }
     }
 
+    /// The orders its list can be sorted by; the first one is how it comes.
+    pub fn orders(&self) -> &'static [&'static str] {
+        match self {
+            Screen::Fleet(_) => &fleet::ORDERS,
+            Screen::Backup(_) => &backup::ORDERS,
+            _ => &[],
+        }
+    }
+
     /// What it needs to know.
     pub fn wants(&self, m: &Model) -> Wants {
         match self {

@@ -317,7 +317,7 @@ fn point(m: &Model, out: &mut Vec<Line>, plan: &RestorePlan, width: usize) {
 /// What could have been chosen instead, and how the plan is asked for without the console.
 fn besides(m: &Model, out: &mut Vec<Line>, plan: &RestorePlan, width: usize) {
     if !plan.alternatives.is_empty() {
-        out.push(Line::Rule("other bases that would do"));
+        out.push(Line::Rule("other bases that would do (o plans from one)"));
     }
     for other in plan.alternatives.iter().take(5) {
         let text = format!("{}  {}: {}", m.stamp(other.commit.at), other.id, other.reason);

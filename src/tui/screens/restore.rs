@@ -2,7 +2,7 @@
 
 use tui_input::Input;
 
-use crate::model::backup::{BackupEntry, BackupStatus};
+use crate::model::backup::{BackupEntry, BackupStatus, BackupTable};
 use crate::model::clock::Millis;
 use crate::model::ids::{BackupId, ClusterName};
 use crate::model::log::Change;
@@ -95,6 +95,8 @@ pub struct Restore {
     pub changes: List,
     /// Whether all transactions are listed.
     pub all: bool,
+    /// Whether the change itself is restored too.
+    pub through: bool,
     /// The snapshots, and which one.
     pub snapshots: List,
     /// The moment, as typed.
@@ -138,6 +140,7 @@ impl Restore {
             point: Point::BeforeChange,
             changes: List::newest_first(),
             all: false,
+            through: false,
             snapshots: List::default(),
             time: Input::default(),
             which: Which::Whole,
@@ -339,9 +342,17 @@ impl Restore {
     }
 
     /// The tables known to be in the backup that stands for the point.
+    pub fn known_tables<'a>(&self, m: &'a Model) -> Option<&'a [BackupTable]> {
+        m.store.tables(&self.cluster, &self.base_id(m)?)
+    }
+
+    /// Their names.
     pub fn tables(&self, m: &Model) -> Vec<TableName> {
-        let known = self.base_id(m).and_then(|id| m.store.tables(&self.cluster, &id));
-        known.unwrap_or_default().iter().map(|t| t.name.clone()).collect()
+        self.known_tables(m)
+            .unwrap_or_default()
+            .iter()
+            .map(|t| t.name.clone())
+            .collect()
     }
 
     /// Other clusters that could be restored into.

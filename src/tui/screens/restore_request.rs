@@ -8,6 +8,7 @@ use crate::model::table::TableName;
 use crate::model::time;
 use crate::model::window::{Span, Window};
 use crate::tui::model::Model;
+use crate::tui::popups::tables::split_rules;
 
 impl Restore {
     /// Whether the chosen moment can be restored, with the span it lies in; else why not and what would work.
@@ -70,7 +71,11 @@ impl Restore {
             (_, Point::Fastest) => RestorePoint::Fastest { moment: self.typed(m)? },
             (_, Point::BeforeChange) => {
                 let change = self.change(m).ok_or("No change is selected.")?.id.clone();
-                RestorePoint::Before { change }
+                if self.through {
+                    RestorePoint::Through { change }
+                } else {
+                    RestorePoint::Before { change }
+                }
             }
         };
         let target = match self.place {
@@ -100,7 +105,7 @@ impl Restore {
                 Ok(TableFilter::only(&[table]))
             }
             Which::Chosen => {
-                let rules: Vec<&str> = self.tables.value().split_whitespace().collect();
+                let rules = split_rules(self.tables.value());
                 if rules.is_empty() {
                     return Err("Choose tables: write rules such as shop.* !shop.tmp_*".to_owned());
                 }
@@ -119,6 +124,9 @@ impl Restore {
         let suffix = self.suffix.value().trim();
         if self.place != Place::Beside || suffix == SUFFIX {
             return Ok(RenameMap::default());
+        }
+        if suffix.contains('=') {
+            return RenameMap::parse(&split_rules(suffix)).map_err(|e| format!("{e}."));
         }
         if suffix.is_empty() {
             return Err("New names need a suffix: without one they would be the old names.".to_owned());

@@ -70,7 +70,14 @@ fn points(s: &Restore) -> Vec<(String, bool)> {
     vec![
         option("Latest", Point::Latest),
         option("Exact time", Point::Exact),
-        option("Just before a change", Point::BeforeChange),
+        option(
+            if s.through {
+                "Through a change"
+            } else {
+                "Just before a change"
+            },
+            Point::BeforeChange,
+        ),
         option("Fastest", Point::Fastest),
     ]
 }
@@ -332,7 +339,8 @@ fn boundary(s: &Restore, m: &Model, moment: Option<Moment>) -> String {
         .change(m)
         .filter(|_| s.mode == Mode::PointInTime && s.point == Point::BeforeChange);
     if let Some(change) = change {
-        return format!("first out   {}", change.transaction);
+        let word = if s.through { "last in " } else { "first out" };
+        return format!("{word}   {}", change.transaction);
     }
     moment
         .and_then(|x| x.tso)
@@ -347,8 +355,11 @@ fn heading(s: &Restore, m: &Model) -> String {
         (_, Point::Exact) => "to this moment".to_owned(),
         (_, Point::Fastest) => "to the newest snapshot before this moment".to_owned(),
         (_, Point::BeforeChange) => s.change(m).map_or_else(
-            || "to just before a change".to_owned(),
-            |c| format!("to just before {}", what_where(c)),
+            || "to a change".to_owned(),
+            |c| {
+                let word = if s.through { "through" } else { "to just before" };
+                format!("{word} {}", what_where(c))
+            },
         ),
     }
 }
@@ -447,9 +458,18 @@ fn detail(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect, y: u16) {
         Place::Beside => {
             let focus = s.focus == Focus::Suffix;
             p.put(x, y, LABEL, "  New names", label(focus));
-            view_input(p, (x + LABEL, y), 18, &s.suffix, focus);
-            let text = format!("put behind each database: shop{}", s.suffix.value().trim());
-            p.put(x + LABEL + 19, y, rest.saturating_sub(19), &text, Meaning::Muted);
+            let cells = if focus && s.suffix.value().contains('=') {
+                40
+            } else {
+                18
+            };
+            view_input(p, (x + LABEL, y), cells, &s.suffix, focus);
+            let text = match s.suffix.value().trim() {
+                rules if rules.contains('=') => "each name=new name".to_owned(),
+                suffix => format!("shop -> shop{suffix}; or write a.b=c.d"),
+            };
+            let at = cells + 1;
+            p.put(x + LABEL + at, y, rest.saturating_sub(at), &text, Meaning::Muted);
         }
         Place::Other => {
             p.put(x, y, LABEL, "  Cluster", label(s.focus == Focus::Other));

@@ -84,7 +84,7 @@ impl Run {
             }
         }
         out.push(rule("steps"));
-        out.extend(job.steps.iter().map(|s| step_line(m, p, s, job)));
+        out.extend(job.steps.iter().map(|s| step_line(m, p, (s, job), width)));
         if job.steps.is_empty() {
             out.push(("No step has begun.".to_owned(), Meaning::Muted));
         }
@@ -170,7 +170,7 @@ fn head(m: &Model, p: &Painter<'_>, job: &Job) -> Vec<(String, Meaning)> {
 }
 
 /// `* load tables     3.1 GiB of 4.0 GiB   212 MiB/s   41 s`.
-fn step_line(m: &Model, p: &Painter<'_>, step: &JobStep, job: &Job) -> (String, Meaning) {
+fn step_line(m: &Model, p: &Painter<'_>, (step, job): (&JobStep, &Job), width: usize) -> (String, Meaning) {
     let last = job.steps.last().is_some_and(|s| std::ptr::eq(s, step));
     let (glyph, meaning, word) = match (job.state, step.ended) {
         (JobState::Succeeded, _) => (p.glyphs.ok, Meaning::Ok, ""),
@@ -184,7 +184,8 @@ fn step_line(m: &Model, p: &Painter<'_>, step: &JobStep, job: &Job) -> (String, 
     };
     let end = step.ended.or(job.ended).unwrap_or(m.now);
     let took = time::took(end.since(step.started).max(0));
-    let name = crate::tui::paint::pad(&safe(&step.name), 22, p.glyphs.cut);
+    let room = width.saturating_sub(2 + 2 + 26 + 8 + word.len()).clamp(12, 44);
+    let name = crate::tui::paint::pad(&safe(&step.name), room, p.glyphs.cut);
     (
         format!(
             "{glyph} {name}  {:<26} {took:>7}{word}",

@@ -140,7 +140,13 @@ fn view_day(
     lines.push(match (can, holes.as_slice()) {
         (false, _) => ("restorable", "nothing of it".to_owned(), Meaning::Gap),
         (true, []) => ("restorable", "without a gap".to_owned(), Meaning::Ok),
-        (true, holes) => ("restorable", format!("in part: {}", status::holes(holes)), Meaning::Gap),
+        (true, holes) => {
+            let turns = holes.iter().filter(|h| h.between_histories).count() as u64;
+            let gaps = holes.len() as u64 - turns;
+            let words = [(gaps, "gap"), (turns, "turn")].into_iter().filter(|(n, _)| *n > 0);
+            let words: Vec<String> = words.map(|(n, word)| status::plural(n, word)).collect();
+            ("restorable", format!("in part: {}", words.join(", ")), Meaning::Gap)
+        }
     });
     let bases = coverage.bases(begin.0, end.0);
     let clock = |at: Millis| at.utc().with_timezone(&zone).format("%H:%M").to_string();
@@ -171,7 +177,10 @@ fn view_day(
         p.pieces(area.x, area.y + 1 + i as u16, area.width, &pieces);
     }
     let g = p.glyphs;
-    let legend = format!("{} base {} log {} in part {} change", g.base, g.log, g.part, g.change);
+    let legend = format!(
+        "{} base {} log {} part {} change {} turn",
+        g.base, g.log, g.part, g.change, g.turn
+    );
     p.put(area.x, area.bottom() - 1, area.width, &legend, Meaning::Muted);
 }
 

@@ -71,6 +71,25 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             ),
             _ => Ok(()),
         },
+        Cmd::OtherBase => {
+            let plan = m.store.plan().ok_or("the plan is not ready yet")?;
+            require(
+                !matches!(m.screen(), Screen::Plan(s) if s.undo || s.started.is_some()),
+                "the way back has its own base",
+            )?;
+            require(!plan.alternatives.is_empty(), "no other base would do")
+        }
+        Cmd::PickTables => match m.screen() {
+            Screen::Restore(s) => require(s.known_tables(m).is_some(), "the tables of the base are not known yet"),
+            _ => Err("only on Restore 1/2".to_owned()),
+        },
+        Cmd::Through => match m.screen() {
+            Screen::Restore(s) => require(
+                s.mode == Mode::PointInTime && s.point == Point::BeforeChange,
+                "only for a change",
+            ),
+            _ => Err("only on Restore 1/2".to_owned()),
+        },
         Cmd::RunRetention => match m.screen() {
             Screen::Retention(s) => {
                 require(s.days.is_none(), "these days are only tried: set them first (E)")?;
@@ -98,6 +117,7 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             _ => Err("only on the Timeline (7) and on Restore 1/2".to_owned()),
         },
         Cmd::Enter => enter(m),
+        Cmd::Sort | Cmd::SortReverse => require(!m.screen().orders().is_empty(), "this list has one order only"),
         Cmd::Themes => require(m.theme.is_some(), "colours are off (NO_COLOR or --no-color)"),
         Cmd::Backward => require(m.screens.len() > 1, "this is the first screen"),
         Cmd::Forward => require(!m.left.is_empty(), "no screen was left by going back"),

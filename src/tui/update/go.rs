@@ -79,6 +79,8 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         }
         Cmd::TimeMode => time_mode(m),
         Cmd::Refresh => refresh(m),
+        Cmd::Sort => sort(m, 1),
+        Cmd::SortReverse => sort(m, 0),
         Cmd::Themes => themes(m),
         Cmd::Backward => leave(m),
         Cmd::Forward => forward(m),
@@ -110,6 +112,28 @@ fn go_to(m: &mut Model, screen: impl Fn(&Model) -> Option<Screen>) -> Vec<Effect
     }
     // What a screen shows may have changed since it was last open.
     refresh(m)
+}
+
+/// A click selects a line; on the selected line it opens it.
+pub fn click(m: &mut Model, by: i32) -> Vec<Effect> {
+    m.last_key = m.now;
+    if !m.popups.is_empty() {
+        return Vec::new();
+    }
+    match by {
+        0 => attempt(m, Cmd::Enter),
+        by => step(m, by as isize),
+    }
+}
+
+/// The wheel moves as the arrow keys do.
+pub fn wheel(m: &mut Model, by: i32) -> Vec<Effect> {
+    m.last_key = m.now;
+    if m.popups.is_empty() {
+        step(m, by as isize)
+    } else {
+        Vec::new()
+    }
 }
 
 /// Half a screen.
@@ -234,6 +258,25 @@ fn forward(m: &mut Model) -> Vec<Effect> {
         m.screens.push(screen);
     }
     refresh(m)
+}
+
+/// The next order, or the same one the other way round.
+fn sort(m: &mut Model, by: usize) -> Vec<Effect> {
+    let orders = m.screen().orders();
+    let Some(list) = m.list_mut() else { return Vec::new() };
+    let (at, reverse) = list.sort;
+    list.sort = if by == 0 {
+        (at, !reverse)
+    } else {
+        ((at + by) % orders.len().max(1), false)
+    };
+    let word = orders.get(list.sort.0).copied().unwrap_or_default();
+    let way = if list.sort.1 { ", the other way round" } else { "" };
+    m.toast(
+        LineLevel::Info,
+        format!("Sorted by {word}{way}; s next order, S reverses."),
+    );
+    Vec::new()
 }
 
 fn themes(m: &mut Model) -> Vec<Effect> {

@@ -1,19 +1,23 @@
 //! Where a key goes: the popup on top, the filter, a text field, then the commands of the screen.
 
 use crossterm::event::KeyCode;
+use tui_input::Input;
 
 use super::{go, run};
 use crate::model::job::LineLevel;
+use crate::service::desk::Question;
 use crate::tui::commands::Cmd;
-use crate::tui::event::Effect;
+use crate::tui::event::{Effect, Query};
 use crate::tui::keys::Key;
 use crate::tui::model::Model;
 use crate::tui::popups::form::{self, edit};
 use crate::tui::popups::menu::{self, Pick};
 use crate::tui::popups::palette::{self, Goal};
-use crate::tui::popups::themes;
 use crate::tui::popups::{Popup, acts};
+use crate::tui::popups::{tables, themes};
 use crate::tui::screens::Screen;
+use crate::tui::screens::plan::Plan;
+use crate::tui::screens::restore::{Focus, Which};
 
 /// Takes a key.
 pub fn on_key(m: &mut Model, key: Key) -> Vec<Effect> {
@@ -166,6 +170,17 @@ fn on_popup(m: &mut Model, popup: Popup, key: Key) -> Vec<Effect> {
                 None => keep(m, Popup::Menu(menu)),
             },
         },
+        Popup::Tables(mut picker) => match picker.on_key(key) {
+            tables::Outcome::Stay => keep(m, Popup::Tables(picker)),
+            tables::Outcome::Close => Vec::new(),
+            tables::Outcome::Keep(rules) => {
+                run::with_restore(m, |s, _| {
+                    (s.which, s.which_chosen, s.focus) = (Which::Chosen, true, Focus::Tables);
+                    (s.tables, s.error) = (Input::new(rules), None);
+                });
+                Vec::new()
+            }
+        },
         Popup::Themes(mut themes) => match themes.on_key(key) {
             themes::Outcome::Stay => keep(m, Popup::Themes(themes)),
             themes::Outcome::Show(name) => {
@@ -215,6 +230,14 @@ fn picked(m: &mut Model, pick: Pick) -> Vec<Effect> {
         Pick::Copy(text) => {
             m.toast(LineLevel::Info, "Sent to the terminal's clipboard.");
             vec![Effect::Copy(text)]
+        }
+        Pick::Replan(request) => {
+            if let Screen::Plan(s) = m.screen_mut() {
+                let source = s.source.clone();
+                **s = Plan::new(source, false);
+            }
+            let request = *request;
+            vec![m.store.ask_anew(Query::RestorePlan, Question::PlanRestore { request })]
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What an event does to the model. Pure: effects come out as values, and time comes in with the event.
 
+use std::collections::BTreeSet;
+
 use crossterm::event::KeyEventKind;
 
 use super::Exit;
@@ -11,7 +13,7 @@ use super::popups::Popup;
 use super::screens::Screen;
 use super::screens::run::Run;
 use crate::model::clock::Millis;
-use crate::model::ids::JobId;
+use crate::model::ids::{ClusterName, JobId};
 use crate::model::job::{JobState, LineLevel};
 use crate::service::desk::{Answer, Question, Refusal};
 
@@ -38,8 +40,15 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
             // Errors go once somebody has been there to see them.
             m.toasts
                 .retain(|t| t.until.is_some() || m.popups.is_empty() && key.code != crossterm::event::KeyCode::Esc);
-            keys::on_key(m, Key::from(key))
+            let key = Key::from(key);
+            if super::tour::takes(m, key) {
+                Vec::new()
+            } else {
+                keys::on_key(m, key)
+            }
         }
+        What::Click(by) => go::click(m, by),
+        What::Wheel(by) => go::wheel(m, by),
         What::Paste(text) => keys::on_paste(m, &text),
         What::Resize(width, height) => {
             m.size = (width, height);
@@ -57,6 +66,7 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
         }
     };
     effects.extend(tick(m));
+    effects.extend(super::tour::tick(m));
     settle(m);
     effects.extend(ensure(m));
     effects.extend(super::screens::timeline::settle(m));
@@ -111,7 +121,12 @@ pub fn next_deadline(m: &Model) -> Option<Millis> {
     let sample = running.then(|| m.sampled.plus(sample(m)));
     let unit = if m.is_live() { Millis::SECOND } else { Millis::MINUTE };
     let next_age = Millis((m.now.0.div_euclid(unit) + 1) * unit);
-    [m.refresh_due, toast, sample, stale_at(m), Some(next_age)]
+    let quiet = match m.popups.last() {
+        Some(Popup::Menu(menu)) => menu.quiet_until.filter(|until| m.now < *until),
+        _ => None,
+    };
+    let tour = m.tour.as_ref().and_then(|t| t.deadline(m.now));
+    [m.refresh_due, toast, sample, stale_at(m), tour, quiet, Some(next_age)]
         .into_iter()
         .flatten()
         .min()
@@ -149,7 +164,7 @@ fn wants(m: &Model) -> super::screens::Wants {
         wants.extend(super::screens::page(&strip.cluster));
     }
     wants.extend(m.screen().wants(m));
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     wants.retain(|(query, _)| seen.insert(query.clone()));
     wants
 }
@@ -167,7 +182,7 @@ fn ensure(m: &mut Model) -> Vec<Effect> {
 }
 
 /// Keeps selections, focus and the order of clusters valid.
-fn settle(m: &mut Model) {
+pub fn settle(m: &mut Model) {
     freeze(m);
     let ids = m.screen().ids(m);
     if let Some(list) = m.list_mut() {
@@ -203,8 +218,8 @@ fn freeze(m: &mut Model) {
         return;
     };
     if pressing && !fleet.frozen.is_empty() {
-        let new: Vec<_> = order.into_iter().filter(|n| !fleet.frozen.contains(n)).collect();
-        fleet.frozen.extend(new);
+        let known: BTreeSet<ClusterName> = fleet.frozen.iter().cloned().collect();
+        fleet.frozen.extend(order.into_iter().filter(|n| !known.contains(n)));
     } else {
         fleet.frozen = order;
     }

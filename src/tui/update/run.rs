@@ -12,6 +12,7 @@ use crate::tui::commands::Cmd;
 use crate::tui::event::{Effect, Query};
 use crate::tui::model::{Model, Then};
 use crate::tui::popups::forms::Subject;
+use crate::tui::popups::tables::Tables;
 use crate::tui::popups::{Popup, acts};
 use crate::tui::screens::Screen;
 use crate::tui::screens::backup::Backup;
@@ -22,18 +23,34 @@ use crate::tui::screens::run::Run;
 use crate::tui::screens::timeline;
 use crate::tui::update::enabled::job;
 
+/// So long after its first key a chord's second one is not asked for.
+const WHICH_KEY: i64 = 300;
+
 /// Does a command that opens something.
 pub fn run(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
     match cmd {
         Cmd::Enter => enter(m),
         Cmd::Restore => restore(m),
         Cmd::Undo => undo(m),
+        Cmd::OtherBase => {
+            if let Some(plan) = m.store.plan() {
+                let menu = acts::base_menu(m, plan);
+                open(m, Popup::Menu(menu));
+            }
+            Vec::new()
+        }
+        Cmd::PickTables => pick_tables(m),
+        Cmd::Through => {
+            with_restore(m, |s, _| s.through = !s.through);
+            Vec::new()
+        }
         Cmd::TestStorage => test_storage(m),
         Cmd::RunPlan => start(m),
         Cmd::Trash | Cmd::AllChanges => toggle(m),
         Cmd::TypeTime | Cmd::ZoomIn | Cmd::ZoomOut => timeline(m, cmd),
         Cmd::CopyMenu => {
-            let menu = acts::copy_menu(super::copy::things(m));
+            let mut menu = acts::copy_menu(super::copy::things(m));
+            menu.quiet_until = Some(m.now.plus(WHICH_KEY));
             open(m, Popup::Menu(menu));
             Vec::new()
         }
@@ -199,6 +216,19 @@ fn undo(m: &mut Model) -> Vec<Effect> {
     );
     m.screens.push(Screen::Plan(Box::new(Plan::new(cluster, true))));
     vec![ask]
+}
+
+fn pick_tables(m: &mut Model) -> Vec<Effect> {
+    let Screen::Restore(s) = m.screen() else {
+        return Vec::new();
+    };
+    let Some(tables) = s.known_tables(m) else {
+        return Vec::new();
+    };
+    let chosen = s.filter(m).unwrap_or_default();
+    let picker = Tables::new(tables, &chosen);
+    open(m, Popup::Tables(Box::new(picker)));
+    Vec::new()
 }
 
 fn test_storage(m: &mut Model) -> Vec<Effect> {

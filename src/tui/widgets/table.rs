@@ -73,6 +73,11 @@ pub fn rows(
 ) -> usize {
     let height = usize::from(area.height);
     let offset = scroll(offset, selected.unwrap_or(0), height, len);
+    let shown = len.saturating_sub(offset).min(height);
+    p.rows = Some(Rect {
+        height: shown as u16,
+        ..area
+    });
     for (line, i) in (offset..len.min(offset + height)).enumerate() {
         let y = area.y + line as u16;
         row(p, i, y);

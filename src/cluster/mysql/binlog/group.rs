@@ -34,6 +34,8 @@ pub(super) struct Groups {
 
 struct Open {
     group: Group,
+    /// The length of the payload up to the end of the event with the GTID.
+    named: usize,
     /// BEGIN was seen or is meant: the end is a commit. Otherwise the first statement is all there is.
     transaction: bool,
 }
@@ -111,12 +113,17 @@ impl Groups {
         payload.extend_from_slice(&self.head.encode());
         payload.extend_from_slice(event.raw);
         let transaction = event.kind() == Kind::MARIADB_GTID && !gtid.standalone;
+        let named = payload.len();
         let group = Group {
             gtid,
             stamp: event.header.timestamp,
             payload,
         };
-        self.open = Some(Open { group, transaction });
+        self.open = Some(Open {
+            group,
+            named,
+            transaction,
+        });
         Ok(())
     }
 
@@ -136,6 +143,9 @@ impl Groups {
             false => build(event.header, event.body, self.head.checksum, payload),
         }
         if open.is_ended_by(event)? {
+            if open.group.gtid.is_idle() {
+                open.group.payload.truncate(open.named);
+            }
             return Ok(Some(open.group));
         }
         self.open = Some(open);
@@ -260,6 +270,20 @@ pub(super) mod tests {
             query("d", "XA COMMIT X'61',X'',1"),
         ];
         assert_eq!(feed(&mut groups(Flavor::MySql), &events).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn the_half_of_an_alter_that_does_nothing_is_only_a_name() {
+        let alter = |seq: u8, phase: u8| {
+            let body = [seq, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, phase, 0, 0, 0, 0, 0, 0, 0, 0];
+            rows::event(Kind::MARIADB_GTID, &body)
+        };
+        let sql = query("d", "ALTER TABLE t ADD c int");
+        let events = [alter(1, 2), sql.clone(), alter(2, 4), sql];
+        let out = feed(&mut groups(Flavor::MariaDb), &events).unwrap();
+        assert_eq!(parse(&out[0].payload).unwrap().events().count(), 1);
+        assert!(describe(&out[0].payload).unwrap().1.is_none());
+        assert!(describe(&out[1].payload).unwrap().1.is_some());
     }
 
     #[test]

@@ -49,11 +49,6 @@ pub(super) fn mark(core: &Arc<Core>) -> Result<Mark, ClusterError> {
     }
 }
 
-/// Where the server's log is now. Without a binary log: an empty position.
-pub(super) fn position(conn: &mut Conn) -> Result<Position, ClusterError> {
-    host::position(conn).map_err(|e| e.doing("reading the position of the binary log"))
-}
-
 /// Writes the marker of a restore into the log of a server that is closed to everyone else (whatever the session's
 /// `sql_log_bin` is; it is put back), and dates it: the stream hands out the same mark as `LogEvent::Restored`.
 /// The table `_brine.restores` must exist.
@@ -109,11 +104,4 @@ pub(super) fn changes(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Resul
 /// These servers keep their log by their own settings; nothing is asked of them.
 pub(super) fn keep_log(_core: &Arc<Core>, _from: Option<&Position>) -> Result<(), ClusterError> {
     Ok(())
-}
-
-pub(super) fn not_yet() -> ClusterError {
-    ClusterError::Unsupported {
-        what: "not written yet".to_owned(),
-        hint: "wait".to_owned(),
-    }
 }

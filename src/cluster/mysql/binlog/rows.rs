@@ -127,41 +127,47 @@ pub(super) fn count(event: &Event<'_>, map: &TableMap) -> u64 {
     walk(event, columns).unwrap_or(0)
 }
 
-/// Offset of the rows within the body, with the number of columns and one or two bitmaps of those that are there.
-pub(super) fn rows_at<'a>(kind: Kind, body: &'a [u8]) -> Option<(Cursor<'a>, usize, &'a [u8], Option<&'a [u8]>)> {
+/// A rows event, opened.
+pub(super) struct RowsAt<'a> {
+    /// What is behind the bitmaps: the rows.
+    pub rows: Cursor<'a>,
+    /// The number of columns.
+    width: usize,
+    /// Which of them are there; of updates, in the rows before ...
+    before: &'a [u8],
+    /// ... and after.
+    after: Option<&'a [u8]>,
+}
+
+/// Reads a rows event up to its rows; also one whose rows are compressed.
+pub(super) fn rows_at<'a>(kind: Kind, body: &'a [u8]) -> Option<RowsAt<'a>> {
     let mut at = Cursor::new(body);
     at.take(8)?;
-    let second = matches!(
-        kind,
-        Kind::WRITE_ROWS
-            | Kind::UPDATE_ROWS
-            | Kind::DELETE_ROWS
-            | Kind::PARTIAL_UPDATE_ROWS
-            | Kind::WRITE_ROWS_COMPRESSED
-            | Kind::UPDATE_ROWS_COMPRESSED
-            | Kind::DELETE_ROWS_COMPRESSED
-    );
-    if second {
+    // The second version of the event has room for more between.
+    if matches!(kind, Kind(30..=32 | 39 | 169..=171)) {
         let extra = at.u16()?;
         at.take(usize::from(extra).checked_sub(2)?)?;
     }
     let width = usize::try_from(at.lenenc()?).ok()?;
     let bitmap = width.div_ceil(8);
     let before = at.take(bitmap)?;
-    let update = matches!(
-        kind,
-        Kind::UPDATE_ROWS
-            | Kind::UPDATE_ROWS_V1
-            | Kind::PARTIAL_UPDATE_ROWS
-            | Kind::UPDATE_ROWS_COMPRESSED
-            | Kind::UPDATE_ROWS_COMPRESSED_V1
-    );
+    let update = matches!(kind, Kind(24 | 31 | 39 | 167 | 170));
     let after = if update { Some(at.take(bitmap)?) } else { None };
-    Some((at, width, before, after))
+    Some(RowsAt {
+        rows: at,
+        width,
+        before,
+        after,
+    })
 }
 
 fn walk(event: &Event<'_>, columns: &[Length]) -> Option<u64> {
-    let (mut at, width, before, after) = rows_at(event.kind(), event.body)?;
+    let RowsAt {
+        rows: mut at,
+        width,
+        before,
+        after,
+    } = rows_at(event.kind(), event.body)?;
     if width != columns.len() {
         return None;
     }

@@ -12,11 +12,11 @@ use parking_lot::MutexGuard;
 use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
 use super::group::{Group, Groups};
 use super::payload::{self, Head};
-use super::{format, host, summary};
+use super::{format, host};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
 use crate::cluster::mysql::core::Core;
 use crate::cluster::mysql::gtid::{Gtid, Place};
-use crate::cluster::mysql::wire::{Conn, Dump, DumpRequest, DumpStart, Flavor, Version, WireError};
+use crate::cluster::mysql::wire::{Conn, Dump, DumpRequest, DumpStart, Version, WireError};
 use crate::cluster::{Changes, ClusterError, LogEvent, Mark, Txn};
 use crate::model::clock::Millis;
 

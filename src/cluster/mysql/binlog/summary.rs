@@ -42,16 +42,14 @@ pub fn is_own(db: &str) -> bool {
 /// Sums events up.
 pub(super) fn of(payload: &Payload<'_>, events: Events<'_>) -> Result<Summary, ClusterError> {
     let mut sum = Summing::default();
-    let mut idle = false;
     for event in events {
         let event = event?;
         match event.kind() {
-            kind if kind.is_gtid() => idle = super::gtid_event::GtidEvent::parse(&event)?.is_idle(),
             Kind::TABLE_MAP => {
                 let map = TableMap::parse(&event)?;
                 sum.maps.insert(map.id, map);
             }
-            Kind::QUERY if !idle => sum.query(payload, &event)?,
+            Kind::QUERY => sum.query(payload, &event)?,
             Kind::EXECUTE_LOAD_QUERY => sum.out.by_statement = Some("LOAD DATA".to_owned()),
             _ => sum.rows(&event),
         }

@@ -39,8 +39,8 @@ fn query(event: &Event<'_>) -> Option<Vec<u8>> {
 }
 
 fn rows_event(event: &Event<'_>) -> Option<Vec<u8>> {
-    let (at, ..) = rows::rows_at(event.kind(), event.body)?;
-    front_and_inflated(event.body, at.rest())
+    let opened = rows::rows_at(event.kind(), event.body)?;
+    front_and_inflated(event.body, opened.rows.rest())
 }
 
 /// What stands before the compressed rest, and the rest inflated.

@@ -16,6 +16,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gather::{Extent, Shown};
 use keys::{Key, Range};
@@ -24,6 +25,7 @@ use read::ViewTable;
 use watch::Watch;
 
 use super::check;
+use super::clock::Where;
 use super::core::Core;
 use super::schema::select;
 use super::schema::tables::{self, Details};
@@ -37,6 +39,9 @@ use crate::model::tso::Tso;
 
 /// How often a view is opened anew because something was altered meanwhile.
 const ATTEMPTS: usize = 8;
+
+/// For so long a server may need until a transaction that it has sent can be seen.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Settings of a view's sessions beyond [`super::core::SESSION`]; what a server does not know or allow is left.
 const VIEW_SESSION: &[&str] = &[
@@ -176,26 +181,37 @@ fn with_hint(e: ClusterError) -> ClusterError {
 /// Opens views on all connections, at one moment, and dates it.
 fn begin(core: &Core, conns: &mut [Conn], locker: &mut Conn, extent: Extent) -> Result<Mark, ClusterError> {
     let mut pauses = start::PAUSES.iter();
+    let until = Instant::now() + CAUGHT_UP_WITHIN;
     loop {
-        {
-            // The stream hands nothing out until the view is dated.
-            let mut hold = (extent == Extent::Everything).then(|| core.commit_clock.hold());
-            let started = start::start(conns, locker).map_err(|e| with_hint(e.doing("opening a consistent view")))?;
-            if let Some(started) = started {
-                let moment = match &mut hold {
-                    Some(clock) => clock.date_place(started.server_now, &started.position)?,
-                    None => Moment::of_tso(Tso::from_millis(started.server_now)),
-                };
+        // The stream hands nothing out until the view is dated.
+        let mut hold = (extent == Extent::Everything).then(|| core.commit_clock.hold());
+        let started = start::start(conns, locker).map_err(|e| with_hint(e.doing("opening a consistent view")))?;
+        let pause = match (started, &mut hold) {
+            (Some(started), None) => {
                 return Ok(Mark {
-                    moment,
+                    moment: Moment::of_tso(Tso::from_millis(started.server_now)),
                     position: started.position,
                 });
             }
-        }
-        match pauses.next() {
-            Some(pause) => std::thread::sleep(*pause),
-            None => return Err(start::in_the_way(locker)),
-        }
+            // The server sends a transaction some moments before it can be seen: what was handed out is not in the view yet.
+            (Some(started), Some(clock))
+                if clock.is_behind(&Where::of(&started.position)?) && Instant::now() < until =>
+            {
+                2
+            }
+            (Some(started), Some(clock)) => {
+                return Ok(Mark {
+                    moment: clock.date_place(started.server_now, &started.position)?,
+                    position: started.position,
+                });
+            }
+            (None, _) => match pauses.next() {
+                Some(pause) => *pause,
+                None => return Err(start::in_the_way(locker)),
+            },
+        };
+        drop(hold);
+        std::thread::sleep(Duration::from_millis(pause));
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct ViewTable {
 
 /// Tables of less bytes than this are read with one statement and not cut.
 pub(super) const SMALL: u64 = 16 << 20;
-/// Rows that a first statement asks for, before the rows' size is known.
+/// The most rows that a first statement asks for: until then, the rows' size is only guessed.
 const FIRST_ROWS: u64 = 50_000;
 /// The savepoint before a table is touched.
 pub(super) const SAVEPOINT: &str = "SAVEPOINT brine";
@@ -165,7 +165,8 @@ fn rows(
         return Ok(None);
     }
     let mut left = range.clone();
-    let mut ask = FIRST_ROWS.min(max_bytes / 64 + 1);
+    let a_row = (table.listed.bytes / table.listed.rows.max(1)).max(64);
+    let mut ask = (max_bytes / a_row).clamp(1, FIRST_ROWS);
     loop {
         let sql = table.select(&left, Some(ask)).map_err(Failed::Other)?;
         let got = conn.stream(&sql, counting).map_err(Failed::Wire)?;

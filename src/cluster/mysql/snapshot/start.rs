@@ -5,8 +5,6 @@
 //! back for the milliseconds that the views need; MySQL needs that always. A lock waits for running statements, and others
 //! wait behind it: so it is given up after [`LOCK_WAIT`] seconds and tried again, and at last the error names who was in the way.
 
-use std::time::Duration;
-
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
@@ -16,13 +14,11 @@ use crate::model::position::Position;
 /// How often views are opened without a lock before one is taken.
 const TRIES: usize = 50;
 /// Seconds that a lock may wait, and with it everyone behind it.
-pub(super) const LOCK_WAIT: u32 = 2;
-/// Pauses between attempts to lock.
-pub(super) const PAUSES: [Duration; 4] = [
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
+pub(super) const LOCK_WAIT: u32 = 1;
+/// Milliseconds between attempts to lock. Many: where sessions wait for each other's rows, MySQL's lock comes only in a
+/// moment when none does, because the one that is waited for has to wait for the lock.
+pub(super) const PAUSES: [u64; 14] = [
+    100, 100, 200, 200, 300, 500, 500, 1000, 1000, 2000, 2000, 3000, 5000, 5000,
 ];
 
 const BEGIN: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";

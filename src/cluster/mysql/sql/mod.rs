@@ -28,8 +28,3 @@ impl Modes {
         }
     }
 }
-
-/// A name between backticks.
-pub fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}

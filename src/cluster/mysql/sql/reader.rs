@@ -109,6 +109,13 @@ impl<'a> Reader<'a> {
         self.at = place;
     }
 
+    /// Where the statement's last two tokens begin, if they are these keywords.
+    pub fn last_words(&self, words: [&str; 2]) -> Option<usize> {
+        let last = self.tokens.last_chunk::<2>()?;
+        let same = last.iter().zip(words).all(|(t, w)| t.is(w));
+        same.then(|| last.first().map(|t| t.at))?
+    }
+
     /// A name of one part.
     pub fn ident(&mut self) -> Option<String> {
         let token = self.peek().filter(|t| is_name(t)).copied()?;
@@ -216,19 +223,25 @@ impl<'a> Reader<'a> {
 
     /// Whether a keyword was read that may name a table.
     fn body_word(&mut self) -> Option<bool> {
-        if self.take(&["REFERENCES"]) {
-            self.table()?;
-        } else if self.take(&["NEXT", "VALUE", "FOR"]) || self.take(&["PREVIOUS", "VALUE", "FOR"]) {
-            self.table()?;
-        } else if self.at_any(&["NEXTVAL", "LASTVAL", "SETVAL"]) && self.peek_at(1).is_some_and(|t| t.is_symbol('(')) {
-            self.at += 2;
-            self.table()?;
-        } else if self.at_word("UNION") {
+        if self.at_word("UNION") {
             self.merged()?;
-        } else {
-            return Some(false);
+            return Some(true);
         }
-        Some(true)
+        let follows = [
+            &["REFERENCES"][..],
+            &["NEXT", "VALUE", "FOR"],
+            &["PREVIOUS", "VALUE", "FOR"],
+        ];
+        let called =
+            self.at_any(&["NEXTVAL", "LASTVAL", "SETVAL"]) && self.peek_at(1).is_some_and(|t| t.is_symbol('('));
+        if called {
+            self.at += 2;
+        }
+        let named = called || follows.iter().any(|words| self.take(words));
+        if named {
+            self.table()?;
+        }
+        Some(named)
     }
 
     /// `UNION = (t1, t2)` of a table that merges others.

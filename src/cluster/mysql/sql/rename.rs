@@ -1,8 +1,9 @@
 //! Giving the tables and databases of a statement other names.
 
+use super::Modes;
 use super::reader::{Reader, Ref, RefKind};
 use super::statement::{Statement, classify};
-use super::{Modes, quoted};
+use crate::cluster::mysql::text::{self, ident};
 
 /// New names.
 pub trait NewNames {
@@ -14,6 +15,9 @@ pub trait NewNames {
 
 /// Rewrites a statement about tables, sequences or databases: every name of one of them becomes its new name, always with a
 /// database, so that the statement means the same whatever the default database is. Comments and everything else stay.
+///
+/// MySQL logs `CREATE TABLE ... AS SELECT` as a definition that ends in `START TRANSACTION`, followed by rows; those words are
+/// left out.
 ///
 /// `Err` says what was not understood; then nothing may be run.
 pub fn rename(sql: &str, default_db: &str, modes: Modes, names: &dyn NewNames) -> Result<String, String> {
@@ -34,6 +38,10 @@ pub fn rename(sql: &str, default_db: &str, modes: Modes, names: &dyn NewNames) -
         Statement::AlterDatabase { .. } => return alter_database(sql, &reader, names),
         _ => return Err("it is not about tables or databases only".to_owned()),
     }
+    let sql = match (&statement, reader.last_words(["START", "TRANSACTION"])) {
+        (Statement::CreateTable { .. }, Some(at)) => sql.get(..at).unwrap_or(sql).trim_end(),
+        _ => sql,
+    };
     replace(sql, reader.refs, names)
 }
 
@@ -49,7 +57,7 @@ fn alter_database(sql: &str, reader: &Reader<'_>, names: &dyn NewNames) -> Resul
         return Err("it does not say which database".to_owned());
     }
     let new = names.database(db).unwrap_or_else(|| db.to_owned());
-    Ok(format!("{before}{} {behind}", quoted(&new)))
+    Ok(format!("{before}{} {behind}", ident(&new)))
 }
 
 fn replace(sql: &str, mut refs: Vec<Ref>, names: &dyn NewNames) -> Result<String, String> {
@@ -76,17 +84,17 @@ fn replace(sql: &str, mut refs: Vec<Ref>, names: &dyn NewNames) -> Result<String
 fn new_name(r: &Ref, names: &dyn NewNames) -> Result<Option<String>, String> {
     let (db, table) = (r.name.db.as_str(), r.name.table.as_str());
     if r.kind == RefKind::Database {
-        return Ok(names.database(db).map(|new| quoted(&new)));
+        return Ok(names.database(db).map(|new| ident(&new)));
     }
     if db.is_empty() {
-        return Err(format!("it names the table {} without a database", quoted(table)));
+        return Err(format!("it names the table {} without a database", ident(table)));
     }
     let new = names.table(db, table);
     if r.kind == RefKind::OfColumn && new.is_none() {
         return Ok(None);
     }
     let (db, table) = new.unwrap_or_else(|| (db.to_owned(), table.to_owned()));
-    Ok(Some(format!("{}.{}", quoted(&db), quoted(&table))))
+    Ok(Some(text::table(&db, &table)))
 }
 
 #[cfg(test)]
@@ -146,6 +154,11 @@ mod tests {
                 "ALTER TABLE `_s`.`u` EXCHANGE PARTITION p WITH TABLE `_s`.`T2`",
             ),
             ("create index t on t (t)", "create index t on `_s`.`T2` (t)"),
+            (
+                "CREATE TABLE `t` (`a` int) START TRANSACTION",
+                "CREATE TABLE `_s`.`T2` (`a` int)",
+            ),
+            ("DELETE FROM `d`.`t`", "DELETE FROM `_s`.`T2`"),
             ("TRUNCATE t", "TRUNCATE `_s`.`T2`"),
             ("CREATE DATABASE d", "CREATE DATABASE `_s`"),
             ("DROP DATABASE IF EXISTS other", "DROP DATABASE IF EXISTS other"),

@@ -43,7 +43,7 @@ pub enum Statement {
     },
     /// `RENAME TABLE`: old and new names, in order.
     RenameTables(Vec<(TableName, TableName)>),
-    /// `TRUNCATE [TABLE]`.
+    /// `TRUNCATE [TABLE]`, and `DELETE FROM` without a condition: so a server empties MEMORY tables after it was restarted.
     Truncate(TableName),
     /// `CREATE SEQUENCE`.
     CreateSequence {
@@ -232,6 +232,13 @@ fn read(r: &mut Reader<'_>) -> Option<Statement> {
         }
         "SAVEPOINT" | "RELEASE" => Some(Statement::Transaction(TransactionWord::Savepoint)),
         "XA" => xa(r),
+        "DELETE" if r.take(&["FROM"]) => {
+            let table = r.table()?;
+            Some(match r.peek() {
+                None => Statement::Truncate(table),
+                Some(_) => Statement::Rows,
+            })
+        }
         "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD" | "CALL" | "DO" | "WITH" | "SELECT" | "HANDLER"
         | "TABLE" | "VALUES" | "IMPORT" | "MERGE" => Some(Statement::Rows),
         "INSTALL" | "UNINSTALL" => Some(Statement::Server),
@@ -800,6 +807,8 @@ mod tests {
             Statement::Xa(XaWord::Commit, "'a'".to_owned())
         );
         assert_eq!(of("INSERT INTO t VALUES (1)"), Statement::Rows);
+        assert_eq!(of("DELETE FROM `x`.`t`"), Statement::Truncate(t("x", "t")));
+        assert_eq!(of("DELETE FROM t WHERE a = 1"), Statement::Rows);
         assert_eq!(
             of("CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST 'x')"),
             Statement::Server

@@ -269,7 +269,7 @@ impl Conn {
             return Err(self.stream.lost(io::ErrorKind::NotConnected.into()));
         }
         let result = talk(&mut self.stream);
-        if result.as_ref().is_err_and(|e| !matches!(e, WireError::Server { .. })) {
+        if self.stream.is_over() || result.as_ref().is_err_and(|e| !matches!(e, WireError::Server { .. })) {
             self.give_up();
         }
         result

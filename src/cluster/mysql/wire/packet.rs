@@ -17,6 +17,10 @@ pub(super) const CONTINUED: usize = 0xFF_FFFF;
 pub(super) const LONGEST: usize = (1 << 30) + (1 << 16);
 /// The read buffer; the batches of a stream are parts of it.
 const BUFFER: usize = 512 << 10;
+/// ER_NET_PACKET_TOO_LARGE.
+const TOO_LONG: u16 = 1153;
+/// For so long a server's last words are waited for.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 /// What is written is collected up to here.
 const COLLECT: usize = 64 << 10;
 
@@ -56,6 +60,7 @@ pub(super) struct PacketStream {
     watch: Option<(Duration, Watch)>,
     /// Looks since something came, and how many of the last ones found nobody.
     looks: (u32, u32),
+    over: bool,
 }
 
 impl PacketStream {
@@ -73,6 +78,7 @@ impl PacketStream {
             armed: None,
             watch: None,
             looks: (0, 0),
+            over: false,
         }
     }
 
@@ -249,13 +255,56 @@ impl PacketStream {
         Some((u32::from_le_bytes([a, b, c, 0]) as usize, seq))
     }
 
+    /// What a server said before it hung up. Too long a packet is a matter of the statement, all else of the connection.
+    fn farewell(&mut self, said: WireError) -> WireError {
+        self.over = true;
+        match said.code() {
+            Some(TOO_LONG) => said,
+            _ => self.lost(io::Error::new(io::ErrorKind::ConnectionAborted, said.to_string())),
+        }
+    }
+
+    /// Whether the server has hung up.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Sending failed; perhaps the server has said why before.
+    fn why(&mut self, failed: WireError) -> WireError {
+        let limit = std::mem::replace(&mut self.limit, Limit::Until(Instant::now() + LAST_WORDS));
+        let mut packet = Vec::new();
+        self.over = true;
+        let said = self.words(&mut packet);
+        self.limit = limit;
+        match said {
+            Ok(()) if packet.first() == Some(&0xFF) => {
+                let said = answer::err(&packet);
+                self.farewell(said)
+            }
+            _ => failed,
+        }
+    }
+
+    /// A short packet, whatever its number.
+    fn words(&mut self, into: &mut Vec<u8>) -> Result<(), WireError> {
+        self.need(4)?;
+        match self.header() {
+            Some((3..=4096, seq)) => {
+                self.seq = seq;
+                self.packet(into)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks a sequence number and moves on. An error packet out of turn is the server's farewell, and says why.
     pub fn check_seq(&mut self, seq: u8, payload: usize) -> Result<(), WireError> {
         if seq != self.seq {
             if (3..4096).contains(&payload) {
                 self.need(4 + payload)?;
                 if let Some(packet @ [0xFF, ..]) = self.ahead().get(4..4 + payload) {
-                    return Err(answer::err(packet));
+                    let said = answer::err(packet);
+                    return Err(self.farewell(said));
                 }
             }
             let expected = self.seq;
@@ -401,8 +450,10 @@ impl PacketStream {
     /// Sends a command: sequence 0, the parts joined.
     pub fn command(&mut self, parts: &[&[u8]]) -> Result<(), WireError> {
         self.seq = 0;
-        self.write(parts)?;
-        self.flush()
+        match self.write(parts).and_then(|()| self.flush()) {
+            Err(failed @ WireError::Lost { .. }) => Err(self.why(failed)),
+            other => other,
+        }
     }
 
     /// Writes the parts as one payload without sending the last of it.

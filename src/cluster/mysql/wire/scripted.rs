@@ -38,6 +38,11 @@ impl Peer {
         self.raw(&packets);
     }
 
+    /// So many bytes.
+    pub fn take(&mut self, bytes: &mut [u8]) {
+        self.socket.read_exact(bytes).unwrap();
+    }
+
     /// One byte, unless the client is gone.
     pub fn is_gone(&mut self) -> bool {
         !matches!(self.socket.read(&mut [0]), Ok(1))
