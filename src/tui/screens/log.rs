@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 
 use crate::model::ids::ClusterName;
 use crate::model::log::{Change, ChangeKind, LogActual, LogStatus};
-use crate::model::position::Position;
 use crate::model::size;
 use crate::model::time;
 use crate::service::desk::{ClusterPage, Question};
@@ -208,20 +207,17 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
         meaning,
     )];
     out.push(match log.checkpoint {
-        Some(at) => ("Checkpoint", status::echo_place(m, at), Meaning::Base),
+        Some(at) => {
+            let place = status::server_place(log.position.as_ref()).map(|p| format!(", {p}"));
+            let text = format!("{}{}", status::echo_place(m, at), place.unwrap_or_default());
+            ("Checkpoint", text, Meaning::Base)
+        }
         None => (
             "Checkpoint",
             "none: nothing archived yet (L starts it)".to_owned(),
             Meaning::Muted,
         ),
     });
-    if let Some(place @ Position::Binlog { .. }) = &log.position {
-        out.push((
-            "Position",
-            crate::model::text::safe(&place.to_string(), 200),
-            Meaning::Base,
-        ));
-    }
     if let Some(gap) = status::rpo(m, log) {
         let rate = format!(
             "{}/s, {:.1} trx/s",

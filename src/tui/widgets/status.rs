@@ -1,11 +1,11 @@
 //! States as sign, word and colour; never by colour alone.
 
-use crate::cluster::ClusterState;
+use crate::cluster::{ClusterKind, ClusterState};
 use crate::model::backup::{BackupStatus, KeptTo, PitrTo, Proof};
 use crate::model::clock::Millis;
 use crate::model::job::JobState;
 use crate::model::log::{LogActual, LogDesired, LogStatus};
-use crate::model::position::Moment;
+use crate::model::position::{Moment, Position};
 use crate::model::time;
 use crate::model::window::Hole;
 use crate::service::desk::{ClusterCard, HealthLevel, NextRun};
@@ -167,31 +167,31 @@ pub fn echo_place(m: &Model, moment: Moment) -> String {
     format!("{}{}", both_zones(m, moment), tso(m, moment))
 }
 
-/// To the second where beside it stands the TSO, which is exact; else to the millisecond.
+/// To the second: beside it stands the TSO, which is exact.
 fn both_zones(m: &Model, moment: Moment) -> String {
-    if of_server(m) {
-        let echo = time::Echo::of(moment, m.zone_here(), m.now);
-        return format!("{} = {}", echo.local, echo.utc);
-    }
     let local = time::local(moment.at, m.zone_here());
     format!("{local} = {}", time::utc(moment.at))
 }
 
-/// Servers know no TSO: their places are GTIDs, files and offsets.
-fn of_server(m: &Model) -> bool {
-    let is_server = |product: &str| {
-        ["MySQL", "MariaDB", "mysql"]
-            .iter()
-            .any(|name| product.starts_with(name))
-    };
-    m.card().is_some_and(|c| is_server(&c.product))
+fn tso(m: &Model, moment: Moment) -> String {
+    place(m, moment).map(|t| format!(", {t}")).unwrap_or_default()
 }
 
-fn tso(m: &Model, moment: Moment) -> String {
-    if of_server(m) {
-        return String::new();
-    }
-    moment.tso.map(|t| format!(", TSO {t}")).unwrap_or_default()
+/// A moment as the timestamp of the cluster that is shown; none on servers, which know only positions.
+pub fn place(m: &Model, moment: Moment) -> Option<String> {
+    let page = m.cluster().and_then(|c| m.store.page(&c));
+    let server = page.is_some_and(|p| {
+        let kind = p.facts.as_ref().map(|f| f.kind);
+        kind == Some(ClusterKind::Mysql) || matches!(p.card.log.position, Some(Position::Binlog { .. }))
+    });
+    moment.tso.filter(|_| !server).map(|t| format!("TSO {t}"))
+}
+
+/// A position of a server's log; nothing where the timestamp says it already.
+pub fn server_place(position: Option<&Position>) -> Option<String> {
+    position
+        .filter(|p| matches!(p, Position::Binlog { .. }))
+        .map(Position::to_string)
 }
 
 /// How many stretches of a window cannot be restored, and of which kind; `no gap` only when there is none at all.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Finding;
 use crate::cluster::mysql::schema::table::TableKind;
 use crate::cluster::mysql::schema::tables::{self, Listed, not_system};
-use crate::cluster::mysql::wire::{Conn, WireError};
+use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::table::TableName;
 
 pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
@@ -46,7 +46,41 @@ pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
             "ALTER TABLE ... ADD PRIMARY KEY",
         ),
     });
+    findings.extend(left_out(conn)?);
     Ok(findings)
+}
+
+/// What a server can hold and brine does not keep: it has to be made by hand on a new server.
+fn left_out(conn: &mut Conn) -> Result<Option<Finding>, WireError> {
+    let mut asked = vec![
+        ("function of a library", "SELECT name FROM mysql.func"),
+        (
+            "server of FEDERATED or SPIDER tables",
+            "SELECT server_name FROM mysql.servers",
+        ),
+    ];
+    if conn.info().flavor == Flavor::MySql {
+        asked.push((
+            "general tablespace",
+            "SELECT name FROM information_schema.innodb_tablespaces WHERE space_type = 'General' AND name <> 'mysql'",
+        ));
+    }
+    let mut found = Vec::new();
+    for (what, sql) in asked {
+        match conn.rows(sql) {
+            Ok(rows) => found.extend(rows.iter().map(|r| format!("{what} {}", r.text(0)))),
+            // Not for this account to see.
+            Err(WireError::Server { .. }) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((!found.is_empty()).then(|| {
+        Finding::warning(
+            "not in backups",
+            found.join(", "),
+            "make them by hand on a server before restoring into it",
+        )
+    }))
 }
 
 fn with_primary_key(conn: &mut Conn) -> Result<BTreeSet<TableName>, WireError> {

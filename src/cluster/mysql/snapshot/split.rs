@@ -65,7 +65,7 @@ impl Guesser<'_> {
     }
 
     /// The least and the greatest value of a column within a range.
-    fn ends(&mut self, column: &str, range: &Range) -> Result<Option<(Vec<u8>, Vec<u8>)>, WireError> {
+    fn ends(&mut self, column: &str, range: &Range) -> Result<Option<Ends>, WireError> {
         let condition = self.condition(range)?;
         let sql = format!(
             "SELECT MIN({column}), MAX({column}) FROM {} FORCE INDEX (PRIMARY) WHERE {condition}",
@@ -193,6 +193,9 @@ impl Guesser<'_> {
         Ok(rows.iter().filter_map(|r| text::unhex(&r.text(0))).collect())
     }
 }
+
+/// The least and the greatest value of a column.
+type Ends = (Vec<u8>, Vec<u8>);
 
 /// The strings behind one value, up to and including another, and about how many rows those are.
 struct Step {

@@ -73,7 +73,10 @@ fn tells(locker: &mut Conn) -> Result<bool, WireError> {
     let row = locker.row("SELECT @@log_bin, @@log_slave_updates, @@gtid_slave_pos = ''")?;
     let Some(row) = row else { return Ok(false) };
     let (on, relayed, no_replica) = (row.number(0) == 1, row.number(1) == 1, row.number(2) == 1);
-    if !on || !(relayed || no_replica) {
+    // A Galera node gets the others' changes as a replica does.
+    let node = locker.row("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")?;
+    let alone = no_replica && node.is_none_or(|r| r.text(1) != "ON");
+    if !on || !(relayed || alone) {
         return Ok(false);
     }
     Ok(log(locker)?.is_some_and(|log| !log.filtered))
