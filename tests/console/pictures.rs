@@ -163,3 +163,19 @@ fn in_every_theme_at_every_depth() {
         }
     }
 }
+
+#[test]
+fn at_every_size() {
+    for size in [(60, 16), (60, 40), (79, 20), (100, 30), (160, 45), (200, 50)] {
+        for (name, keys) in PLACES {
+            let mut console = Console::new(Mood::Normal, size);
+            let (buf, cursor) = console.keys(keys).picture();
+            assert!(
+                cursor.is_some_and(|c| buf.area.contains(c)),
+                "{name} at {size:?} hides the cursor"
+            );
+            let text = dump::text(&buf);
+            assert!(text.starts_with("brine"), "{name} at {size:?}:\n{text}");
+        }
+    }
+}

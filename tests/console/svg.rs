@@ -8,9 +8,10 @@ use ratatui::style::{Color, Modifier};
 const CELL_W: u16 = 9;
 const CELL_H: u16 = 19;
 const PAD: u16 = 12;
-/// What the terminal's own colours stand for.
-const PAPER: &str = "#16181d";
-const INK: &str = "#c9ccd3";
+/// What the terminal's own colours stand for: paper and ink.
+pub type Ground = (&'static str, &'static str);
+pub const DARK: Ground = ("#16181d", "#c9ccd3");
+pub const LIGHT: Ground = ("#f4f6f8", "#1f2933");
 
 fn color(c: Color, otherwise: &str) -> String {
     match c {
@@ -20,8 +21,8 @@ fn color(c: Color, otherwise: &str) -> String {
 }
 
 /// Foreground and background as they are seen.
-fn seen(cell: &Cell) -> (String, String) {
-    let (fg, bg) = (color(cell.fg, INK), color(cell.bg, PAPER));
+fn seen(cell: &Cell, ground: Ground) -> (String, String) {
+    let (fg, bg) = (color(cell.fg, ground.1), color(cell.bg, ground.0));
     if cell.modifier.contains(Modifier::REVERSED) {
         (bg, fg)
     } else {
@@ -34,26 +35,27 @@ fn escape(text: &str) -> String {
 }
 
 /// The same buffer always gives the same bytes.
-pub fn svg(buf: &Buffer, title: &str) -> String {
+pub fn svg(buf: &Buffer, title: &str, ground: Ground) -> String {
     let (w, h) = (buf.area.width * CELL_W + 2 * PAD, buf.area.height * CELL_H + 2 * PAD);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" role=\"img\">\n\
-         <title>{}</title>\n<rect width=\"{w}\" height=\"{h}\" rx=\"8\" fill=\"{PAPER}\"/>\n\
+         <title>{}</title>\n<rect width=\"{w}\" height=\"{h}\" rx=\"8\" fill=\"{}\"/>\n\
          <g font-family=\"ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"15\" xml:space=\"preserve\">\n",
-        escape(title)
+        escape(title),
+        ground.0
     );
     for y in 0..buf.area.height {
         let mut x = 0;
         while x < buf.area.width {
             let first = &buf[(x, y)];
-            let look = (seen(first), first.modifier);
+            let look = (seen(first, ground), first.modifier);
             let start = x;
             let mut text = String::new();
-            while x < buf.area.width && (seen(&buf[(x, y)]), buf[(x, y)].modifier) == look {
+            while x < buf.area.width && (seen(&buf[(x, y)], ground), buf[(x, y)].modifier) == look {
                 text.push_str(buf[(x, y)].symbol());
                 x += 1;
             }
-            run(&mut out, (start, y, x - start), &text, &look.0, look.1);
+            run(&mut out, (start, y, x - start), &text, &look, ground);
         }
     }
     out.push_str("</g>\n</svg>\n");
@@ -61,9 +63,15 @@ pub fn svg(buf: &Buffer, title: &str) -> String {
 }
 
 /// One run of cells that look alike.
-fn run(out: &mut String, (x, y, width): (u16, u16, u16), text: &str, (fg, bg): &(String, String), modifier: Modifier) {
+fn run(
+    out: &mut String,
+    (x, y, width): (u16, u16, u16),
+    text: &str,
+    ((fg, bg), modifier): &((String, String), Modifier),
+    ground: Ground,
+) {
     let (left, top, wide) = (PAD + x * CELL_W, PAD + y * CELL_H, width * CELL_W);
-    if bg != PAPER {
+    if bg != ground.0 {
         writeln!(
             out,
             "<rect x=\"{left}\" y=\"{top}\" width=\"{wide}\" height=\"{CELL_H}\" fill=\"{bg}\"/>"

@@ -706,3 +706,18 @@ fn old_data_is_shown_with_its_age_and_not_as_the_truth() {
     console.world = std::sync::Arc::new(crate::world::World::new(Mood::Broken));
     console.wait(3 * 60_000).keys("r").shows("3 min OLD").shows("SNAPSHOT");
 }
+
+#[test]
+fn help_is_searched() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>?")
+        .shows("Take a snapshot backup now")
+        .keys("/verif");
+    console.shows("Verify this backup").lacks("Take a snapshot backup now");
+    console
+        .keys("<Esc>")
+        .shows("Take a snapshot backup now")
+        .keys("<Esc>")
+        .lacks("On this screen");
+}

@@ -90,8 +90,8 @@ impl Where {
     /// Whether a transaction is before it. The GTID decides where there is one: files have other names on other hosts.
     pub fn includes(&self, gtid: Option<&Gtid>, behind: &Place) -> bool {
         match gtid {
-            Some(gtid) if !self.set.is_empty() => self.set.contains(gtid),
-            _ => self.place.reaches(behind),
+            Some(gtid) => self.set.contains(gtid),
+            None => self.place.reaches(behind),
         }
     }
 
@@ -263,7 +263,7 @@ impl StreamDates {
         self.target.as_ref().is_some_and(|t| !t.at.includes(gtid, behind))
     }
 
-    /// Whether the mark is reached at this place of the stream.
+    /// Whether the mark is reached at this place of the stream, which must be of the same host.
     pub fn is_at_target(&self, at: &Where) -> bool {
         let Some(target) = &self.target else { return false };
         let by_gtid = !target.at.set.is_empty() && at.set.contains_all(&target.at.set);
@@ -274,11 +274,16 @@ impl StreamDates {
         self.target.is_some()
     }
 
-    /// The mark is reached: what comes now is later.
-    pub fn reach(&mut self) -> Option<Moment> {
+    /// The mark is reached: what comes now is later. The place is the server's own word for it.
+    pub fn reach(&mut self) -> Option<(Moment, Where)> {
         let target = self.target.take()?;
         self.last = self.last.max(target.moment);
-        Some(Moment::of_tso(target.moment))
+        Some((Moment::of_tso(target.moment), target.at))
+    }
+
+    /// The stream goes on at what may be another host: a mark of the old one means nothing there.
+    pub fn forget_target(&mut self) {
+        self.target = None;
     }
 
     /// Dates the next transaction of the stream: `stamp` is the server's own date, `server_now` what its clock shows

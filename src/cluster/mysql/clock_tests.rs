@@ -107,7 +107,7 @@ impl World {
     }
 
     fn reach_if(&mut self, due: bool) {
-        if due && let Some(moment) = self.dates.reach() {
+        if due && let Some((moment, _)) = self.dates.reach() {
             self.reached.push((moment.last_tso(), self.at));
             self.give(moment);
         }

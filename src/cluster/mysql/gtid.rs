@@ -51,6 +51,14 @@ pub struct Place {
 }
 
 impl Place {
+    /// None that is known; no place reaches it, and it reaches none.
+    pub fn unknown() -> Place {
+        Place {
+            file: String::new(),
+            offset: 0,
+        }
+    }
+
     /// Whether this place is at or behind the other; `false` for files that cannot be compared.
     pub fn reaches(&self, other: &Place) -> bool {
         match (number(&self.file), number(&other.file)) {

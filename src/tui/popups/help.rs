@@ -2,6 +2,9 @@
 
 use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
+use tui_input::Input;
+
+use super::form::{edit, view_input};
 
 use crate::tui::commands::{COMMANDS, Command, Scope};
 use crate::tui::keys::Key;
@@ -15,12 +18,32 @@ use crate::tui::update::enabled::enabled;
 pub struct Help {
     /// Lines scrolled down.
     pub scroll: usize,
+    /// What is looked for.
+    pub filter: Input,
+    /// Whether it is being typed.
+    pub typing: bool,
 }
 
 impl Help {
     /// Takes a key; true closes.
     pub fn on_key(&mut self, key: Key) -> bool {
+        if self.typing {
+            match key.code {
+                KeyCode::Enter => self.typing = false,
+                KeyCode::Esc => {
+                    self.typing = false;
+                    self.filter.reset();
+                }
+                _ => {
+                    edit(&mut self.filter, key);
+                    self.scroll = 0;
+                }
+            }
+            return false;
+        }
         match key.code {
+            KeyCode::Char('/') => self.typing = true,
+            KeyCode::Esc if !self.filter.value().is_empty() => self.filter.reset(),
             KeyCode::Down | KeyCode::Char('j') => self.scroll += 1,
             KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
             KeyCode::PageDown | KeyCode::Char(' ') => self.scroll += 10,
@@ -34,7 +57,7 @@ impl Help {
 
     /// Paints it.
     pub fn view(&self, m: &Model, p: &mut Painter<'_>, screen: Rect) {
-        let lines = lines(m);
+        let lines = lines(m, self.filter.value());
         let size = (screen.width.saturating_sub(4).min(100), screen.height.saturating_sub(2));
         let title = format!("Keys: {}", m.scope().words());
         let area = super::frame(p, screen, size, &title, false);
@@ -54,7 +77,20 @@ impl Help {
             }
         }
         p.cursor_at(area.x, area.y);
-        let foot = "j k PgDn PgUp scroll, Esc closes. Upper case changes things, and asks first.";
+        let last = area.bottom().saturating_sub(1);
+        if self.typing || !self.filter.value().is_empty() {
+            p.put(area.x, last, 1, "/", Meaning::Key);
+            view_input(p, (area.x + 1, last), 30, &self.filter, self.typing);
+            p.put(
+                area.x + 33,
+                last,
+                area.width.saturating_sub(33),
+                "Enter keeps, Esc clears",
+                Meaning::Muted,
+            );
+            return;
+        }
+        let foot = "j k PgDn PgUp scroll, / finds, Esc closes. Upper case changes things, and asks.";
         p.put(
             area.x,
             area.bottom().saturating_sub(1),
@@ -70,7 +106,8 @@ enum Line {
     Command { keys: String, text: String, off: bool },
 }
 
-fn lines(m: &Model) -> Vec<Line> {
+fn lines(m: &Model, filter: &str) -> Vec<Line> {
+    let wanted_text = filter.trim().to_lowercase();
     let scope = m.scope();
     let groups: [(&'static str, Scope); 3] = [
         ("On this screen", scope),
@@ -82,7 +119,16 @@ fn lines(m: &Model) -> Vec<Line> {
         if wanted == Scope::List && !scope.is_list() {
             continue;
         }
-        let of_group: Vec<&Command> = COMMANDS.iter().filter(|c| c.scopes.contains(&wanted)).collect();
+        let found = |c: &&Command| {
+            let keys = m.keymap.keys_of(c.cmd).join(" ");
+            let text = format!("{} {} {keys}", c.label, c.help).to_lowercase();
+            text.contains(&wanted_text)
+        };
+        let of_group: Vec<&Command> = COMMANDS
+            .iter()
+            .filter(|c| c.scopes.contains(&wanted))
+            .filter(found)
+            .collect();
         if of_group.is_empty() {
             continue;
         }

@@ -427,8 +427,13 @@ fn origin(page: &ClusterPage, entry: &BackupEntry) -> String {
         ""
     };
     format!(
-        "by {}, brine {}, from {}{older}",
-        s.asked_by, s.tool_version, s.source_version
+        "by {}, brine {}, from {}{older}{}",
+        s.asked_by,
+        s.tool_version,
+        s.source_version,
+        status::server_place(Some(&s.position))
+            .map(|p| format!(", {p}"))
+            .unwrap_or_default()
     )
 }
 

@@ -207,7 +207,11 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
         meaning,
     )];
     out.push(match log.checkpoint {
-        Some(at) => ("Checkpoint", status::echo_place(m, at), Meaning::Base),
+        Some(at) => {
+            let place = status::server_place(log.position.as_ref()).map(|p| format!(", {p}"));
+            let text = format!("{}{}", status::echo_place(m, at), place.unwrap_or_default());
+            ("Checkpoint", text, Meaning::Base)
+        }
         None => (
             "Checkpoint",
             "none: nothing archived yet (L starts it)".to_owned(),

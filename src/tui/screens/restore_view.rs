@@ -11,7 +11,7 @@ use crate::model::time;
 use crate::model::window::{Span, Window};
 use crate::tui::event::Query;
 use crate::tui::model::Model;
-use crate::tui::paint::{Painter, safe, wrap};
+use crate::tui::paint::{Painter, fit, safe, wrap};
 use crate::tui::popups::form::view_input;
 use crate::tui::theme::Meaning;
 use crate::tui::view::ViewCache;
@@ -87,21 +87,32 @@ fn choices(p: &mut Painter<'_>, area: Rect, y: u16, label: &str, focus: bool, op
     let x = area.x + 1;
     p.put(x, y, LABEL, label, if focus { Meaning::Key } else { Meaning::Muted });
     let mut at = x + LABEL;
-    let whole: usize = options.iter().map(|(text, _)| text.width() + 6).sum();
-    let space = if whole + usize::from(LABEL) > usize::from(area.width) {
-        1
+    let room = usize::from(area.width.saturating_sub(LABEL + 2));
+    let whole = |space: usize| options.iter().map(|(text, _)| text.width() + 4 + space).sum::<usize>();
+    let space = if whole(2) > room { 1 } else { 2 };
+    // Where not all fit, the chosen one is whole and the others are cut.
+    let chosen_width = options.iter().find(|(_, c)| *c).map_or(0, |(text, _)| text.width());
+    let others = options.len().saturating_sub(1).max(1);
+    let fixed = chosen_width + 5 * options.len();
+    let most = if whole(space) > room {
+        (room.saturating_sub(fixed) / others).max(3)
     } else {
-        2
+        usize::MAX
     };
     for (text, chosen) in options {
         let sign = if *chosen { p.glyphs.chosen } else { p.glyphs.open };
+        let text = if *chosen || most == usize::MAX {
+            text.clone()
+        } else {
+            fit(&safe(text), most, p.glyphs.cut)
+        };
         let meaning = match (chosen, focus) {
             (true, true) => Meaning::Selection,
             (true, false) => Meaning::Title,
             (false, _) => Meaning::Base,
         };
         if *chosen && focus {
-            p.cursor_at(at + 1, y);
+            p.cursor_at((at + 1).min(area.right().saturating_sub(1)), y);
         }
         at = p.put(
             at,
@@ -110,7 +121,7 @@ fn choices(p: &mut Painter<'_>, area: Rect, y: u16, label: &str, focus: bool, op
             &format!("{sign} {text}"),
             meaning,
         );
-        at += space;
+        at += space as u16;
     }
 }
 
@@ -342,10 +353,7 @@ fn boundary(s: &Restore, m: &Model, moment: Option<Moment>) -> String {
         let word = if s.through { "last in " } else { "first out" };
         return format!("{word}   {}", change.transaction);
     }
-    moment
-        .and_then(|x| x.tso)
-        .map(|t| format!("TSO {t}"))
-        .unwrap_or_default()
+    moment.and_then(|x| status::place(m, x)).unwrap_or_default()
 }
 
 fn heading(s: &Restore, m: &Model) -> String {

@@ -8,6 +8,7 @@ use super::restore_view::yes;
 use super::timeline::{Focus, On, Timeline};
 use crate::model::clock::Millis;
 use crate::model::log::{Change, ChangeKind, LogRun};
+use crate::model::position::Moment;
 use crate::model::time;
 use crate::tui::event::Query;
 use crate::tui::model::Model;
@@ -74,6 +75,11 @@ pub fn view(s: &Timeline, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>,
             ..area
         },
     );
+    if p.cursor.is_none() {
+        // The part that has the keys has no room here: the moment on the bar stands for it.
+        let cell = stretch.cell(s.instant(m), cells(area.width)).unwrap_or(0);
+        p.cursor_at(area.x + 1 + LABEL + cell, area.y + grid + BAR - 1);
+    }
 }
 
 /// Changes worth a look from one instant up to another, newest first.
@@ -385,13 +391,7 @@ fn view_answer(s: &Timeline, m: &Model, p: &mut Painter<'_>, area: Rect) {
     p.put(x, y, LABEL, "moment", Meaning::Muted);
     p.put(x + LABEL, y, width.saturating_sub(LABEL), &echo, Meaning::Base);
     y += 1;
-    let place = match s.change(m) {
-        Some(c) => format!("first out {}", c.transaction),
-        None => moment
-            .and_then(|x| x.tso)
-            .map(|t| format!("TSO {t}"))
-            .unwrap_or_default(),
-    };
+    let place = place(s, m, moment);
     if !place.is_empty() && s.typing.is_none() {
         p.put(x + LABEL, y, width.saturating_sub(LABEL), &place, Meaning::Muted);
         y += 1;
@@ -408,6 +408,24 @@ fn view_answer(s: &Timeline, m: &Model, p: &mut Painter<'_>, area: Rect) {
     for (i, line) in lines.iter().take(room).enumerate() {
         p.put(x + LABEL, y + i as u16, width.saturating_sub(LABEL), line, meaning);
     }
+}
+
+/// Where exactly the line is drawn: the first transaction out, the timestamp, or the position in the server's log.
+fn place(s: &Timeline, m: &Model, moment: Option<Moment>) -> String {
+    if let Some(c) = s.change(m) {
+        return format!("first out {}", c.transaction);
+    }
+    let backups = || m.store.backups(&s.cluster, false).unwrap_or_default();
+    let position = match &s.on {
+        Some(On::Base(id)) => backups()
+            .iter()
+            .find(|b| b.summary.id == *id)
+            .map(|b| &b.summary.position),
+        None if s.at.is_none() => m.store.card(&s.cluster).and_then(|c| c.log.position.as_ref()),
+        _ => None,
+    };
+    let place = status::server_place(position).or_else(|| status::place(m, moment?));
+    place.unwrap_or_default()
 }
 
 fn heading(s: &Timeline, m: &Model) -> String {

@@ -1,11 +1,11 @@
 //! States as sign, word and colour; never by colour alone.
 
-use crate::cluster::ClusterState;
+use crate::cluster::{ClusterKind, ClusterState};
 use crate::model::backup::{BackupStatus, KeptTo, PitrTo, Proof};
 use crate::model::clock::Millis;
 use crate::model::job::JobState;
 use crate::model::log::{LogActual, LogDesired, LogStatus};
-use crate::model::position::Moment;
+use crate::model::position::{Moment, Position};
 use crate::model::time;
 use crate::model::window::Hole;
 use crate::service::desk::{ClusterCard, HealthLevel, NextRun};
@@ -153,7 +153,7 @@ pub fn job(state: JobState, g: &Glyphs) -> Words {
 
 /// A moment in all its forms, on one line.
 pub fn echo(m: &Model, moment: Moment) -> String {
-    format!("{}, {}{}", both_zones(m, moment), m.ago(moment.at), tso(moment))
+    format!("{}, {}{}", both_zones(m, moment), m.ago(moment.at), tso(m, moment))
 }
 
 /// A moment to the millisecond as local time, UTC and age.
@@ -164,7 +164,7 @@ pub fn echo_time(m: &Model, moment: Moment) -> String {
 
 /// A moment as local time, UTC and, where there is one, TSO.
 pub fn echo_place(m: &Model, moment: Moment) -> String {
-    format!("{}{}", both_zones(m, moment), tso(moment))
+    format!("{}{}", both_zones(m, moment), tso(m, moment))
 }
 
 /// To the second: beside it stands the TSO, which is exact.
@@ -173,8 +173,25 @@ fn both_zones(m: &Model, moment: Moment) -> String {
     format!("{local} = {}", time::utc(moment.at))
 }
 
-fn tso(moment: Moment) -> String {
-    moment.tso.map(|t| format!(", TSO {t}")).unwrap_or_default()
+fn tso(m: &Model, moment: Moment) -> String {
+    place(m, moment).map(|t| format!(", {t}")).unwrap_or_default()
+}
+
+/// A moment as the timestamp of the cluster that is shown; none on servers, which know only positions.
+pub fn place(m: &Model, moment: Moment) -> Option<String> {
+    let page = m.cluster().and_then(|c| m.store.page(&c));
+    let server = page.is_some_and(|p| {
+        let kind = p.facts.as_ref().map(|f| f.kind);
+        kind == Some(ClusterKind::Mysql) || matches!(p.card.log.position, Some(Position::Binlog { .. }))
+    });
+    moment.tso.filter(|_| !server).map(|t| format!("TSO {t}"))
+}
+
+/// A position of a server's log; nothing where the timestamp says it already.
+pub fn server_place(position: Option<&Position>) -> Option<String> {
+    position
+        .filter(|p| matches!(p, Position::Binlog { .. }))
+        .map(Position::to_string)
 }
 
 /// How many stretches of a window cannot be restored, and of which kind; `no gap` only when there is none at all.

@@ -89,12 +89,17 @@ pub(super) fn check_settings(conn: &mut Conn) -> Result<(), ClusterError> {
 }
 
 /// Where a stream behind a place starts on this server, if this server continues that history.
-pub(super) fn start(conn: &mut Conn, after: &Where) -> Result<DumpStart, ClusterError> {
+///
+/// With GTIDs any of several `hosts` may be the one; without, a file's name and an offset mean something on one host only.
+pub(super) fn start(conn: &mut Conn, after: &Where, hosts: usize) -> Result<DumpStart, ClusterError> {
     check_settings(conn)?;
-    let by_gtid = !after.set.is_empty()
-        && (conn.info().flavor == Flavor::MariaDb || ask(conn, "SELECT @@global.gtid_mode")? == "ON");
+    let by_gtid = conn.info().flavor == Flavor::MariaDb || ask(conn, "SELECT @@global.gtid_mode")? == "ON";
+    if after.place.file.is_empty() && after.set.is_empty() {
+        // There was no log then.
+        return Err(gone(after, &oldest(conn)?));
+    }
     if !by_gtid {
-        return by_file(conn, after);
+        return by_file(conn, after, hosts);
     }
     let now = place(conn)?;
     if !now.set.contains_all(&after.set) {
@@ -107,7 +112,14 @@ pub(super) fn start(conn: &mut Conn, after: &Where) -> Result<DumpStart, Cluster
     Ok(DumpStart::Gtid(after.set.to_string()))
 }
 
-fn by_file(conn: &mut Conn, after: &Where) -> Result<DumpStart, ClusterError> {
+fn by_file(conn: &mut Conn, after: &Where, hosts: usize) -> Result<DumpStart, ClusterError> {
+    if hosts > 1 {
+        return Err(ClusterError::Unsupported {
+            what: "the server has no GTIDs, so it cannot be told which of several hosts continues the history"
+                .to_owned(),
+            hint: "name one host only, or set gtid_mode = ON on all of them".to_owned(),
+        });
+    }
     let files = conn
         .rows("SHOW BINARY LOGS")
         .map_err(|e| e.doing("listing the binary logs"))?;

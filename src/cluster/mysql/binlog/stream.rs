@@ -59,8 +59,8 @@ struct Ready {
 
 /// Opens the stream behind a place.
 pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<Stream, ClusterError> {
-    let at = Where::of(&after.position)?;
-    let (dump, control) = connect(core, &at)?;
+    let mut at = Where::of(&after.position)?;
+    let (dump, control) = connect(core, &mut at)?;
     let now = Instant::now();
     let head = Head {
         flavor: dump.conn().info().flavor,
@@ -86,14 +86,18 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
     Ok(stream)
 }
 
-/// A dump from the server that continues the history, and a connection beside it.
-fn connect(core: &Arc<Core>, at: &Where) -> Result<(Dump, Conn), ClusterError> {
-    let mut start = None;
+/// A dump from the server that continues the history, and a connection beside it. Where GTIDs decide, it may be another host
+/// than the one that the place was read from: its files are its own, and the place in them is learned from the dump.
+fn connect(core: &Arc<Core>, at: &mut Where) -> Result<(Dump, Conn), ClusterError> {
+    let (mut start, hosts) = (None, core.options.endpoints.len());
     let mut control = core.connect_where(&mut |conn| {
-        start = Some(host::start(conn, at)?);
+        start = Some(host::start(conn, at, hosts)?);
         Ok(true)
     })?;
     let start = start.unwrap_or_else(|| DumpStart::Gtid(at.set.to_string()));
+    if matches!(start, DumpStart::Gtid(_)) {
+        at.place = Place::unknown();
+    }
     let conn = core.connect_beside(&mut control)?;
     let request = DumpRequest {
         server_id: core.options.server_id,
@@ -137,8 +141,9 @@ impl Stream {
                 }
                 // It may have been damaged on its way: what the log really holds is seen by reading it again.
                 self.again = true;
-                let (dump, control) = connect(&self.core, &self.at)?;
+                let (dump, control) = connect(&self.core, &mut self.at)?;
                 (self.dump, self.control) = (dump, control);
+                self.dates.forget_target();
                 self.groups.forget();
                 self.read = self.at.place.clone();
                 Ok(Step::More)
@@ -185,7 +190,7 @@ impl Stream {
         advance(&mut self.read, &event, part);
         match self.groups.feed(&event)? {
             Some(group) => {
-                self.prepare(group);
+                self.prepare(group)?;
                 Ok(Step::Ready)
             }
             None => {
@@ -197,12 +202,25 @@ impl Stream {
         }
     }
 
-    fn prepare(&mut self, group: Group) {
+    /// A transaction that its GTID places before what was read already would count as part of places that do not have it.
+    fn prepare(&mut self, group: Group) -> Result<(), ClusterError> {
+        let gtid = group.gtid.gtid.clone();
+        if let Some(gtid) = gtid.as_ref().filter(|gtid| self.at.set.contains(gtid)) {
+            return Err(ClusterError::Malformed {
+                what: "the change log",
+                why: format!(
+                    "transaction {gtid} comes behind {}: GTIDs do not grow. Give each server that is written to its own \
+                     gtid_domain_id and set gtid_strict_mode = 1, then take a new snapshot",
+                    self.at.set
+                ),
+            });
+        }
         self.ready = Some(Ready {
-            gtid: group.gtid.gtid.clone(),
+            gtid,
             behind: self.read.clone(),
             group,
         });
+        Ok(())
     }
 
     /// The clock, if nobody holds it for longer.
@@ -240,11 +258,14 @@ impl Stream {
             Some(next) => self.dates.is_beyond_target(next.gtid.as_ref(), &next.behind),
             None => !self.groups.is_open() && self.dates.is_at_target(&self.at),
         };
-        let moment = is_there.then(|| self.dates.reach()).flatten()?;
-        Some(LogEvent::Reached(Mark {
-            moment,
-            position: self.at.position(),
-        }))
+        let (moment, end) = is_there.then(|| self.dates.reach()).flatten()?;
+        let mut at = self.at.clone();
+        if at.set == end.set && !at.set.is_empty() && !at.place.reaches(&end.place) {
+            // The server skipped to where it is without saying so.
+            at.place = end.place;
+        }
+        let position = at.position();
+        Some(LogEvent::Reached(Mark { moment, position }))
     }
 
     /// Hands `ready` out, if there is something to hand out.

@@ -1,5 +1,6 @@
 //! As much of SQL as is needed: tokens, which objects a statement is about, and giving them other names.
 
+mod classify;
 mod reader;
 pub mod rename;
 pub mod statement;

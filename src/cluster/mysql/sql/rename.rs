@@ -1,8 +1,9 @@
 //! Giving the tables and databases of a statement other names.
 
 use super::Modes;
+use super::classify::classify;
 use super::reader::{Reader, Ref, RefKind};
-use super::statement::{Statement, classify};
+use super::statement::Statement;
 use crate::cluster::mysql::text::{self, ident};
 
 /// New names.
