@@ -31,6 +31,8 @@ mod log;
 mod look;
 #[path = "mysql/places.rs"]
 mod places;
+#[path = "mysql/restore.rs"]
+mod restore;
 #[path = "mysql/server.rs"]
 mod server;
 #[path = "mysql/servers.rs"]
