@@ -471,6 +471,11 @@ pub trait Restorer: Send + Sync {
     /// Makes everything visible; where [`Capabilities::atomic_restore`] says so, in one step.
     fn publish(&self) -> Result<Mark, ClusterError>;
 
+    /// What an operator must know of what was published: what could not be made, or was left out.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Throws away what was built.
     fn abandon(&self) -> Result<(), ClusterError>;
 }

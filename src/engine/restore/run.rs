@@ -43,6 +43,9 @@ struct Switched {
     /// The moment; of `latest` it is known only after the flush.
     until: Moment,
     totals: load::Totals,
+    /// What was left out or could not be made.
+    #[serde(default)]
+    remarks: Vec<String>,
 }
 
 /// Brings a log backup up to the present, wherever its task runs.
@@ -115,13 +118,15 @@ impl RestoreRun<'_> {
         let Some((ask, totals)) = self.recall::<(RestoreAsk, load::Totals)>(PUBLISHING)? else {
             return Ok(None);
         };
-        let Some(mark) = self.target.restorer(&ask)?.published()? else {
+        let restorer = self.target.restorer(&ask)?;
+        let Some(mark) = restorer.published()? else {
             return Ok(None);
         };
         let done = Switched {
             mark,
             until: ask.until,
             totals,
+            remarks: restorer.remarks(),
         };
         self.cx.resume_log().save(PUBLISHED, &json!(done))?;
         Ok(Some(done))
@@ -222,7 +227,12 @@ impl RestoreRun<'_> {
         self.cx.resume_log().save(PUBLISHING, &json!((&ask, &totals)))?;
         crash_point("restore.before-publish");
         let mark = restorer.publish()?;
-        Ok(Switched { mark, until, totals })
+        Ok(Switched {
+            mark,
+            until,
+            totals,
+            remarks: restorer.remarks(),
+        })
     }
 
     /// What the target is asked for.
@@ -373,7 +383,10 @@ impl RestoreRun<'_> {
             .begin_incarnation(done, way_back.clone())
             .doing(|| "the restored data is in place; recording its new history, to be resumed".to_owned())?;
         crash_point("restore.incarnation");
-        let (mut next_steps, mut warnings) = (Vec::new(), Vec::new());
+        let (mut next_steps, mut warnings) = (Vec::new(), done.remarks.clone());
+        for remark in &done.remarks {
+            self.cx.line(LineLevel::Warning, remark.clone());
+        }
         if let Some(target) = self.target_archive
             && let Err(e) = self.take_base(target)
         {

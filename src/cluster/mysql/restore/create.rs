@@ -376,6 +376,13 @@ impl Foreign {
         format!("ADD {}{}.{}{}", self.before, ident(db), ident(table), self.after)
     }
 
+    /// As [`Foreign::clause`], for the server to name it.
+    pub fn unnamed(&self, db: &str, table: &str) -> String {
+        let name = self.name.as_deref().map(|n| format!("CONSTRAINT {} ", ident(n)));
+        let before = name.and_then(|n| self.before.strip_prefix(&n)).unwrap_or(&self.before);
+        format!("ADD {before}{}.{}{}", ident(db), ident(table), self.after)
+    }
+
     /// Whether a change of the table it refers to changes rows of this one without a word in the log.
     pub fn cascades(&self) -> bool {
         let after = self.after.to_ascii_uppercase();
