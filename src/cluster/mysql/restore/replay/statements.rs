@@ -220,11 +220,7 @@ impl Statements {
         let before = self.looks(statement)?;
         match self.begun.clone() {
             Some(begun) if (begun.txn, begun.part) > at => return Ok(()),
-            Some(begun) if (begun.txn, begun.part) == at => {
-                if begun.done || begun.before != before {
-                    return Ok(());
-                }
-            }
+            Some(begun) if (begun.txn, begun.part) == at && (begun.done || begun.before != before) => return Ok(()),
             _ => {}
         }
         let mut note = BegunDdl {
