@@ -471,7 +471,7 @@ pub trait Restorer: Send + Sync {
     /// Makes everything visible; where [`Capabilities::atomic_restore`] says so, in one step.
     fn publish(&self) -> Result<Mark, ClusterError>;
 
-    /// What an operator must know of what was published: what could not be made, or was left out.
+    /// What the operator should know of a restore that was made visible: what was left out, what could not be made.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }

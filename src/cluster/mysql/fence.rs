@@ -289,7 +289,9 @@ fn setting(value: &str) -> String {
 fn set(conn: &mut Conn, name: &str, value: &str) -> Result<(), ClusterError> {
     match conn.run(&format!("SET GLOBAL {name} = {value}")) {
         Ok(_) => Ok(()),
-        Err(WireError::Server { message, code, .. }) if code == 1227 => Err(ClusterError::Unsupported {
+        Err(WireError::Server {
+            message, code: 1227, ..
+        }) => Err(ClusterError::Unsupported {
             what: format!("brine's account may not set {name} ({message})"),
             hint: match conn.info().flavor {
                 Flavor::MariaDb => "GRANT READ_ONLY ADMIN, CONNECTION ADMIN, SUPER ON *.* TO the account".to_owned(),

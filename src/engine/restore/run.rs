@@ -43,9 +43,6 @@ struct Switched {
     /// The moment; of `latest` it is known only after the flush.
     until: Moment,
     totals: load::Totals,
-    /// What was left out or could not be made.
-    #[serde(default)]
-    remarks: Vec<String>,
 }
 
 /// Brings a log backup up to the present, wherever its task runs.
@@ -115,18 +112,19 @@ impl RestoreRun<'_> {
         if let Some(done) = self.recall(PUBLISHED)? {
             return Ok(Some(done));
         }
-        let Some((ask, totals)) = self.recall::<(RestoreAsk, load::Totals)>(PUBLISHING)? else {
+        let Some((ask, mut totals)) = self.recall::<(RestoreAsk, load::Totals)>(PUBLISHING)? else {
             return Ok(None);
         };
         let restorer = self.target.restorer(&ask)?;
         let Some(mark) = restorer.published()? else {
             return Ok(None);
         };
+        totals.remarks = restorer.remarks();
+        drop(restorer);
         let done = Switched {
             mark,
             until: ask.until,
             totals,
-            remarks: restorer.remarks(),
         };
         self.cx.resume_log().save(PUBLISHED, &json!(done))?;
         Ok(Some(done))
@@ -216,7 +214,7 @@ impl RestoreRun<'_> {
             cx: self.cx,
             capabilities: self.target.capabilities(),
         };
-        let totals = job.run()?;
+        let mut totals = job.run()?;
         self.cx.step("Switch over", Unit::Tables, None);
         self.cx.check()?;
         if let Some(t) = self.target_archive {
@@ -227,12 +225,8 @@ impl RestoreRun<'_> {
         self.cx.resume_log().save(PUBLISHING, &json!((&ask, &totals)))?;
         crash_point("restore.before-publish");
         let mark = restorer.publish()?;
-        Ok(Switched {
-            mark,
-            until,
-            totals,
-            remarks: restorer.remarks(),
-        })
+        totals.remarks = restorer.remarks();
+        Ok(Switched { mark, until, totals })
     }
 
     /// What the target is asked for.
@@ -383,8 +377,8 @@ impl RestoreRun<'_> {
             .begin_incarnation(done, way_back.clone())
             .doing(|| "the restored data is in place; recording its new history, to be resumed".to_owned())?;
         crash_point("restore.incarnation");
-        let (mut next_steps, mut warnings) = (Vec::new(), done.remarks.clone());
-        for remark in &done.remarks {
+        let (mut next_steps, mut warnings) = (Vec::new(), totals.remarks.clone());
+        for remark in &warnings {
             self.cx.line(LineLevel::Warning, remark.clone());
         }
         if let Some(target) = self.target_archive

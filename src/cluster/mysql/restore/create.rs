@@ -284,7 +284,7 @@ impl CreateTable {
             .items
             .iter()
             .enumerate()
-            .filter(|(at, item)| !matches!(item.kind, ItemKind::Foreign(_)) && !(lean && self.waits(*at, item)))
+            .filter(|(at, item)| !(matches!(item.kind, ItemKind::Foreign(_)) || lean && self.waits(*at, item)))
             .map(|(_, item)| text(item))
             .collect();
         format!(

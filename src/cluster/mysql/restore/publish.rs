@@ -349,7 +349,7 @@ impl Switch<'_> {
             .iter()
             .chain(self.shadows.of.values())
             .chain(gone)
-            .map(|db| format!("DROP DATABASE IF EXISTS {}", ident(&db)))
+            .map(|db| format!("DROP DATABASE IF EXISTS {}", ident(db)))
             .collect()
     }
 }
