@@ -19,10 +19,20 @@
 mod client;
 #[path = "mysql/dataset.rs"]
 mod dataset;
+#[path = "mysql/direct.rs"]
+mod direct;
+#[path = "mysql/edges.rs"]
+mod edges;
+#[path = "mysql/fidelity.rs"]
+mod fidelity;
 #[path = "mysql/log.rs"]
 mod log;
 #[path = "mysql/look.rs"]
 mod look;
+#[path = "mysql/places.rs"]
+mod places;
+#[path = "mysql/restore.rs"]
+mod restore;
 #[path = "mysql/server.rs"]
 mod server;
 #[path = "mysql/servers.rs"]
@@ -31,3 +41,5 @@ mod servers;
 mod snapshot;
 #[path = "mysql/wire.rs"]
 mod wire;
+#[path = "mysql/world.rs"]
+mod world;

@@ -11,3 +11,10 @@ pub fn fill(server: &Server) {
     server.sql(COMMON);
     server.sql(if server.kind.is_mysql() { MYSQL } else { MARIADB });
 }
+
+/// What a server needs before it can take the data set's accounts: plugins are the operator's, not the backup's.
+pub fn plugins(server: &Server) {
+    if !server.kind.is_mysql() {
+        server.sql("install soname 'auth_ed25519'");
+    }
+}

@@ -34,6 +34,20 @@ impl Look {
         self.only(|k| !k.starts_with("account "))
     }
 
+    /// Without the counters of AUTO_INCREMENT: the log knows them only as far as rows show them.
+    pub fn without_counters(&self) -> Look {
+        let cut = |line: &String| match line.split_once(" AUTO_INCREMENT=") {
+            Some((before, after)) => format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit())),
+            None => line.clone(),
+        };
+        Look(
+            self.0
+                .iter()
+                .map(|(k, v)| (k.clone(), v.iter().map(cut).collect()))
+                .collect(),
+        )
+    }
+
     /// What differs, for people; empty when nothing does.
     pub fn diff(&self, other: &Look) -> String {
         let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
@@ -131,10 +145,40 @@ impl Questions {
             while let Some(line) = lines.next_if(|l| *l != next) {
                 answer.push(line.to_owned());
             }
+            if name.starts_with("table ") {
+                // MySQL remembers which of two ways to say the same a column was made with.
+                for charset in ["utf8mb4", "utf8mb3", "latin1"] {
+                    let (long, short) = (format!(" CHARACTER SET {charset} COLLATE "), " COLLATE ");
+                    answer = answer.iter().map(|l| l.replace(&long, short)).collect();
+                }
+            }
+            if name.starts_with("account ") {
+                answer = answer.iter().map(|l| in_order(l)).collect();
+            }
             answer.sort();
             look.0.entry(name).or_default().append(&mut answer);
         }
     }
+}
+
+/// A grant with its columns in the order of the alphabet: servers show them in any order.
+fn in_order(grant: &str) -> String {
+    if !grant.starts_with("GRANT ") {
+        return grant.to_owned();
+    }
+    let mut out = String::new();
+    let mut rest = grant;
+    while let Some((before, (inner, after))) = rest
+        .split_once('(')
+        .and_then(|(b, r)| r.split_once(')').map(|r| (b, r)))
+    {
+        let mut columns: Vec<&str> = inner.split(", ").collect();
+        columns.sort_unstable();
+        out.push_str(&format!("{before}({})", columns.join(", ")));
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Everything.
@@ -178,7 +222,8 @@ fn shown(kind: &str, column: &str) -> String {
         | "datetime" | "timestamp" | "year" | "uuid" | "inet4" | "inet6" => format!("concat({c})"),
         "enum" | "set" => format!("concat({c} + 0, ':', hex({c}))"),
         "bit" => format!("hex({c} + 0)"),
-        "json" => format!("hex(cast({c} as char))"),
+        // No text keeps that a number was a DECIMAL.
+        "json" => format!("hex(cast(cast(cast({c} as char) as json) as char))"),
         "longtext" | "longblob" | "mediumtext" | "mediumblob" => {
             format!("if(length({c}) < 1000, hex({c}), concat(length({c}), ':', sha2({c}, 256)))")
         }
@@ -322,10 +367,10 @@ fn accounts(server: &Server, questions: &mut Questions) {
         ]
     } else {
         &[
-            ("roles", "select * from mysql.roles_mapping"),
+            ("roles", "select * from mysql.roles_mapping where user <> 'root'"),
             (
                 "privileges",
-                "select host, user, json_remove(priv, '$.password_last_changed') from mysql.global_priv \
+                "select host, user, replace(json_remove(priv, '$.password_last_changed'), ', \"account_locked\": false', '') from mysql.global_priv \
                  where user not in ('root', 'mariadb.sys')",
             ),
             (

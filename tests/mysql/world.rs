@@ -55,10 +55,10 @@ pub struct World {
     /// Cut tables into several ranges, small as they are.
     pub split: bool,
     /// Whether it has an archive of its own, which restores into it must mind.
-    archived: bool,
+    pub archived: bool,
     pub archive: Archive,
     pub lock: Arc<ArchiveLock>,
-    cluster: Arc<MysqlCluster>,
+    pub cluster: Arc<MysqlCluster>,
 }
 
 impl World {
@@ -119,7 +119,10 @@ impl World {
     }
 
     pub fn view(&self) -> View {
-        ok("reading the archive", View::read(&self.archive, &SummaryCache::default()))
+        ok(
+            "reading the archive",
+            View::read(&self.archive, &SummaryCache::default()),
+        )
     }
 
     // --- backup ---------------------------------------------------------------------------------

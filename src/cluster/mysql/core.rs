@@ -153,7 +153,7 @@ pub(super) const SESSION: &[&str] = &[
     "SET NAMES utf8mb4",
     "SET SESSION character_set_results = NULL",
     "SET SESSION time_zone = '+00:00'",
-    "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'",
+    "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "SET SESSION lock_wait_timeout = 30",
     "SET SESSION net_write_timeout = 3600",

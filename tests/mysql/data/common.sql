@@ -74,7 +74,7 @@ create table texts (
   kr varchar(20) character set koi8r, bb varchar(50) collate utf8mb4_bin,
   b binary(8), vb varbinary(300), tt tinytext, tx text, mt mediumtext, lt longtext character set latin1,
   tb tinyblob, bl blob, mb mediumblob, lb longblob,
-  en enum('', 'a', 'it''s', 'back\\slash', 'ü', '🙂', 'co,mma'), se set('x', 'y', 'it''s', 'z-ü')
+  en enum('0', 'a', 'it''s', 'back\\slash', 'ü', '日', 'co,mma'), se set('x', 'y', 'it''s', 'z-ü')
 ) default charset utf8mb4;
 insert into texts values
   (1, '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', ''),
@@ -85,7 +85,7 @@ insert into texts values
    'co,mma', 'x,y,it''s,z-ü'),
   (5, 'a', 'b', 'trailing space ', ' ', 'a ', '', '', '', '', '', '', '', '', 'b ', 'a', 'a ', 'a ', 'a ', 'a ', 'a ', '', '', '', '', 'back\\slash', '');
 insert into texts (id, v, vb, tx, bl, en, se) select n + 10, concat('row ', n, ' ', repeat('ä', n % 50)), unhex(left(sha2(n, 256), 32)), repeat(left(sha2(n, 256), 40), n % 9), unhex(sha2(n, 512)), 1 + n % 7, n % 16 from num;
--- a number that no member has
+-- what a wrong value became: the empty text that no member is
 update texts set en = 0 where id = 20;
 
 create table big (id int primary key, b longblob, t longtext);
@@ -162,7 +162,7 @@ create table defaults (
 insert into defaults (id, e) values (1, '2024-01-01'), (2, '2024-01-02 00:00:00.000001');
 create table checked (id int primary key, a int check (a >= 0), b int, constraint `b is small` check (b < 1000), constraint both_ check (a + b <> 13));
 insert into checked values (1, 1, 1), (2, null, null);
-create table commented (id int primary key comment 'it''s "the" \\ key; ü 🙂', v int) comment = 'a `table` with ''quotes'', \\ and 🙂; -- end';
+create table commented (id int primary key comment 'it''s "the" \\ key; ü 日', v int) comment = 'a `table` with ''quotes'', \\ and 日; -- end';
 insert into commented values (1, 1);
 create table wide (id int primary key);
 set session group_concat_max_len = 100000;
@@ -304,7 +304,7 @@ create user 'expired'@'%' identified by 'x' password expire;
 create user 'limits'@'%' identified by 'x' with max_queries_per_hour 100 max_user_connections 3;
 create user 'nopass'@'192.168.0.0/255.255.0.0';
 create user 'tls'@'%' identified by 'x' require ssl;
-create user 'x509'@'%' identified by 'x' require subject '/CN=it''s' and issuer '/CN=ca';
+create user 'x509'@'%' identified by 'x' require subject '/CN=its' and issuer '/CN=ca';
 create user 'days'@'%' identified by 'x' password expire interval 90 day;
 create role reader, writer, boss;
 grant select on fid.* to reader;

@@ -190,7 +190,7 @@ impl Stream {
         advance(&mut self.read, &event, part);
         match self.groups.feed(&event)? {
             Some(group) => {
-                self.prepare(group);
+                self.prepare(group)?;
                 Ok(Step::Ready)
             }
             None => {
@@ -202,12 +202,25 @@ impl Stream {
         }
     }
 
-    fn prepare(&mut self, group: Group) {
+    /// A transaction that its GTID places before what was read already would count as part of places that do not have it.
+    fn prepare(&mut self, group: Group) -> Result<(), ClusterError> {
+        let gtid = group.gtid.gtid.clone();
+        if let Some(gtid) = gtid.as_ref().filter(|gtid| self.at.set.contains(gtid)) {
+            return Err(ClusterError::Malformed {
+                what: "the change log",
+                why: format!(
+                    "transaction {gtid} comes behind {}: GTIDs do not grow. Give each server that is written to its own \
+                     gtid_domain_id and set gtid_strict_mode = 1, then take a new snapshot",
+                    self.at.set
+                ),
+            });
+        }
         self.ready = Some(Ready {
-            gtid: group.gtid.gtid.clone(),
+            gtid,
             behind: self.read.clone(),
             group,
         });
+        Ok(())
     }
 
     /// The clock, if nobody holds it for longer.

@@ -70,6 +70,7 @@ pub(super) fn make(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<String>, 
         closed,
         remarks: Vec::new(),
     };
+    work.no_implied_accounts()?;
     work.drop_others(accounts)?;
     for one in accounts.base.iter().filter(|o| o.kind != kind::GRANTS) {
         work.create(one)?;
@@ -79,7 +80,7 @@ pub(super) fn make(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<String>, 
             continue;
         }
         for statement in &one.text.statements {
-            work.try_run(statement)?;
+            work.grant(statement)?;
         }
     }
     work.replay(&accounts.log)?;
@@ -117,6 +118,34 @@ impl Work<'_> {
             }
             Err(e) => Err(e.doing("restoring accounts")),
         }
+    }
+
+    /// An account that could not be made (its plugin is lacking) must not come to be by a grant, without a password.
+    fn no_implied_accounts(&mut self) -> Result<(), ClusterError> {
+        self.set_mode("CONCAT(@@SESSION.sql_mode, ',NO_AUTO_CREATE_USER')")
+    }
+
+    fn set_mode(&mut self, mode: &str) -> Result<(), ClusterError> {
+        if self.conn.info().flavor == Flavor::MySql {
+            return Ok(());
+        }
+        self.conn
+            .run(&format!("SET SESSION sql_mode = {mode}"))
+            .map_err(|e| e.doing("preparing to restore accounts"))?;
+        Ok(())
+    }
+
+    /// Older MariaDB knows packages in grants only in Oracle's mode.
+    fn grant(&mut self, statement: &str) -> Result<(), ClusterError> {
+        let package = statement.contains(" ON PACKAGE ");
+        if package {
+            self.set_mode("'ORACLE,NO_AUTO_CREATE_USER'")?;
+        }
+        self.try_run(statement)?;
+        if package {
+            self.set_mode("'NO_AUTO_VALUE_ON_ZERO,NO_AUTO_CREATE_USER'")?;
+        }
+        Ok(())
     }
 
     /// Accounts and roles that were not there at that moment go.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::cluster::mysql::check;
 use crate::cluster::mysql::core::Core;
 use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
 use crate::cluster::mysql::text::{ident, table};
@@ -56,6 +57,25 @@ fn unknown(name: &TableName) -> ClusterError {
     }
 }
 
+/// Refuses a server that others follow, or that follows another: what a restore writes is not in its log.
+fn alone(conn: &mut Conn) -> Result<(), ClusterError> {
+    let found = check::topology(conn)?;
+    if found.alone() {
+        return Ok(());
+    }
+    let mut what: Vec<String> = found.replicas.iter().map(|r| format!("{r} follows its log")).collect();
+    what.extend(found.source.iter().map(|s| format!("it follows {s}")));
+    what.extend(found.galera.then(|| "it is a node of a Galera cluster".to_owned()));
+    what.extend(found.group.then(|| "it is a member of a replication group".to_owned()));
+    Err(ClusterError::Unsupported {
+        what: format!(
+            "this server does not stand alone ({}), and the others would go on with the old rows",
+            what.join(", ")
+        ),
+        hint: "detach them first; afterwards they are set up anew from the restored server".to_owned(),
+    })
+}
+
 impl Building {
     /// Begins it, or goes on with the one of that id.
     pub fn open(core: &Arc<Core>, ask: &RestoreAsk) -> Result<Building, ClusterError> {
@@ -74,6 +94,10 @@ impl Building {
             Some(memory) => memory,
             None => Memory::begin(&mut conn, ask)?,
         };
+        // Once the switch has begun there is no way but forward.
+        if memory.phase < Phase::Switching {
+            alone(&mut conn)?;
+        }
         let shadows = state::shadows(&mut conn, memory.number)?;
         let known = state::tables(&mut conn, memory.number)?
             .into_iter()
@@ -468,6 +492,10 @@ impl Restorer for Building {
         self.pool.give(conn);
         crash_point("mysql.restore.switching");
         self.finish_switch()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.inner.lock().memory.remarks.clone()
     }
 
     fn abandon(&self) -> Result<(), ClusterError> {

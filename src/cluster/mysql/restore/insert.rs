@@ -159,7 +159,7 @@ impl Inserter {
 fn param(way: ColumnWay) -> ParamType {
     match way {
         ColumnWay::Bytes | ColumnWay::Float => ParamType::Blob,
-        ColumnWay::Text => ParamType::Text,
+        ColumnWay::Text | ColumnWay::Json => ParamType::Text,
     }
 }
 
@@ -217,7 +217,7 @@ fn encode_text(row: &[u8], ways: &[ColumnWay], first: bool, out: &mut String) ->
         };
         out.push_str(match way {
             ColumnWay::Bytes | ColumnWay::Float => "_binary x'",
-            ColumnWay::Text => "_utf8mb4 x'",
+            ColumnWay::Text | ColumnWay::Json => "_utf8mb4 x'",
         });
         out.reserve(value.len() * 2 + 1);
         for b in value {

@@ -194,11 +194,29 @@ fn without_lock(create: &str) -> String {
 fn grants_of(conn: &mut Conn, account: &Account, defaults: Vec<String>) -> Result<Definition, WireError> {
     let rows = conn.rows(&format!("SHOW GRANTS FOR {}", account.quoted()))?;
     let made = DefinitionText {
-        statements: rows.iter().map(|r| r.text(0)).chain(defaults).collect(),
+        statements: rows
+            .iter()
+            .map(|r| without_identity(&r.text(0)))
+            .chain(defaults)
+            .collect(),
         account: Some(account.name.clone()),
         ..DefinitionText::default()
     };
     definition(kind::GRANTS, account.shown(), &made)
+}
+
+/// A grant without the password and limits that MariaDB shows in it: the account has them already, and a password that is
+/// set again would no longer be expired.
+fn without_identity(grant: &str) -> String {
+    const WORDS: &str = " IDENTIFIED ";
+    const MORE: &str = " WITH GRANT OPTION";
+    // The words are outside of quotes; a name could hold them, but then they stand again behind it.
+    let Some(at) = grant.rfind(WORDS).filter(|_| outside_quotes(grant).contains(WORDS)) else {
+        return grant.to_owned();
+    };
+    let (before, after) = grant.split_at(at);
+    let more = if outside_quotes(after).contains(MORE) { MORE } else { "" };
+    format!("{before}{more}")
 }
 
 /// A statement with all that is quoted taken out.
@@ -294,6 +312,30 @@ mod tests {
             without_lock("CREATE USER ` ACCOUNT LOCK`@`%`"),
             "CREATE USER ` ACCOUNT LOCK`@`%`"
         );
+    }
+
+    #[test]
+    fn a_grant_sets_no_password() {
+        for (shown, wanted) in [
+            (
+                "GRANT USAGE ON *.* TO `a`@`%` IDENTIFIED BY PASSWORD '*AB' REQUIRE SSL",
+                "GRANT USAGE ON *.* TO `a`@`%`",
+            ),
+            (
+                "GRANT ALL PRIVILEGES ON *.* TO `a`@`%` IDENTIFIED VIA ed25519 USING 'x' OR y WITH GRANT OPTION MAX_USER_CONNECTIONS 3",
+                "GRANT ALL PRIVILEGES ON *.* TO `a`@`%` WITH GRANT OPTION",
+            ),
+            (
+                "GRANT SELECT ON `d`.* TO `a IDENTIFIED b`@`%`",
+                "GRANT SELECT ON `d`.* TO `a IDENTIFIED b`@`%`",
+            ),
+            (
+                "GRANT USAGE ON *.* TO `a IDENTIFIED b`@`%` IDENTIFIED BY PASSWORD '*AB'",
+                "GRANT USAGE ON *.* TO `a IDENTIFIED b`@`%`",
+            ),
+        ] {
+            assert_eq!(without_identity(shown), wanted);
+        }
     }
 
     #[test]

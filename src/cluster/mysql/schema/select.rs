@@ -10,6 +10,7 @@ pub fn columns(schema: &TableSchema) -> String {
         let name = text::ident(&c.name);
         match c.way {
             ColumnWay::Float => format!("{name}+0e0"),
+            ColumnWay::Json => format!("CAST(CAST(CAST({name} AS CHAR) AS JSON) AS CHAR)"),
             ColumnWay::Bytes | ColumnWay::Text => name,
         }
     });

@@ -10,8 +10,11 @@ pub enum ColumnWay {
     Bytes,
     /// FLOAT: read as `col+0e0`, because the text form loses digits.
     Float,
-    /// Text in utf8mb4 given back as a STRING parameter: UUID, INET4, INET6, JSON of MySQL.
+    /// Text in utf8mb4 given back as a STRING parameter: UUID, INET4, INET6.
     Text,
+    /// JSON of MySQL, as the text that comes back as the same text: a number that was a DECIMAL has become a DOUBLE, a date a
+    /// string, because no text keeps what they were. Given back as a STRING parameter.
+    Json,
 }
 
 /// One stored column (generated ones are not read).

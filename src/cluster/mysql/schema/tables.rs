@@ -195,7 +195,7 @@ fn way(data_type: &str, flavor: Flavor) -> ColumnWay {
     match data_type {
         "float" => ColumnWay::Float,
         "uuid" | "inet4" | "inet6" => ColumnWay::Text,
-        "json" if flavor == Flavor::MySql => ColumnWay::Text,
+        "json" if flavor == Flavor::MySql => ColumnWay::Json,
         _ => ColumnWay::Bytes,
     }
 }

@@ -52,11 +52,12 @@ pub(super) fn unreachable(endpoint: &Endpoint, e: &io::Error) -> WireError {
 
 /// The login failed.
 pub(super) fn login(endpoint: &Endpoint, user: &str, encrypted: bool, e: AuthError) -> WireError {
+    let open = !encrypted && matches!(endpoint, Endpoint::Tcp { .. });
     let user_sql = user.replace('\\', "\\\\").replace('\'', "''");
     match e {
         AuthError::Wire(WireError::Server {
             code: 1045, message, ..
-        }) if !encrypted => refused(
+        }) if open => refused(
             endpoint,
             format!("the server says 1045: {message}"),
             format!(

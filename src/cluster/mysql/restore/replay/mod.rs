@@ -15,6 +15,7 @@ mod lane;
 mod lanes;
 mod rewrite;
 mod statements;
+mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -123,7 +124,7 @@ impl Replay {
             choice: Lanes::new(LANES, &links),
             numbers: Numbers::default(),
             keyless: Keyless::new(&mut conn, shadows)?,
-            statements: Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun),
+            statements: Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun)?,
             prepared: BTreeMap::new(),
             outside_parents,
             plain,
@@ -304,11 +305,11 @@ impl Replay {
         let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
         let statement = Statement::classify(&sql, &query.db, modes);
         match &statement {
-            Statement::Transaction(_)
-            | Statement::Xa(..)
-            | Statement::Session
-            | Statement::Admin
-            | Statement::Server => {
+            Statement::Transaction(_) | Statement::Xa(..) | Statement::Session | Statement::Admin => return Ok(()),
+            Statement::Server => {
+                let text = crate::model::text::safe(&sql, 100);
+                self.statements
+                    .remark(format!("left out, because it is about the server itself: {text}"));
                 return Ok(());
             }
             Statement::Rows => return Err(statement_based(id, &sql)),

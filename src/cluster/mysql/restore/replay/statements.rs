@@ -1,6 +1,6 @@
 //! Statements of the log: run on the shadows under new names, or collected for the switch.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::restore::accounts::Logged;
@@ -13,7 +13,7 @@ use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::rename::{NewNames, rename};
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
-use crate::cluster::mysql::text::{ident, table};
+use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::{Conn, Flavor};
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
 use crate::model::crash::crash_point;
@@ -21,6 +21,7 @@ use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::rewrite::malformed;
+use super::triggers::Triggers;
 use super::{Collected, wanted_db};
 
 /// What runs them.
@@ -30,11 +31,19 @@ pub(super) struct Statements {
     shadows: Shadows,
     definitions: Vec<Definition>,
     begun: Option<BegunDdl>,
-    programs: Vec<Program>,
+    programs: Vec<Collect>,
     accounts: Vec<Logged>,
     remarks: Vec<String>,
-    /// Triggers that the log made, and their tables.
-    triggers: BTreeMap<TableName, TableName>,
+    triggers: Triggers,
+}
+
+/// A statement about programs.
+struct Collect {
+    /// The source's databases in which it changes something.
+    dbs: BTreeSet<String>,
+    /// The default database that it was run with.
+    default_db: String,
+    program: Program,
 }
 
 /// The names in the shadows. Every database has a shadow here, whether anything of it is restored or not: a statement can
@@ -65,10 +74,11 @@ impl Statements {
         conn: Conn,
         ask: RestoreAsk,
         shadows: Shadows,
-        definitions: Vec<Definition>,
+        mut definitions: Vec<Definition>,
         begun: Option<BegunDdl>,
-    ) -> Self {
-        Statements {
+    ) -> Result<Self, ClusterError> {
+        let triggers = Triggers::take(&mut definitions, conn.info().flavor)?;
+        Ok(Statements {
             conn,
             ask,
             shadows,
@@ -77,8 +87,13 @@ impl Statements {
             programs: Vec::new(),
             accounts: Vec::new(),
             remarks: Vec::new(),
-            triggers: BTreeMap::new(),
-        }
+            triggers,
+        })
+    }
+
+    /// Says in the receipt what a restore leaves out.
+    pub fn remark(&mut self, remark: String) {
+        self.remarks.push(remark);
     }
 
     /// A connection on which nothing is under way.
@@ -96,11 +111,12 @@ impl Statements {
             return Ok(shadow.to_owned());
         }
         let shadow = self.shadows.next();
-        state::add_shadow(&mut self.conn, self.shadows.number, db, &shadow)?;
         let options = publish::options_of(&self.definitions, db)?;
+        // Made before it is noted: a noted one is taken to be there.
         self.conn
             .run(&format!("CREATE DATABASE IF NOT EXISTS {}{options}", ident(&shadow)))
             .map_err(|e| e.doing(format!("making the database {shadow}")))?;
+        state::add_shadow(&mut self.conn, self.shadows.number, db, &shadow)?;
         self.shadows.of.insert(db.to_owned(), shadow.clone());
         Ok(shadow)
     }
@@ -126,24 +142,16 @@ impl Statements {
             self.accounts.push(Logged { settings, sql });
             return;
         };
+        if *kind == ProgramKind::Trigger && *act == Act::Drop {
+            names.iter().for_each(|name| self.triggers.drop(name));
+            return;
+        }
         let whole = self.ask.scope == RestoreScope::Whole;
         let (mut chosen, mut kept) = (true, true);
         for name in names {
-            let of = match kind {
-                ProgramKind::Trigger => on.clone().or_else(|| self.table_of_trigger(name)),
-                _ => Some(name.clone()),
-            };
-            let Some(of) = of else {
-                return;
-            };
-            if *kind == ProgramKind::Trigger && *act == Act::Create {
-                self.triggers.insert(name.clone(), of.clone());
-            }
-            chosen &= wanted_db(&name.db) && (whole || self.wanted(&of));
-            kept &= self.ask.rename.apply(&of) == of && target_db(&self.ask, &name.db) == name.db;
-        }
-        if !chosen {
-            return;
+            let of = on.as_ref().unwrap_or(name);
+            chosen &= wanted_db(&name.db) && (whole || self.wanted(of));
+            kept &= self.ask.rename.apply(of) == *of && target_db(&self.ask, &name.db) == name.db;
         }
         if let Some((client, _, _)) = query.settings.charset
             && client_can_send(client, &sql)
@@ -151,13 +159,12 @@ impl Statements {
             settings.push(format!("SET SESSION character_set_client = {client}"));
         }
         let list: Vec<String> = names.iter().map(ToString::to_string).collect();
-        if !kept {
+        if chosen && !kept {
             // Its text may name the live database.
             self.remarks.push(format!(
                 "a change of {kind:?} {} in the log is left out, because it would act under the old name",
                 list.join(", ")
             ));
-            return;
         }
         let drop = match (act, kind, names.as_slice()) {
             // A view may be made again while the first could wait for others.
@@ -167,27 +174,50 @@ impl Statements {
             }
             _ => None,
         };
-        self.programs.push(Program {
+        let program = Program {
             what: format!("{kind:?} {} of the log", list.join(", ")),
             db: target_db(&self.ask, &query.db),
             settings,
             drop,
             create: sql,
             patient: false,
-        });
+        };
+        let program = (chosen && kept).then_some(program);
+        if let (ProgramKind::Trigger, Some(on), [name]) = (kind, on, names.as_slice()) {
+            let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), self.conn.info().flavor);
+            let program = program.map(|p| Program {
+                db: target_db(&self.ask, &name.db),
+                ..p
+            });
+            self.triggers.create(name, on, modes, program);
+        } else if let Some(program) = program {
+            self.programs.push(Collect {
+                dbs: names.iter().map(|n| n.db.clone()).collect(),
+                default_db: query.db.to_string(),
+                program,
+            });
+        }
     }
 
-    /// The table of a trigger that the backup or the log made.
-    fn table_of_trigger(&self, name: &TableName) -> Option<TableName> {
-        if let Some(table) = self.triggers.get(name) {
-            return Some(table.clone());
+    /// Triggers go and move with their tables.
+    fn follow(&mut self, statement: &Statement) {
+        match statement {
+            Statement::DropTables { tables, .. } => tables.iter().for_each(|t| self.triggers.table_gone(t)),
+            Statement::CreateTable {
+                table, replace: true, ..
+            } => self.triggers.table_gone(table),
+            Statement::RenameTables(pairs) => {
+                for (from, to) in pairs {
+                    self.triggers.table_renamed(from, to);
+                }
+            }
+            Statement::AlterTable {
+                table,
+                renamed: Some(to),
+                ..
+            } => self.triggers.table_renamed(table, to),
+            _ => {}
         }
-        let found = self
-            .definitions
-            .iter()
-            .find(|d| d.kind == kind::TRIGGER && d.db.as_deref() == Some(&name.db) && d.name == name.table)?;
-        let table = DefinitionText::parse(&found.text).ok()?.table?;
-        Some(TableName::new(name.db.clone(), table))
     }
 
     /// Runs a statement about tables or databases, exactly once. `at` is its transaction and its place in it.
@@ -200,7 +230,6 @@ impl Statements {
         at: (u64, u64),
         id: &str,
     ) -> Result<(), ClusterError> {
-        let n = self.shadows.number;
         if let Statement::CreateDatabase { db, replace: false, .. } = statement
             && self.has_database(db)?
         {
@@ -216,26 +245,42 @@ impl Statements {
                 self.database(statement, db)?;
             }
         }
+        self.follow(statement);
         let todo = self.renamed(statement, query, sql, modes, id)?;
-        let before = self.looks(statement)?;
-        match self.begun.clone() {
-            Some(begun) if (begun.txn, begun.part) > at => return Ok(()),
-            Some(begun) if (begun.txn, begun.part) == at => {
-                if begun.done || begun.before != before {
-                    return Ok(());
-                }
+        for (step, sql) in todo.iter().enumerate() {
+            self.once(statement, query, sql, (at.0, at.1, step), id)?;
+        }
+        Ok(())
+    }
+
+    /// Runs one of the statements that a statement of the log became, exactly once.
+    fn once(
+        &mut self,
+        statement: &Statement,
+        query: &Query<'_>,
+        sql: &str,
+        at: (u64, u64, usize),
+        id: &str,
+    ) -> Result<(), ClusterError> {
+        let looks = self.looks(statement)?;
+        if let Some(begun) = &self.begun {
+            let (step, before) = begun.before.split_once('\n').unwrap_or_default();
+            let last = (begun.txn, begun.part, step.parse().unwrap_or(0));
+            let done = begun.done || (before != looks && !can_be_repeated(sql));
+            if last > at || (last == at && done) {
+                return Ok(());
             }
-            _ => {}
         }
         let mut note = BegunDdl {
             txn: at.0,
             part: at.1,
-            before,
+            before: format!("{}\n{looks}", at.2),
             done: false,
         };
+        let n = self.shadows.number;
         state::set_ddl(&mut self.conn, n, &note)?;
         crash_point("mysql.restore.statement-begun");
-        self.execute(query, &todo, id)?;
+        self.execute(query, sql, id)?;
         crash_point("mysql.restore.statement-run");
         note.done = true;
         state::set_ddl(&mut self.conn, n, &note)?;
@@ -247,7 +292,11 @@ impl Statements {
     fn database(&mut self, statement: &Statement, db: &str) -> Result<(), ClusterError> {
         if let Statement::DropDatabase { .. } = statement {
             self.definitions.retain(|d| d.db.as_deref() != Some(db));
-            self.programs.retain(|p| p.db != target_db(&self.ask, db));
+            self.triggers.database_gone(db);
+            for one in &mut self.programs {
+                one.dbs.remove(db);
+            }
+            self.programs.retain(|one| !one.dbs.is_empty());
         }
         self.shadow(db).map(drop)
     }
@@ -267,10 +316,11 @@ impl Statements {
         };
         match statement {
             Statement::DropTables { tables, .. } => {
+                // One statement: tables that refer to each other go only together.
                 let chosen = tables.iter().filter(|t| self.wanted(t));
-                return Ok(chosen
-                    .map(|t| format!("DROP TABLE IF EXISTS {}", place(self, t)))
-                    .collect());
+                let list: Vec<String> = chosen.map(|t| place(self, t)).collect();
+                let drop = (!list.is_empty()).then(|| format!("DROP TABLE IF EXISTS {}", list.join(", ")));
+                return Ok(drop.into_iter().collect());
             }
             Statement::RenameTables(pairs) if pairs.iter().any(|(a, b)| self.wanted(a) != self.wanted(b)) => {
                 let mut out = Vec::new();
@@ -342,10 +392,48 @@ impl Statements {
                 Err(e) => return Err(e.doing(format!("reading the definition of {name}"))),
             });
         }
+        if let Some(numbers) = self.numbers(statement)? {
+            out.push(numbers);
+        }
         Ok(out.join("\n"))
     }
 
-    fn execute(&mut self, query: &Query<'_>, todo: &[String], id: &str) -> Result<(), ClusterError> {
+    /// The server's own numbers of the tables around a statement that may exchange tables which look alike, summed up;
+    /// `None` where it needs none or may not know them.
+    fn numbers(&mut self, statement: &Statement) -> Result<Option<String>, ClusterError> {
+        let exchanges = matches!(
+            statement,
+            Statement::RenameTables(_)
+                | Statement::AlterTable { renamed: Some(_), .. }
+                | Statement::AlterTable { partner: Some(_), .. }
+        );
+        if !exchanges {
+            return Ok(None);
+        }
+        let list = match self.conn.info().flavor {
+            Flavor::MariaDb => "innodb_sys_tables",
+            Flavor::MySql => "innodb_tables",
+        };
+        let prefix = self.shadows.prefix();
+        let sql = format!(
+            "SELECT name, table_id FROM information_schema.{list} WHERE LEFT(name, {}) = {} ORDER BY name",
+            prefix.len(),
+            string(&prefix)
+        );
+        let rows = match self.conn.rows(&sql) {
+            Ok(rows) => rows,
+            Err(e) if e.code().is_some() => return Ok(None),
+            Err(e) => return Err(e.doing("reading the numbers of the tables")),
+        };
+        let mut sum = crc32fast::Hasher::new();
+        for row in rows {
+            sum.update(row.text(0).as_bytes());
+            sum.update(&row.number(1).to_be_bytes());
+        }
+        Ok(Some(format!("{:08x}", sum.finalize())))
+    }
+
+    fn execute(&mut self, query: &Query<'_>, statement: &str, id: &str) -> Result<(), ClusterError> {
         let mut settings = query.settings.statements(self.conn.info().flavor);
         if let Some(shadow) = self.shadows.shadow(&query.db) {
             settings.insert(0, format!("USE {}", ident(shadow)));
@@ -362,15 +450,13 @@ impl Statements {
                 Err(e) => return Err(e.doing(format!("setting up a session for the statement of transaction {id}"))),
             }
         }
-        for statement in todo {
-            match self.conn.run(statement) {
-                Ok(_) => {}
-                // It ended with an error at the source too.
-                Err(e) if query.error != 0 && e.code().is_some() => {}
-                Err(e) => {
-                    let text = crate::model::text::safe(statement, 160);
-                    return Err(e.doing(format!("replaying the statement of transaction {id}: {text}")));
-                }
+        match self.conn.run(statement) {
+            Ok(_) => {}
+            // It ended with an error at the source too.
+            Err(e) if query.error != 0 && e.code().is_some() => {}
+            Err(e) => {
+                let text = crate::model::text::safe(statement, 160);
+                return Err(e.doing(format!("replaying the statement of transaction {id}: {text}")));
             }
         }
         steps::reset(&mut self.conn)
@@ -405,14 +491,40 @@ impl Statements {
                 },
             );
         }
+        let (definitions, triggers, remarks) = self.triggers.finish()?;
+        self.definitions.extend(definitions);
+        self.remarks.extend(remarks);
+        let known: BTreeSet<&str> = self.shadows.of.keys().map(String::as_str).collect();
+        let defined = self.definitions.iter().filter(|d| d.kind == kind::DATABASE);
+        let known: BTreeSet<&str> = known.into_iter().chain(defined.map(|d| d.name.as_str())).collect();
+        let mut programs = Vec::with_capacity(self.programs.len() + triggers.len());
+        for one in self.programs {
+            // Its default database is gone, or there was none: then it names every database.
+            let own = match known.contains(one.default_db.as_str()) {
+                true => None,
+                false => one.dbs.first().map(|db| target_db(&self.ask, db)),
+            };
+            programs.push(Program {
+                db: own.unwrap_or(one.program.db),
+                ..one.program
+            });
+        }
+        programs.extend(triggers);
         Ok(Collected {
             shadows: self.shadows,
             definitions: self.definitions,
-            programs: self.programs,
+            programs,
             accounts: self.accounts,
             remarks: self.remarks,
         })
     }
+}
+
+/// Whether a statement of ours may run again although it ran.
+fn can_be_repeated(sql: &str) -> bool {
+    ["DROP TABLE IF EXISTS ", "DROP DATABASE IF EXISTS "]
+        .iter()
+        .any(|words| sql.starts_with(words))
 }
 
 /// The numbers by which a session may name its client charset: of charsets that hold ASCII, utf8mb4 excepted.
