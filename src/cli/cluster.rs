@@ -94,7 +94,7 @@ fn list(call: &mut Call<'_>) -> Outcome {
         vec![
             c.name.to_string(),
             c.health.word.clone(),
-            words::state(&c.state),
+            words::short_state(&c.state).to_owned(),
             to.unwrap_or_else(|| "nothing".to_owned()),
             c.log.rpo_gap_ms.map(time::age).unwrap_or_default(),
             c.last_backup.map(|b| time::ago(at.now.since(b))).unwrap_or_default(),

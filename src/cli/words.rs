@@ -138,7 +138,17 @@ pub(super) fn position(position: &Position) -> String {
     }
 }
 
-/// The state of a cluster.
+/// The state of a cluster in one word, for lists; why it is so stands on its page.
+pub(super) fn short_state(state: &ClusterState) -> &'static str {
+    match state {
+        ClusterState::Available => "Available",
+        ClusterState::Restoring { .. } => "Restoring",
+        ClusterState::Closed { .. } => "Closed",
+        ClusterState::Unreachable { .. } => "Unreachable",
+    }
+}
+
+/// The state of a cluster, and why.
 pub(super) fn state(state: &ClusterState) -> String {
     match state {
         ClusterState::Available => "Available".to_owned(),

@@ -471,6 +471,11 @@ pub trait Restorer: Send + Sync {
     /// Makes everything visible; where [`Capabilities::atomic_restore`] says so, in one step.
     fn publish(&self) -> Result<Mark, ClusterError>;
 
+    /// What the operator should know of a restore that was made visible: what was left out, what could not be made.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Throws away what was built.
     fn abandon(&self) -> Result<(), ClusterError>;
 }

@@ -46,7 +46,18 @@ pub fn run(
     lock: &ArchiveLock,
     cx: &dyn JobCx,
 ) -> Result<Adoption, EngineError> {
-    let identity = cluster.facts()?.identity;
+    let facts = cluster.facts()?;
+    if facts.kind.word() != archive.identity().kind {
+        return Err(EngineError::refused(
+            format!(
+                "the archive holds records of kind {}, and this database is of kind {}: neither can read the other's",
+                archive.identity().kind,
+                facts.kind.word()
+            ),
+            "give the new database another name in the config",
+        ));
+    }
+    let identity = facts.identity;
     let before = expected(archive)?;
     let view = View::read(archive, &SummaryCache::default())?;
     let continued = continues(cluster, &view, identity != before)?;

@@ -166,10 +166,10 @@ impl Shared {
                 Err(e) => {
                     (self.tell)(
                         LineLevel::Error,
-                        format!("log backup: {e}; trying again in {} s", pause.as_secs()),
+                        format!("log backup: {}; trying again in {} s", e.chain(), pause.as_secs()),
                     );
                     let mut state = self.state.lock();
-                    state.failure = Some(e.to_string());
+                    state.failure = Some(e.chain());
                     state.failures += 1;
                     drop(state);
                     self.wait(pause);
@@ -221,7 +221,7 @@ impl Shared {
         self.state.lock().task = None;
         self.changed.notify_all();
         if let Err(e) = &result
-            && let Err(also) = record_error(&task.archive, &task.lock, self.clock.now(), e.to_string())
+            && let Err(also) = record_error(&task.archive, &task.lock, self.clock.now(), e.chain())
         {
             (self.tell)(
                 LineLevel::Warning,

@@ -19,6 +19,8 @@ use crate::model::text::safe;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// For the server to end by itself.
 const GOODBYE: Duration = Duration::from_secs(30);
+/// In its directory, what a server says before it has a log.
+const SAID: &str = "said";
 /// The longest path of a Unix socket.
 const SOCKET_LEN: usize = 107;
 
@@ -50,13 +52,19 @@ impl Product {
         }
     }
 
-    /// The program, found on this host.
+    /// The program, found on this host. Under the name `mysqld` there may be the other product's: it is asked.
     fn program(self) -> Result<PathBuf, EngineError> {
         let name = match self {
             Product::MariaDb => "mariadbd",
             Product::MySql => "mysqld",
         };
-        find(name).ok_or_else(|| self.missing(name))
+        let mut named = all(name);
+        named.find(|p| self.is_of(p)).ok_or_else(|| self.missing(name))
+    }
+
+    fn is_of(self, program: &Path) -> bool {
+        let asked = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+        asked.is_ok_and(|out| out.status.success() && Product::of(&String::from_utf8_lossy(&out.stdout)) == self)
     }
 
     fn missing(self, program: &str) -> EngineError {
@@ -74,11 +82,14 @@ impl Product {
 }
 
 /// Looks in the path, and where servers are put that users do not call.
-fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_else(OsString::new);
+fn all(name: &'static str) -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/mysql/bin"];
-    let mut places = std::env::split_paths(&path).chain(usual.map(PathBuf::from));
-    places.find_map(|dir| Some(dir.join(name)).filter(|p| p.is_file()))
+    let places: Vec<PathBuf> = std::env::split_paths(&path).chain(usual.map(PathBuf::from)).collect();
+    places
+        .into_iter()
+        .map(move |dir| dir.join(name))
+        .filter(|p| p.is_file())
 }
 
 /// Starts a server like the one of `version` in an empty directory.
@@ -97,14 +108,15 @@ pub(super) fn start(
         ));
     }
     initialise(product, &program, dir)?;
-    let errors = dir.join("errors");
+    // MySQL gives a name without an ending one of its own.
+    let errors = dir.join("errors.err");
     let mut command = Command::new(&program);
     command.arg("--no-defaults").args(user());
     for (option, value) in [
         ("datadir", "data"),
         ("socket", "s.sock"),
         ("pid-file", "pid"),
-        ("log-error", "errors"),
+        ("log-error", "errors.err"),
     ] {
         command.arg(option_of(option, &dir.join(value)));
     }
@@ -124,8 +136,12 @@ pub(super) fn start(
     ]);
     if product == Product::MySql {
         command.args(["--mysqlx=OFF", "--gtid-mode=ON", "--enforce-gtid-consistency=ON"]);
+        // Its default is a directory that only an installed server has.
+        command.arg("--secure-file-priv=NULL");
     }
-    let child = quiet(&mut command).spawn().map_err(|e| failed(&program, &e))?;
+    let child = told(&mut command, &dir.join(SAID))?
+        .spawn()
+        .map_err(|e| failed(&program, &e))?;
     let mut server = Server { child };
     let options = MysqlOptions::new(Endpoint::Socket(socket), "root", Password::default());
     let cluster = Arc::new(MysqlCluster::new(options, Arc::clone(clock)));
@@ -139,7 +155,7 @@ fn initialise(product: Product, program: &Path, dir: &Path) -> Result<(), Engine
     let mut command = match product {
         Product::MariaDb => {
             let name = "mariadb-install-db";
-            let mut command = Command::new(find(name).ok_or_else(|| product.missing(name))?);
+            let mut command = Command::new(all(name).next().ok_or_else(|| product.missing(name))?);
             command.args([
                 "--no-defaults",
                 "--auth-root-authentication-method=normal",
@@ -154,18 +170,18 @@ fn initialise(product: Product, program: &Path, dir: &Path) -> Result<(), Engine
         }
     };
     command.args(user()).arg(data);
-    command.arg(option_of("log-error", &dir.join("initialised")));
-    let mut child = quiet(&mut command).spawn().map_err(|e| failed(program, &e))?;
+    let errors = dir.join("initialised.err");
+    command.arg(option_of("log-error", &errors));
+    let mut child = told(&mut command, &dir.join(SAID))?
+        .spawn()
+        .map_err(|e| failed(program, &e))?;
     let end = Instant::now() + PATIENCE;
     loop {
         match child.try_wait().map_err(|e| failed(program, &e))? {
             Some(status) if status.success() => return Ok(()),
             Some(status) => {
                 return Err(EngineError::refused(
-                    format!(
-                        "a scratch server could not be made: {status}: {}",
-                        last_line(&dir.join("initialised"))
-                    ),
+                    format!("a scratch server could not be made: {status}: {}", last_line(&errors)),
                     "verify with --level checksums",
                 ));
             }
@@ -181,8 +197,16 @@ fn initialise(product: Product, program: &Path, dir: &Path) -> Result<(), Engine
     }
 }
 
-fn quiet(command: &mut Command) -> &mut Command {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+/// What it says before it has a log goes into a file.
+fn told<'c>(command: &'c mut Command, said: &Path) -> Result<&'c mut Command, EngineError> {
+    let unusable = |e: std::io::Error| failed(said, &e);
+    let out = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(said)
+        .map_err(unusable)?;
+    let errors = out.try_clone().map_err(unusable)?;
+    Ok(command.stdin(Stdio::null()).stdout(out).stderr(errors))
 }
 
 /// These servers refuse to run as root unless they are told to.
@@ -203,9 +227,11 @@ fn failed(program: &Path, e: &std::io::Error) -> EngineError {
     )
 }
 
-/// The last error that a server wrote.
+/// The last error that a server wrote into its log, or said before it had one.
 fn last_line(errors: &Path) -> String {
-    let text = std::fs::read(errors).unwrap_or_default();
+    let read = |path: &Path| std::fs::read(path).unwrap_or_default();
+    let mut text = read(&errors.with_file_name(SAID));
+    text.extend(read(errors));
     let text = String::from_utf8_lossy(&text);
     let is_error = |l: &&str| l.contains("[ERROR]");
     let line = text.lines().rev().find(is_error).or_else(|| text.lines().next_back());
@@ -267,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_here_is_named_with_what_to_do() {
-        assert_eq!(find("no-such-program-of-a-server"), None);
+        assert_eq!(all("no-such-program-of-a-server").next(), None);
         let e = Product::MySql.missing("mysqld");
         assert!(e.to_string().contains("needs a MySQL server on this host"), "{e}");
         assert!(e.hint().is_some_and(|h| h.contains("--level checksums")));

@@ -289,7 +289,9 @@ fn setting(value: &str) -> String {
 fn set(conn: &mut Conn, name: &str, value: &str) -> Result<(), ClusterError> {
     match conn.run(&format!("SET GLOBAL {name} = {value}")) {
         Ok(_) => Ok(()),
-        Err(WireError::Server { message, code, .. }) if code == 1227 => Err(ClusterError::Unsupported {
+        Err(WireError::Server {
+            message, code: 1227, ..
+        }) => Err(ClusterError::Unsupported {
             what: format!("brine's account may not set {name} ({message})"),
             hint: match conn.info().flavor {
                 Flavor::MariaDb => "GRANT READ_ONLY ADMIN, CONNECTION ADMIN, SUPER ON *.* TO the account".to_owned(),
@@ -337,6 +339,21 @@ pub(super) fn end_sessions(conn: &mut Conn) -> Result<(), ClusterError> {
     }
 }
 
+/// A server is not opened while some of its tables are restored and others are not.
+fn refuse_half_switched(conn: &mut Conn) -> Result<(), ClusterError> {
+    match conn.row("SELECT id FROM _brine.restores WHERE phase = 'switching' LIMIT 1") {
+        Ok(None) => Ok(()),
+        // Nothing was ever restored here.
+        Err(e) if e.code() == Some(1146) => Ok(()),
+        Err(e) => Err(e.doing(OPENING)),
+        Ok(Some(_)) => Err(ClusterError::Unsupported {
+            what: "a restore was interrupted while it put its tables in their places, and has to be finished first"
+                .to_owned(),
+            hint: "`brine job list` shows it; `brine job resume ID` goes on with it".to_owned(),
+        }),
+    }
+}
+
 /// Puts everything back as it was before [`close`].
 pub(super) fn open(core: &Arc<Core>) -> Result<(), ClusterError> {
     let mut conn = connect(core)?;
@@ -347,6 +364,7 @@ pub(super) fn open(core: &Arc<Core>) -> Result<(), ClusterError> {
         return Ok(());
     };
     let err = doing(OPENING);
+    refuse_half_switched(&mut conn)?;
     conn.run("UPDATE _brine.fence SET phase = 'opening' WHERE id = 1")
         .map_err(&err)?;
     let saved = journal.saved;

@@ -36,6 +36,9 @@ pub(super) struct Totals {
     pub replayed: u64,
     pub last_in: Option<TxnRef>,
     pub compared: String,
+    /// What the driver says of what was left out.
+    #[serde(default)]
+    pub remarks: Vec<String>,
 }
 
 /// One load, with everything it needs.

@@ -112,12 +112,15 @@ impl RestoreRun<'_> {
         if let Some(done) = self.recall(PUBLISHED)? {
             return Ok(Some(done));
         }
-        let Some((ask, totals)) = self.recall::<(RestoreAsk, load::Totals)>(PUBLISHING)? else {
+        let Some((ask, mut totals)) = self.recall::<(RestoreAsk, load::Totals)>(PUBLISHING)? else {
             return Ok(None);
         };
-        let Some(mark) = self.target.restorer(&ask)?.published()? else {
+        let restorer = self.target.restorer(&ask)?;
+        let Some(mark) = restorer.published()? else {
             return Ok(None);
         };
+        totals.remarks = restorer.remarks();
+        drop(restorer);
         let done = Switched {
             mark,
             until: ask.until,
@@ -211,7 +214,7 @@ impl RestoreRun<'_> {
             cx: self.cx,
             capabilities: self.target.capabilities(),
         };
-        let totals = job.run()?;
+        let mut totals = job.run()?;
         self.cx.step("Switch over", Unit::Tables, None);
         self.cx.check()?;
         if let Some(t) = self.target_archive {
@@ -222,6 +225,7 @@ impl RestoreRun<'_> {
         self.cx.resume_log().save(PUBLISHING, &json!((&ask, &totals)))?;
         crash_point("restore.before-publish");
         let mark = restorer.publish()?;
+        totals.remarks = restorer.remarks();
         Ok(Switched { mark, until, totals })
     }
 
@@ -373,7 +377,10 @@ impl RestoreRun<'_> {
             .begin_incarnation(done, way_back.clone())
             .doing(|| "the restored data is in place; recording its new history, to be resumed".to_owned())?;
         crash_point("restore.incarnation");
-        let (mut next_steps, mut warnings) = (Vec::new(), Vec::new());
+        let (mut next_steps, mut warnings) = (Vec::new(), totals.remarks.clone());
+        for remark in &warnings {
+            self.cx.line(LineLevel::Warning, remark.clone());
+        }
         if let Some(target) = self.target_archive
             && let Err(e) = self.take_base(target)
         {

@@ -494,6 +494,10 @@ impl Restorer for Building {
         self.finish_switch()
     }
 
+    fn remarks(&self) -> Vec<String> {
+        self.inner.lock().memory.remarks.clone()
+    }
+
     fn abandon(&self) -> Result<(), ClusterError> {
         match self.phase() {
             Phase::Switching => {

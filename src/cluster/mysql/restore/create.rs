@@ -284,7 +284,7 @@ impl CreateTable {
             .items
             .iter()
             .enumerate()
-            .filter(|(at, item)| !matches!(item.kind, ItemKind::Foreign(_)) && !(lean && self.waits(*at, item)))
+            .filter(|(at, item)| !(matches!(item.kind, ItemKind::Foreign(_)) || lean && self.waits(*at, item)))
             .map(|(_, item)| text(item))
             .collect();
         format!(
@@ -374,6 +374,13 @@ impl Foreign {
     /// As a clause of `ALTER TABLE`, referring to that table.
     pub fn clause(&self, db: &str, table: &str) -> String {
         format!("ADD {}{}.{}{}", self.before, ident(db), ident(table), self.after)
+    }
+
+    /// As [`Foreign::clause`], for the server to name it.
+    pub fn unnamed(&self, db: &str, table: &str) -> String {
+        let name = self.name.as_deref().map(|n| format!("CONSTRAINT {} ", ident(n)));
+        let before = name.and_then(|n| self.before.strip_prefix(&n)).unwrap_or(&self.before);
+        format!("ADD {before}{}.{}{}", ident(db), ident(table), self.after)
     }
 
     /// Whether a change of the table it refers to changes rows of this one without a word in the log.

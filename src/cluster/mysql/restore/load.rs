@@ -31,6 +31,12 @@ fn ascending(schema: &TableSchema) -> bool {
     schema.engine.eq_ignore_ascii_case("ARCHIVE")
 }
 
+/// Whether the order of the rows means something: without a primary key the server numbers rows as they come, and a later
+/// `ALTER TABLE ... ADD id INT AUTO_INCREMENT PRIMARY KEY` in the log takes that order.
+fn keeps_order(schema: &TableSchema) -> bool {
+    schema.primary_key.is_empty()
+}
+
 /// Creates the table where it is not there. `name` is where it is built.
 pub(super) fn create(conn: &mut Conn, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
     let statement = match schema.kind {
@@ -84,7 +90,11 @@ pub(super) fn fill(
 ) -> Result<Loaded, ClusterError> {
     let sum = std::thread::scope(|scope| {
         let (give, take) = bounded::<Vec<u8>>(WAITING);
-        let writers = if ascending(schema) { 1 } else { WRITERS };
+        let writers = if ascending(schema) || keeps_order(schema) {
+            1
+        } else {
+            WRITERS
+        };
         let writers: Vec<_> = (0..writers)
             .map(|_| {
                 let take = take.clone();

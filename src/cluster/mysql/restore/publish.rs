@@ -1,8 +1,9 @@
 //! What the switch will do, worked out before its first step.
 //!
-//! Order: the marker in the server's log; live programs that are replaced, and the triggers of tables that move; all tables
-//! at once; foreign keys between restored and other tables; programs; accounts and global variables; and at the very end
-//! what was put aside is dropped.
+//! Order: live programs that are replaced, and the triggers of tables that move; all tables at once; the marker in the
+//! server's log; foreign keys between restored and other tables; programs; accounts and global variables; and at the very
+//! end what was put aside is dropped. The marker comes behind the tables: a switch that fails before has not ended the
+//! history that the log backup goes on with.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,19 +78,21 @@ impl Switch<'_> {
         let moving: BTreeSet<&TableName> = moves.iter().map(|m| &m.place).collect();
         let mut remarks = Vec::new();
 
-        let mut steps = vec![Step::Marker];
-        let taken = self.take_away(conn, &live, &moving)?;
-        steps.push(run("taking away what is replaced", taken, GONE));
-        steps.push(run(
+        let mut steps = vec![run(
             "making the databases",
             self.make_databases(&moves, &source_dbs)?,
             &[],
-        ));
+        )];
+        let unnamed = other_names(conn, &moves, &moving)?;
+        steps.push(run("giving foreign keys other names", unnamed, GONE));
+        let taken = self.take_away(conn, &live, &moving)?;
+        steps.push(run("taking away what is replaced", taken, GONE));
         let relinked = outside_links(conn, &moving)?;
         let aside: BTreeSet<String> = moves.iter().map(|m| m.aside.db.clone()).collect();
         steps.push(Step::Rename(moves));
-        steps.push(run("linking foreign keys", relinked, GONE));
-        steps.push(run("linking foreign keys", self.links_out()?, GONE));
+        steps.push(Step::Marker);
+        steps.push(Step::Links(relinked));
+        steps.push(Step::Links(self.links_out()?));
         steps.push(run("linking sequences", self.sequence_links(), &[]));
         let (programs, events) = self.programs(&mut remarks)?;
         steps.push(Step::Programs(programs));
@@ -346,7 +349,7 @@ impl Switch<'_> {
             .iter()
             .chain(self.shadows.of.values())
             .chain(gone)
-            .map(|db| format!("DROP DATABASE IF EXISTS {}", ident(&db)))
+            .map(|db| format!("DROP DATABASE IF EXISTS {}", ident(db)))
             .collect()
     }
 }
@@ -369,6 +372,45 @@ pub(super) fn options_of(definitions: &[Definition], db: &str) -> Result<String,
     let create = made.statements.first().map(String::as_str).unwrap_or_default();
     let options = create.strip_prefix(&format!("CREATE DATABASE {}", ident(db)));
     Ok(options.map(str::trim_end).unwrap_or_default().to_owned())
+}
+
+/// Foreign keys are named once in a database: a built table loses the names that a table which stays has there.
+fn other_names(conn: &mut Conn, moves: &[Move], moving: &BTreeSet<&TableName>) -> Result<Vec<String>, ClusterError> {
+    let mut out = Vec::new();
+    for m in moves {
+        let Some(built) = m.built.as_ref() else { continue };
+        let err = |e: crate::cluster::mysql::wire::WireError| e.doing("listing foreign keys");
+        let rows = conn
+            .rows(&format!(
+                "SELECT constraint_name, table_name FROM information_schema.table_constraints \
+                 WHERE table_schema = {} AND constraint_type = 'FOREIGN KEY'",
+                string(&m.place.db)
+            ))
+            .map_err(err)?;
+        let stays = |row: &&crate::cluster::mysql::wire::Row| {
+            !moving.contains(&TableName::new(m.place.db.clone(), row.text(1)))
+        };
+        let taken: BTreeSet<String> = rows.iter().filter(stays).map(|r| r.text(0)).collect();
+        if taken.is_empty() {
+            continue;
+        }
+        let name = table(&built.db, &built.table);
+        let shown = match conn.row(&format!("SHOW CREATE TABLE {name}")) {
+            Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),
+            Err(e) => return Err(e.doing(format!("reading the definition of {built}"))),
+        };
+        if !shown.starts_with("CREATE TABLE") {
+            continue;
+        }
+        for key in CreateTable::parse(&shown)?.foreign_keys() {
+            let Some(own) = key.name.as_ref().filter(|own| taken.contains(*own)) else {
+                continue;
+            };
+            let clause = key.unnamed(key.db.as_deref().unwrap_or(&built.db), &key.table);
+            out.push(format!("ALTER TABLE {name} DROP FOREIGN KEY {}, {clause}", ident(own)));
+        }
+    }
+    Ok(out)
 }
 
 /// Statements that give live tables, which stay, their foreign keys to replaced ones anew: a key follows the table that

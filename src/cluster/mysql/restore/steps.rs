@@ -39,6 +39,8 @@ pub(super) enum Step {
         statements: Vec<String>,
         done: Vec<u16>,
     },
+    /// Foreign keys of tables that stay, and to tables that were not chosen: what cannot be linked becomes a remark.
+    Links(Vec<String>),
     /// Puts tables in their places, all at once.
     Rename(Vec<Move>),
     /// Views, triggers, routines, events: what cannot be made becomes a remark.
@@ -88,6 +90,10 @@ fn one(
             state::set_mark(conn, n, &mark)
         }
         Step::Run { what, statements, done } => run_all(conn, what, statements, done),
+        Step::Links(statements) => {
+            remarks.extend(link(conn, statements)?);
+            Ok(())
+        }
         Step::Rename(moves) => rename(conn, moves),
         Step::Programs(list) => {
             remarks.extend(programs::make(conn, list)?);
@@ -108,6 +114,19 @@ fn one(
             Ok(())
         }
     }
+}
+
+fn link(conn: &mut Conn, statements: &[String]) -> Result<Vec<String>, ClusterError> {
+    let mut remarks = Vec::new();
+    for statement in statements {
+        match conn.run(statement) {
+            Ok(_) => {}
+            Err(e) if e.code() == Some(1091) || e.code() == Some(1146) => {}
+            Err(e) if e.code().is_some() => remarks.push(format!("a foreign key was lost: {statement}: {e}")),
+            Err(e) => return Err(e.doing("linking foreign keys")),
+        }
+    }
+    Ok(remarks)
 }
 
 fn run_all(conn: &mut Conn, what: &str, statements: &[String], done: &[u16]) -> Result<(), ClusterError> {

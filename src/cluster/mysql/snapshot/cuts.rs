@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn few_keys_make_few_cuts() {
-        assert_eq!(parts_of(&[5, 6], 8).0.len().min(2), parts_of(&[5, 6], 8).0.len());
+        assert!(parts_of(&[5, 6], 8).0.len() < 2);
         assert!(parts_of(&[5, 5], 4).0.is_empty());
     }
 

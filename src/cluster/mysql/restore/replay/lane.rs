@@ -67,6 +67,8 @@ pub(super) struct Lane {
     waiting: usize,
     transactions: u64,
     bytes: usize,
+    /// What was sent is to be committed up to this transaction, once the server has said that the rows are in.
+    due: Option<u64>,
     /// The last transaction that is whole in what was collected or sent.
     reached: u64,
     /// The last transaction that is in.
@@ -91,6 +93,7 @@ impl Lane {
             statement: Statement::default(),
             open: false,
             waiting: 0,
+            due: None,
             transactions: 0,
             bytes: 0,
             reached: done,
@@ -161,12 +164,21 @@ impl Lane {
         Ok(())
     }
 
-    /// Reads the answers that are due.
+    /// Reads the answers that are awaited, and commits what is due.
+    ///
+    /// Nothing is noted or committed before the rows are known to be in: a server goes on behind a statement that failed,
+    /// and would commit the note without the rows.
     fn wait(&mut self) -> Result<(), ClusterError> {
         let failed = self.failed();
         while self.waiting > 0 {
             self.waiting -= 1;
             self.conn.finish().map_err(&failed)?;
+        }
+        if let Some(reached) = self.due.take() {
+            let progress = state::progress_statement(self.restore, self.index, reached);
+            self.conn.run(&progress).map_err(&failed)?;
+            self.conn.run("COMMIT").map_err(&failed)?;
+            self.done = reached;
         }
         Ok(())
     }
@@ -215,18 +227,15 @@ impl Lane {
         Ok(())
     }
 
-    /// Commits all transactions that are whole; what came of one that is not goes with the next commit only if the caller
+    /// Has all transactions committed that are whole, when the lane next waits; what came of one that is not goes with the next commit only if the caller
     /// says so by [`Lane::end_transaction`] first.
     pub fn commit(&mut self) -> Result<(), ClusterError> {
         self.send_statement()?;
         if !self.open {
             return Ok(());
         }
-        let progress = state::progress_statement(self.restore, self.index, self.reached);
-        self.send(&progress)?;
-        self.send("COMMIT")?;
         self.open = false;
-        self.done = self.reached;
+        self.due = Some(self.reached);
         (self.transactions, self.bytes) = (0, 0);
         Ok(())
     }
