@@ -12,8 +12,6 @@
     clippy::print_stdout,
     clippy::indexing_slicing
 )]
-// The harness comes before the tests that use all of it.
-#![allow(dead_code)]
 
 #[path = "mysql/client.rs"]
 mod client;

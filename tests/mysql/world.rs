@@ -50,7 +50,6 @@ pub fn ok<T>(what: &str, result: Result<T, EngineError>) -> T {
 /// A server as brine sees it, with its archive.
 pub struct World {
     pub name: ClusterName,
-    pub storage: Arc<dyn Storage>,
     pub log_options: LogOptions,
     /// Cut tables into several ranges, small as they are.
     pub split: bool,
@@ -90,12 +89,11 @@ impl World {
             kind: "mysql".to_owned(),
             created: brine::model::clock::Clock::now(&SystemClock),
         };
-        let archive = Archive::create(storage.clone(), identity).unwrap();
+        let archive = Archive::create(storage, identity).unwrap();
         let holder = Holder::here("test", "tests").unwrap();
         let lock = ArchiveLock::take(&archive, holder, Arc::new(SystemClock)).unwrap();
         World {
             name,
-            storage,
             log_options: LogOptions {
                 flush_every: Duration::from_secs(3600),
                 flush_bytes: 20_000,
