@@ -1,3 +1,5 @@
+//! The clock against random histories.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! What statements are taken for.
+
 use super::super::Modes;
 use super::*;
 use crate::cluster::mysql::wire::Flavor;
