@@ -310,7 +310,6 @@ mod tests {
         ]);
         let mut p = Tables::new(&all, &TableFilter::all());
         press(&mut p, "x.y ");
-        press(&mut p, "\u{7f}");
         let Outcome::Keep(text) = press(&mut p, "\n") else {
             panic!()
         };

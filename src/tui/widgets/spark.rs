@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn levels_reach_from_nothing_to_the_top() {
-        assert_eq!(spark(&ASCII, &[0.0, 1.0, 50.0, 100.0], 10), " .+#");
+        assert_eq!(spark(&ASCII, &[0.0, 1.0, 50.0, 100.0], 10), " .:#");
         assert_eq!(spark(&ASCII, &[9.0, 0.0, 2.0], 2), " #");
         assert_eq!(spark(&ASCII, &[], 5), "");
         assert_eq!(spark(&ASCII, &[0.0, 0.0], 5), "  ");
