@@ -1,4 +1,4 @@
-//! The clock against random histories.
+//! Tests of the clock: what is dated, and that places and times never contradict each other.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! What statements are taken for.
+//! Tests of the classification of statements.
 
 use super::super::Modes;
 use super::*;
