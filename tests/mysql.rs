@@ -17,6 +17,8 @@
 
 #[path = "mysql/client.rs"]
 mod client;
+#[path = "mysql/crash.rs"]
+mod crash;
 #[path = "mysql/dataset.rs"]
 mod dataset;
 #[path = "mysql/direct.rs"]

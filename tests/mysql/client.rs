@@ -65,7 +65,19 @@ impl Server {
 
     /// A session that stays.
     pub fn session(&self) -> Session {
+        Self::open(self.client())
+    }
+
+    /// One of an application.
+    pub fn session_as(&self, user: &str, password: &str) -> Session {
         let mut command = self.client();
+        command
+            .arg(format!("--user={user}"))
+            .arg(format!("--password={password}"));
+        Self::open(command)
+    }
+
+    fn open(mut command: Command) -> Session {
         let mut child = command.arg("--skip-reconnect").stderr(Stdio::null()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Session {

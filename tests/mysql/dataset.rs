@@ -12,9 +12,12 @@ pub fn fill(server: &Server) {
     server.sql(if server.kind.is_mysql() { MYSQL } else { MARIADB });
 }
 
-/// What a server needs before it can take the data set's accounts: plugins are the operator's, not the backup's.
+/// What a server needs before it can take the data set's accounts: plugins are the operator's, not the backup's, and a
+/// global variable is in no log.
 pub fn plugins(server: &Server) {
-    if !server.kind.is_mysql() {
-        server.sql("install soname 'auth_ed25519'");
-    }
+    server.sql(if server.kind.is_mysql() {
+        "set global partial_revokes = on"
+    } else {
+        "install soname 'auth_ed25519'"
+    });
 }

@@ -32,7 +32,7 @@ pub fn last_gtid(server: &Server) -> String {
     server.value("select @@global.gtid_binlog_pos")
 }
 
-const SCHEMA: &str = "
+pub const SCHEMA: &str = "
     create database d; create database `e``x`;
     create table d.t (id int primary key, v varchar(40), n int) ;
     create table d.nokey (a int, b varchar(20));

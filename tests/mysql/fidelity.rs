@@ -27,7 +27,9 @@ fn by_snapshot(kind: Kind) {
     w.restore_to(&other, snapshot(&backup.id));
     comparable(&before).assert_same(&comparable(&look::everything(&spare)), "restored a second time");
     spare.restart();
-    comparable(&before).assert_same(&comparable(&look::everything(&spare)), "after a restart of the server");
+    // What is in memory is gone then, at the source as well.
+    let lasting = |look: &Look| comparable(look).only(|name| name != "rows `fid`.`e_memory`");
+    lasting(&before).assert_same(&lasting(&look::everything(&spare)), "after a restart of the server");
 }
 
 #[test]

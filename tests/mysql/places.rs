@@ -22,7 +22,7 @@ fn in_place(kind: Kind) {
          drop view fid.v_base; grant all on *.* to 'app'@'%';",
     );
     let accident = look::everything(&s);
-    let mut session = s.session();
+    let mut session = s.session_as("app", "other-pw");
     session.run("select 1");
     w.in_place(snapshot(&backup.id));
     assert_eq!(session.try_run("select 1"), None, "sessions were ended");

@@ -83,6 +83,7 @@ pub(super) fn make(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<String>, 
             work.grant(statement)?;
         }
     }
+    work.step_down(accounts)?;
     work.replay(&accounts.log)?;
     if closed {
         fence::lock_all(work.conn)?;
@@ -144,6 +145,31 @@ impl Work<'_> {
         self.try_run(statement)?;
         if package {
             self.set_mode("'NO_AUTO_VALUE_ON_ZERO,NO_AUTO_CREATE_USER'")?;
+        }
+        Ok(())
+    }
+
+    /// MariaDB gives a role to whoever creates it; where the own account did not have it at the source, it goes again.
+    fn step_down(&mut self, accounts: &Accounts) -> Result<(), ClusterError> {
+        if self.conn.info().flavor == Flavor::MySql {
+            return Ok(());
+        }
+        let own = |o: &&OfBackup| o.kind == kind::GRANTS && o.text.account.as_ref() == Some(&self.own);
+        let Some(grants) = accounts.base.iter().find(own) else {
+            return Ok(());
+        };
+        let roles = accounts.base.iter().filter(|o| o.kind == kind::ROLE);
+        let names = roles.filter_map(|o| o.text.account.as_ref().map(|a| ident(&a.user)));
+        let has = |role: &String| {
+            let grant = format!("GRANT {role} TO ");
+            grants.text.statements.iter().any(|s| s.starts_with(&grant))
+        };
+        let revokes: Vec<String> = names
+            .filter(|role| !has(role))
+            .map(|role| format!("REVOKE {role} FROM {}", quoted(&self.own)))
+            .collect();
+        for revoke in revokes {
+            self.try_run(&revoke)?;
         }
         Ok(())
     }

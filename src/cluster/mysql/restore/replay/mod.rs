@@ -376,7 +376,7 @@ enum Ending {
 }
 
 fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, ClusterError> {
-    let (mut started, mut ending) = (None, Ending::Committed);
+    let mut ending = Ending::Committed;
     for event in events {
         match event.kind() {
             Kind::QUERY => {
@@ -387,7 +387,6 @@ fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, ClusterError> {
                 };
                 let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
                 match word(sql, modes) {
-                    Some(Statement::Xa(XaWord::Start, xid)) => started = Some(xid),
                     Some(Statement::Xa(XaWord::Commit, xid)) => ending = Ending::XaCommit(plain_xid(&xid)),
                     Some(Statement::Xa(XaWord::Rollback, xid)) => ending = Ending::XaRollback(plain_xid(&xid)),
                     Some(Statement::Transaction(TransactionWord::Rollback)) => ending = Ending::RolledBack,
@@ -408,10 +407,8 @@ fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, ClusterError> {
             }
             // The byte says that it was committed in one phase.
             Kind::XA_PREPARE if event.body.first() == Some(&0) => {
-                let xid = started
-                    .take()
-                    .ok_or_else(|| malformed("an XA transaction has no beginning"))?;
-                ending = Ending::Prepared(plain_xid(&xid));
+                let xid = prepared_xid(event.body).ok_or_else(|| malformed("an XA transaction's id is cut short"))?;
+                ending = Ending::Prepared(xid);
             }
             _ => {}
         }
@@ -424,6 +421,18 @@ fn word(sql: &str, modes: Modes) -> Option<Statement> {
     let first = sql.trim_start().get(..2)?.to_ascii_uppercase();
     let short = sql.len() < 600 && ["XA", "RO", "SA", "RE"].contains(&first.as_str());
     short.then(|| Statement::classify(sql, "", modes))
+}
+
+/// The id in an XA_PREPARE event, as statements of the log write it: MariaDB logs no `XA START` before it.
+fn prepared_xid(body: &[u8]) -> Option<String> {
+    let number = |at: usize| -> Option<u32> { Some(u32::from_le_bytes(body.get(at..at + 4)?.try_into().ok()?)) };
+    let (format, global, branch) = (number(1)?, number(5)? as usize, number(9)? as usize);
+    let hex = |from: usize, len: usize| -> Option<String> {
+        let bytes = body.get(from..from.checked_add(len)?)?;
+        Some(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    };
+    let (branch, global) = (hex(13_usize.checked_add(global)?, branch)?, hex(13, global)?);
+    Some(format!("x'{global}',x'{branch}',{format}"))
 }
 
 /// An XA id however it is spaced and cased.
