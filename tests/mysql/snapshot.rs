@@ -50,13 +50,11 @@ impl BatchSink for Keep {
     }
 }
 
+/// The records of a table, their checksum, the ranges it was cut into and the reads it took.
+type Whole = (Vec<Vec<u8>>, TableChecksum, usize, usize);
+
 /// All rows of a table, cut into ranges and paused after every `max_bytes`; how many ranges and reads that took.
-fn read(
-    view: &dyn Snapshot,
-    table: &TableName,
-    parts: usize,
-    max_bytes: u64,
-) -> Result<(Vec<Vec<u8>>, TableChecksum, usize, usize), ClusterError> {
+fn read(view: &dyn Snapshot, table: &TableName, parts: usize, max_bytes: u64) -> Result<Whole, ClusterError> {
     let (mut keep, mut sum, mut reads) = (Keep::default(), TableChecksum::default(), 0);
     let ranges = view.split(table, parts)?;
     let cut = ranges.len();

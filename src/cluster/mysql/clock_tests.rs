@@ -1,3 +1,5 @@
+//! Tests of the clock: what is dated, and that places and times never contradict each other.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tests of the classification of statements.
+
 use super::super::Modes;
 use super::*;
 use crate::cluster::mysql::wire::Flavor;

@@ -491,13 +491,13 @@ impl Statements {
                 },
             );
         }
-        let (definitions, triggers, remarks) = self.triggers.finish()?;
-        self.definitions.extend(definitions);
-        self.remarks.extend(remarks);
+        let triggers = self.triggers.finish()?;
+        self.definitions.extend(triggers.definitions);
+        self.remarks.extend(triggers.remarks);
         let known: BTreeSet<&str> = self.shadows.of.keys().map(String::as_str).collect();
         let defined = self.definitions.iter().filter(|d| d.kind == kind::DATABASE);
         let known: BTreeSet<&str> = known.into_iter().chain(defined.map(|d| d.name.as_str())).collect();
-        let mut programs = Vec::with_capacity(self.programs.len() + triggers.len());
+        let mut programs = Vec::with_capacity(self.programs.len() + triggers.programs.len());
         for one in self.programs {
             // Its default database is gone, or there was none: then it names every database.
             let own = match known.contains(one.default_db.as_str()) {
@@ -509,7 +509,7 @@ impl Statements {
                 ..one.program
             });
         }
-        programs.extend(triggers);
+        programs.extend(triggers.programs);
         Ok(Collected {
             shadows: self.shadows,
             definitions: self.definitions,

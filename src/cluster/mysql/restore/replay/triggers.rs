@@ -32,6 +32,17 @@ enum Made {
     Logged(Option<Program>),
 }
 
+/// What there is at the end.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Triggers of the base.
+    pub definitions: Vec<Definition>,
+    /// Statements of the log.
+    pub programs: Vec<Program>,
+    /// What has to be said.
+    pub remarks: Vec<String>,
+}
+
 impl Triggers {
     /// Takes the triggers out of the base's definitions.
     pub fn take(definitions: &mut Vec<Definition>, flavor: Flavor) -> Result<Triggers, ClusterError> {
@@ -95,9 +106,9 @@ impl Triggers {
         }
     }
 
-    /// What there is at the end: definitions of the base, statements of the log, and what has to be said.
-    pub fn finish(self) -> Result<(Vec<Definition>, Vec<Program>, Vec<String>), ClusterError> {
-        let (mut definitions, mut programs, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
+    /// What is to be made after the switch.
+    pub fn finish(self) -> Result<Left, ClusterError> {
+        let mut left = Left::default();
         for trigger in self.0 {
             let moved = |sql: &str| match trigger.moved {
                 true => on_table(sql, trigger.modes, &trigger.table.table),
@@ -112,24 +123,24 @@ impl Triggers {
             match trigger.made {
                 Made::Logged(None) => {}
                 Made::Logged(Some(program)) => match moved(&program.create) {
-                    Some(create) => programs.push(Program { create, ..program }),
-                    None => remarks.push(lost()),
+                    Some(create) => left.programs.push(Program { create, ..program }),
+                    None => left.remarks.push(lost()),
                 },
                 Made::Base(definition) => {
                     let mut made = DefinitionText::parse(&definition.text)?;
                     let create = made.statements.first().and_then(|sql| moved(sql));
                     let Some(create) = create else {
-                        remarks.push(lost());
+                        left.remarks.push(lost());
                         continue;
                     };
                     made.statements = vec![create];
                     made.table = Some(trigger.table.table.clone());
                     let text = made.text()?;
-                    definitions.push(Definition { text, ..definition });
+                    left.definitions.push(Definition { text, ..definition });
                 }
             }
         }
-        Ok((definitions, programs, remarks))
+        Ok(left)
     }
 }
 
@@ -187,12 +198,13 @@ mod tests {
 
     /// Names and statements of what is left.
     fn left(triggers: Triggers) -> Vec<String> {
-        let (definitions, programs, remarks) = triggers.finish().unwrap();
-        assert!(remarks.is_empty(), "{remarks:?}");
-        let of_base = definitions
+        let left = triggers.finish().unwrap();
+        assert!(left.remarks.is_empty(), "{:?}", left.remarks);
+        let of_base = left
+            .definitions
             .iter()
             .map(|d| DefinitionText::parse(&d.text).unwrap().statements.concat());
-        of_base.chain(programs.into_iter().map(|p| p.create)).collect()
+        of_base.chain(left.programs.into_iter().map(|p| p.create)).collect()
     }
 
     #[test]
