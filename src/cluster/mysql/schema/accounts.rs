@@ -185,7 +185,8 @@ fn without_lock(create: &str) -> String {
         Some(at) if outside_quotes(create).contains(LOCK) => {
             let (before, after) = create.split_at(at);
             let after = after.get(LOCK.len()..).unwrap_or_default();
-            format!("{before}{after}")
+            // In its place: words that come behind it (comments, attributes) must stay behind.
+            format!("{before} ACCOUNT UNLOCK{after}")
         }
         _ => create.to_owned(),
     }
@@ -306,7 +307,7 @@ mod tests {
     fn the_lock_of_a_fence_is_taken_out() {
         assert_eq!(
             without_lock("CREATE USER `a`@`%` ACCOUNT LOCK PASSWORD EXPIRE"),
-            "CREATE USER `a`@`%` PASSWORD EXPIRE"
+            "CREATE USER `a`@`%` ACCOUNT UNLOCK PASSWORD EXPIRE"
         );
         assert_eq!(
             without_lock("CREATE USER ` ACCOUNT LOCK`@`%`"),
