@@ -234,7 +234,8 @@ const IN_THE_WAY: &str = "create database if not exists shop; create table if no
     create user if not exists intruder@'%' identified by 'x'";
 
 struct Stage {
-    source: Server,
+    /// Kept running: its end would be the end of the test's servers.
+    _source: Server,
     target: Server,
     dir: tempfile::TempDir,
     until: Moment,
@@ -255,7 +256,7 @@ fn stage(kind: Kind) -> Stage {
     let expected = comparable(&look::everything(&source));
     Stage {
         until: backup.until,
-        source,
+        _source: source,
         target,
         dir,
         expected,

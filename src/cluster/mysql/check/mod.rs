@@ -1,7 +1,7 @@
 //! What a server has and lacks for backups and restores.
 //!
 //! Reading downwards: [`check`] goes through the server's version, its log, its tables, its place among other servers
-//! ([`topology`]) and the account's privileges ([`privileges`]). Each finding that is not as it should be says what mends it.
+//! ([`mod@topology`]) and the account's privileges ([`privileges`]). Each finding that is not as it should be says what mends it.
 
 mod log;
 mod privileges;
