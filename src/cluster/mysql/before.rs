@@ -5,16 +5,20 @@
 
 use std::sync::Arc;
 
+use super::check::lacking_for_whole;
 use super::core::Core;
 use super::snapshot::start::processlist;
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{CheckResult, ClusterError, RestoreCheck};
 
 /// What stands against a restore into the server.
-pub(super) fn checks(core: &Arc<Core>) -> Result<Vec<RestoreCheck>, ClusterError> {
+pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
     core.ask("looking for what speaks against a restore", |conn| {
         let mut checks = vec![replicas(conn)?, replicates(conn)?];
         checks.extend(galera(conn)?);
+        if whole {
+            checks.push(privileges(conn)?);
+        }
         Ok(checks)
     })
 }
@@ -30,6 +34,16 @@ fn check(name: &str, found: Result<String, String>, wanted: &str) -> RestoreChec
         found,
         wanted: wanted.to_owned(),
     }
+}
+
+/// An account that could not be given its grants back would be noticed only after the switch.
+fn privileges(conn: &mut Conn) -> Result<RestoreCheck, WireError> {
+    let lacking = lacking_for_whole(conn)?;
+    let found = match lacking.is_empty() {
+        true => Ok("all that a whole restore needs".to_owned()),
+        false => Err(format!("{} are lacking", lacking.len())),
+    };
+    Ok(check("privileges", found, &lacking.join("; ")))
 }
 
 /// Who reads its log, but for brine itself.

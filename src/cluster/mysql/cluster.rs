@@ -89,8 +89,8 @@ impl Cluster for MysqlCluster {
         restore::open(&self.core, ask)
     }
 
-    fn restore_checks(&self, _whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
-        before::checks(&self.core)
+    fn restore_checks(&self, whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
+        before::checks(&self.core, whole)
     }
 
     fn codec(&self) -> &'static dyn Codec {

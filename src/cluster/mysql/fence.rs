@@ -195,6 +195,16 @@ pub(super) fn strike(conn: &mut Conn, account: &AccountName) -> Result<(), Clust
     conn.run(&sql).map_err(doing(CLOSING)).map(drop)
 }
 
+/// Whether an account opens again with the server.
+pub(super) fn remembers(conn: &mut Conn, account: &AccountName) -> Result<bool, ClusterError> {
+    let sql = format!(
+        "SELECT 1 FROM _brine.fence_accounts WHERE user = {} AND host = {}",
+        string(&account.user),
+        string(&account.host)
+    );
+    Ok(conn.row(&sql).map_err(doing(CLOSING))?.is_some())
+}
+
 /// As statements write it.
 pub(super) fn quoted(account: &AccountName) -> String {
     format!("{}@{}", ident(&account.user), ident(&account.host))

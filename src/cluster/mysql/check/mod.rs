@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use privileges::hiding;
+pub(super) use privileges::{hiding, lacking_for_whole};
 pub use topology::Topology;
 
 use super::core::Core;

@@ -70,6 +70,15 @@ const MARIADB_RESTORE: &[Needed] = &[
         "writes while the server is read-only for others",
     ),
 ];
+/// For restores of a whole server, its accounts included.
+const MARIADB_WHOLE: &[Needed] = &[
+    needed("GRANT OPTION", ALWAYS, "gives accounts their grants back"),
+    needed("SUPER", ALWAYS, "stops the event scheduler, and sets global variables"),
+];
+const MYSQL_WHOLE: &[Needed] = &[
+    needed("GRANT OPTION", ALWAYS, "gives accounts their grants back"),
+    needed("SYSTEM_USER", (8, 0, 16), "locks and makes accounts that have it"),
+];
 const MYSQL_BACKUP: &[Needed] = &[
     needed("SELECT", ALWAYS, "reads the rows, and the accounts in mysql.*"),
     needed("SHOW VIEW", ALWAYS, "reads the definitions of views"),
@@ -153,6 +162,23 @@ pub(in crate::cluster::mysql) fn hiding(conn: &mut Conn, everything: bool) -> Re
         .collect())
 }
 
+/// The GRANTs without which a restore of a whole server would lose accounts or their grants after it was switched over.
+pub(in crate::cluster::mysql) fn lacking_for_whole(conn: &mut Conn) -> Result<Vec<String>, WireError> {
+    let (held, account) = account(conn)?;
+    let version = conn.info().version;
+    let (restore, whole) = match conn.info().flavor {
+        Flavor::MariaDb => (MARIADB_RESTORE, MARIADB_WHOLE),
+        Flavor::MySql => (MYSQL_RESTORE, MYSQL_WHOLE),
+    };
+    let lacking = restore
+        .iter()
+        .chain(whole)
+        .filter(|n| version >= n.since && !has(&held, n.name));
+    Ok(lacking
+        .map(|n| format!("GRANT {} ON *.* TO {account}", n.name))
+        .collect())
+}
+
 pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
     let (held, account) = account(conn)?;
     let (flavor, version) = (conn.info().flavor, conn.info().version);
@@ -161,10 +187,12 @@ pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
             ("for backups", Severity::Missing, MARIADB_BACKUP),
             ("for backups, better", Severity::Warning, MARIADB_GOOD),
             ("for restores into this server", Severity::Warning, MARIADB_RESTORE),
+            ("for restores of the whole server", Severity::Warning, MARIADB_WHOLE),
         ],
         Flavor::MySql => &[
             ("for backups", Severity::Missing, MYSQL_BACKUP),
             ("for restores into this server", Severity::Warning, MYSQL_RESTORE),
+            ("for restores of the whole server", Severity::Warning, MYSQL_WHOLE),
         ],
     };
     Ok(works
@@ -209,7 +237,9 @@ fn has(held: &BTreeSet<String>, name: &str) -> bool {
         .find(|same| same.contains(&name))
         .copied()
         .unwrap_or_default();
-    held.contains("ALL PRIVILEGES") || held.contains(name) || names.iter().any(|n| held.contains(*n))
+    (held.contains("ALL PRIVILEGES") && name != "GRANT OPTION")
+        || held.contains(name)
+        || names.iter().any(|n| held.contains(*n))
 }
 
 /// The global privileges among the lines of `SHOW GRANTS`. One that is revoked for a single database is not held.
@@ -228,6 +258,9 @@ fn held(lines: impl Iterator<Item = String>) -> BTreeSet<String> {
             continue;
         };
         all.extend(list.split(',').map(|p| p.trim().to_ascii_uppercase()));
+        if line.contains(" WITH GRANT OPTION") {
+            all.insert("GRANT OPTION".to_owned());
+        }
     }
     all.difference(&revoked).cloned().collect()
 }
@@ -252,6 +285,9 @@ mod tests {
             &of(&["GRANT ALL PRIVILEGES ON *.* TO `r`@`%` WITH GRANT OPTION"]),
             "RELOAD"
         ));
+        let gives = |line: &str| has(&of(&[line]), "GRANT OPTION");
+        assert!(gives("GRANT ALL PRIVILEGES ON *.* TO `r`@`%` WITH GRANT OPTION"));
+        assert!(!gives("GRANT ALL PRIVILEGES ON *.* TO `r`@`%`"));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::fence::{self, quoted};
 use crate::cluster::mysql::schema::definition::{AccountName, DefinitionText, kind};
+use crate::cluster::mysql::sql::Modes;
+use crate::cluster::mysql::sql::tokens::{Token, TokenKind, tokens};
 use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::definition::Definition;
@@ -246,7 +248,14 @@ impl Work<'_> {
     /// What the log did to accounts, in order.
     fn replay(&mut self, log: &[Logged]) -> Result<(), ClusterError> {
         for logged in log {
-            if names_spared(&logged.sql, &self.own) {
+            let named = named(&logged.sql, self.conn.info().flavor);
+            if named.iter().any(|account| fence::is_spared(account, &self.own)) {
+                let words: Vec<&str> = logged.sql.split_whitespace().take(2).collect();
+                self.remarks.push(format!(
+                    "an account statement of the log ({} ...) was left out, because it names an account that a restore never \
+                     touches: brine's own, root@localhost or one of the server's",
+                    words.join(" ")
+                ));
                 continue;
             }
             for setting in &logged.settings {
@@ -262,14 +271,41 @@ impl Work<'_> {
                     .run("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_CREATE_USER')")
                     .map_err(|e| e.doing("setting up a session for a statement of the log"))?;
             }
-            self.try_run(&logged.sql)?;
+            let done = self.try_run(&logged.sql)?;
             steps::reset(self.conn)?;
+            if done && self.closed {
+                self.follow_locks(&logged.sql, &named)?;
+            }
         }
         if !self.closed || log.is_empty() {
             return Ok(());
         }
         // What the log left locked stays so: only accounts that are unlocked now, or were made locked above, open again.
         fence::lock_all(self.conn)
+    }
+}
+
+impl Work<'_> {
+    /// Keeps the fence's journal of accounts that open again true to a statement of the log that was run.
+    fn follow_locks(&mut self, sql: &str, named: &[AccountName]) -> Result<(), ClusterError> {
+        let mut words = sql.split_whitespace();
+        let renames = words.next().is_some_and(|w| w.eq_ignore_ascii_case("RENAME"))
+            && words.next().is_some_and(|w| w.eq_ignore_ascii_case("USER"));
+        if renames {
+            for pair in named.chunks_exact(2) {
+                if let [from, to] = pair
+                    && fence::remembers(self.conn, from)?
+                {
+                    fence::remember(self.conn, to)?;
+                    fence::strike(self.conn, from)?;
+                }
+            }
+        } else if locks(sql, self.conn.info().flavor) {
+            for account in named {
+                fence::strike(self.conn, account)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -287,23 +323,56 @@ fn locked(statement: &str, already: bool) -> String {
     }
 }
 
-/// Whether a statement of the log names an account that is never touched.
-fn names_spared(sql: &str, own: &AccountName) -> bool {
+/// The accounts that a statement names; without a host it means any host.
+fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
+    let words: Vec<Token<'_>> = tokens(sql, Modes::of(0, flavor))
+        .into_iter()
+        .filter(|t| t.kind != TokenKind::Space)
+        .collect();
+    let is_name = |t: &&Token<'_>| matches!(t.kind, TokenKind::Word | TokenKind::Name | TokenKind::Text);
+    let mut out = Vec::new();
+    let mut at = 0;
     // With partial revokes MySQL logs behind a grant who gave it; that one is not named by it.
-    let sql = match sql.rfind(" AS ") {
-        Some(at)
-            if sql
-                .trim_start()
-                .get(..5)
-                .is_some_and(|w| w.eq_ignore_ascii_case("GRANT")) =>
-        {
-            sql.get(..at).unwrap_or(sql)
+    let is_grant = words.first().is_some_and(|t| t.is("GRANT"));
+    while let Some(word) = words.get(at) {
+        let before = at.checked_sub(1).and_then(|k| words.get(k));
+        if is_grant && word.is("AS") {
+            break;
         }
-        _ => sql,
-    };
-    let plain: String = sql.chars().filter(|c| !matches!(c, '\'' | '`' | '"' | ' ')).collect();
-    let named = |user: &str, host: &str| plain.contains(&format!("{user}@{host}"));
-    named(&own.user, &own.host) || named("root", "localhost")
+        let host = words
+            .get(at + 1)
+            .filter(|t| t.is_symbol('@'))
+            .and_then(|_| words.get(at + 2));
+        if let (true, Some(host)) = (is_name(&word), host.filter(is_name)) {
+            out.push(AccountName {
+                user: word.name(),
+                host: host.name(),
+            });
+            at += 3;
+            continue;
+        }
+        let begins =
+            |t: &Token<'_>| t.is_symbol(',') || ["USER", "ROLE", "EXISTS", "TO", "FROM", "FOR"].iter().any(|w| t.is(w));
+        if is_name(&word) && before.is_some_and(begins) {
+            out.push(AccountName {
+                user: word.name(),
+                host: "%".to_owned(),
+            });
+        }
+        at += 1;
+    }
+    out
+}
+
+/// Whether a statement locks the accounts that it names.
+fn locks(sql: &str, flavor: Flavor) -> bool {
+    let words: Vec<Token<'_>> = tokens(sql, Modes::of(0, flavor))
+        .into_iter()
+        .filter(|t| t.kind != TokenKind::Space)
+        .collect();
+    words
+        .windows(2)
+        .any(|pair| matches!(pair, [a, b] if a.is("ACCOUNT") && b.is("LOCK")))
 }
 
 #[cfg(test)]
@@ -323,21 +392,35 @@ mod tests {
         assert_eq!(locked("CREATE USER a ACCOUNT LOCK", true), "CREATE USER a ACCOUNT LOCK");
     }
 
+    fn list(sql: &str) -> Vec<String> {
+        let shown = |a: AccountName| format!("{}@{}", a.user, a.host);
+        named(sql, Flavor::MariaDb).into_iter().map(shown).collect()
+    }
+
     #[test]
-    fn the_own_account_is_seen_however_it_is_quoted() {
-        let own = AccountName {
-            user: "brine".to_owned(),
-            host: "%".to_owned(),
-        };
-        for sql in [
-            "DROP USER 'brine'@'%'",
-            "ALTER USER brine@`%` ACCOUNT LOCK",
-            "SET PASSWORD FOR \"root\"@\"localhost\" = 'x'",
-        ] {
-            assert!(names_spared(sql, &own), "{sql}");
-        }
-        assert!(!names_spared("GRANT SELECT ON a.* TO 'app'@'%'", &own));
-        let given = "GRANT PROCESS ON *.* TO 'app'@'%' AS 'root'@'localhost' WITH ROLE NONE";
-        assert!(!names_spared(given, &own));
+    fn accounts_are_read_however_they_are_written() {
+        assert_eq!(list("DROP USER 'brine'@'%', `a`@b"), ["brine@%", "a@b"]);
+        assert_eq!(list("DROP USER brine"), ["brine@%"]);
+        assert_eq!(list("ALTER USER IF EXISTS brine ACCOUNT LOCK"), ["IF@%", "brine@%"]);
+        assert_eq!(
+            list("SET PASSWORD FOR \"root\"@\"localhost\" = 'x'"),
+            ["root@localhost"]
+        );
+        assert_eq!(list("GRANT SELECT ON a.* TO 'xbrine'@'%'"), ["xbrine@%"]);
+        assert_eq!(list("DROP USER 'nonroot'@'localhost'"), ["nonroot@localhost"]);
+        assert_eq!(
+            list("GRANT PROCESS ON *.* TO 'app'@'%' AS 'root'@'localhost' WITH ROLE NONE"),
+            ["app@%"]
+        );
+        assert_eq!(list("CREATE USER a IDENTIFIED BY 'brine'"), ["a@%"]);
+    }
+
+    #[test]
+    fn a_statement_that_locks_is_known() {
+        assert!(locks("alter user a@b account  lock", Flavor::MySql));
+        assert!(!locks(
+            "CREATE USER a COMMENT 'ACCOUNT LOCK' ACCOUNT UNLOCK",
+            Flavor::MySql
+        ));
     }
 }
