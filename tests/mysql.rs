@@ -39,6 +39,8 @@ mod server;
 mod servers;
 #[path = "mysql/snapshot.rs"]
 mod snapshot;
+#[path = "mysql/story.rs"]
+mod story;
 #[path = "mysql/wire.rs"]
 mod wire;
 #[path = "mysql/world.rs"]
