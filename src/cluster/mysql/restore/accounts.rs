@@ -9,7 +9,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::mysql::fence::{self, quoted};
 use crate::cluster::mysql::schema::definition::{AccountName, DefinitionText, kind};
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::tokens::{Token, TokenKind, tokens};
+use crate::cluster::mysql::sql::tokens::{Token, TokenKind, words};
 use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::definition::Definition;
@@ -325,10 +325,7 @@ fn locked(statement: &str, already: bool) -> String {
 
 /// The accounts that a statement names; without a host it means any host.
 fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
-    let words: Vec<Token<'_>> = tokens(sql, Modes::of(0, flavor))
-        .into_iter()
-        .filter(|t| t.kind != TokenKind::Space)
-        .collect();
+    let words = words(sql, Modes::of(0, flavor));
     let is_name = |t: &&Token<'_>| matches!(t.kind, TokenKind::Word | TokenKind::Name | TokenKind::Text);
     let mut out = Vec::new();
     let mut at = 0;
@@ -366,11 +363,7 @@ fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
 
 /// Whether a statement locks the accounts that it names.
 fn locks(sql: &str, flavor: Flavor) -> bool {
-    let words: Vec<Token<'_>> = tokens(sql, Modes::of(0, flavor))
-        .into_iter()
-        .filter(|t| t.kind != TokenKind::Space)
-        .collect();
-    words
+    words(sql, Modes::of(0, flavor))
         .windows(2)
         .any(|pair| matches!(pair, [a, b] if a.is("ACCOUNT") && b.is("LOCK")))
 }

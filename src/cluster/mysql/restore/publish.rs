@@ -376,24 +376,24 @@ pub(super) fn options_of(definitions: &[Definition], db: &str) -> Result<String,
 
 /// Foreign keys are named once in a database: a built table loses the names that a table which stays has there.
 fn other_names(conn: &mut Conn, moves: &[Move], moving: &BTreeSet<&TableName>) -> Result<Vec<String>, ClusterError> {
+    let dbs: BTreeSet<&str> = moves.iter().map(|m| m.place.db.as_str()).collect();
+    let mut taken: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for db in dbs {
+        let sql = format!(
+            "SELECT constraint_name, table_name FROM information_schema.table_constraints \
+             WHERE table_schema = {} AND constraint_type = 'FOREIGN KEY'",
+            string(db)
+        );
+        let rows = conn.rows(&sql).map_err(|e| e.doing("listing foreign keys"))?;
+        let staying = rows.iter().filter(|r| !moving.contains(&TableName::new(db, r.text(1))));
+        taken.insert(db, staying.map(|r| r.text(0)).collect());
+    }
     let mut out = Vec::new();
     for m in moves {
-        let Some(built) = m.built.as_ref() else { continue };
-        let err = |e: crate::cluster::mysql::wire::WireError| e.doing("listing foreign keys");
-        let rows = conn
-            .rows(&format!(
-                "SELECT constraint_name, table_name FROM information_schema.table_constraints \
-                 WHERE table_schema = {} AND constraint_type = 'FOREIGN KEY'",
-                string(&m.place.db)
-            ))
-            .map_err(err)?;
-        let stays = |row: &&crate::cluster::mysql::wire::Row| {
-            !moving.contains(&TableName::new(m.place.db.clone(), row.text(1)))
-        };
-        let taken: BTreeSet<String> = rows.iter().filter(stays).map(|r| r.text(0)).collect();
-        if taken.is_empty() {
+        let taken = taken.get(m.place.db.as_str()).filter(|names| !names.is_empty());
+        let (Some(built), Some(taken)) = (m.built.as_ref(), taken) else {
             continue;
-        }
+        };
         let name = table(&built.db, &built.table);
         let shown = match conn.row(&format!("SHOW CREATE TABLE {name}")) {
             Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),

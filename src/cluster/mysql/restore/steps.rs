@@ -122,7 +122,7 @@ fn link(conn: &mut Conn, statements: &[String]) -> Result<Vec<String>, ClusterEr
         match conn.run(statement) {
             Ok(_) => {}
             Err(e) if e.code() == Some(1091) || e.code() == Some(1146) => {}
-            Err(e) if e.code().is_some() => remarks.push(format!("a foreign key was lost: {statement}: {e}")),
+            Err(e) if e.code().is_some() => remarks.push(format!("a link to another table was lost: {statement}: {e}")),
             Err(e) => return Err(e.doing("linking foreign keys")),
         }
     }

@@ -1,6 +1,6 @@
 //! Which tables a server has, and how they are made.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::table::{Column, ColumnWay, TableKind, TableSchema};
 use crate::cluster::mysql::text;
@@ -198,6 +198,27 @@ fn way(data_type: &str, flavor: Flavor) -> ColumnWay {
         "json" if flavor == Flavor::MySql => ColumnWay::Json,
         _ => ColumnWay::Bytes,
     }
+}
+
+/// The numbers of InnoDB's tables by its own names for them (`db/table`), of the databases that are wanted; those that it
+/// makes for itself are left out. `None` where the account may not see them.
+pub fn numbers(conn: &mut Conn, wanted: impl Fn(&str) -> bool) -> Result<Option<BTreeMap<String, u64>>, WireError> {
+    let list = match conn.info().flavor {
+        Flavor::MariaDb => "innodb_sys_tables",
+        Flavor::MySql => "innodb_tables",
+    };
+    let rows = match conn.rows(&format!("SELECT name, table_id FROM information_schema.{list}")) {
+        Ok(rows) => rows,
+        Err(WireError::Server { .. }) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let is_wanted = |name: &str| {
+        name.split_once('/').is_some_and(|(db, table)| {
+            wanted(db) && !table.contains("#sql") && !table.starts_with("FTS_") && !table.starts_with("fts_")
+        })
+    };
+    let numbers = rows.iter().map(|r| (r.text(0), r.number(1)));
+    Ok(Some(numbers.filter(|(name, _)| is_wanted(name)).collect()))
 }
 
 /// A table's definition, of all that was read about it.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::cluster::mysql::schema::tables::{self, Details, Listed};
 use crate::cluster::mysql::schema::{accounts, programs};
-use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
+use crate::cluster::mysql::wire::{Conn, WireError};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
@@ -104,22 +104,8 @@ pub(super) fn details(
 
 /// The numbers of InnoDB's tables by its own names for them; `None` where the account may not see them.
 pub(super) fn numbers(conn: &mut Conn) -> Result<Option<BTreeMap<String, u64>>, WireError> {
-    let table = match conn.info().flavor {
-        Flavor::MariaDb => "innodb_sys_tables",
-        Flavor::MySql => "innodb_tables",
-    };
-    let rows = match conn.rows(&format!("SELECT name, table_id FROM information_schema.{table}")) {
-        Ok(rows) => rows,
-        Err(WireError::Server { .. }) => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    let ours = |name: &String| {
-        let (db, table) = name.split_once('/')?;
-        let own = matches!(db, "mysql" | "sys") || db.starts_with("_brine");
-        (!own && !table.contains("#sql") && !table.starts_with("FTS_") && !table.starts_with("fts_")).then_some(())
-    };
-    let numbers = rows.iter().map(|r| (r.text(0), r.number(1)));
-    Ok(Some(numbers.filter(|(name, _)| ours(name).is_some()).collect()))
+    let own = |db: &str| matches!(db, "mysql" | "sys") || db.starts_with("_brine");
+    tables::numbers(conn, |db| !own(db))
 }
 
 /// A table whose name now means another table that was there before, too.

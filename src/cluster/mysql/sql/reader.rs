@@ -1,7 +1,7 @@
 //! Reading a statement word by word, taking note of the tables and databases that it names.
 
 use super::Modes;
-use super::tokens::{Token, TokenKind, tokens};
+use super::tokens::{Token, TokenKind, words};
 use crate::model::table::TableName;
 
 /// What a reference names.
@@ -35,10 +35,8 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(sql: &'a str, default_db: &'a str, modes: Modes) -> Self {
-        let mut all = tokens(sql, modes);
-        all.retain(|t| t.kind != TokenKind::Space);
         Reader {
-            tokens: all,
+            tokens: words(sql, modes),
             at: 0,
             default_db,
             refs: Vec::new(),

@@ -78,6 +78,13 @@ pub fn tokens(sql: &str, modes: Modes) -> Vec<Token<'_>> {
     out
 }
 
+/// The tokens of a statement without spaces and comments.
+pub fn words(sql: &str, modes: Modes) -> Vec<Token<'_>> {
+    let mut all = tokens(sql, modes);
+    all.retain(|t| t.kind != TokenKind::Space);
+    all
+}
+
 struct Lexer<'a> {
     sql: &'a str,
     modes: Modes,

@@ -13,7 +13,7 @@ use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::rename::{NewNames, rename};
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
-use crate::cluster::mysql::text::{ident, string, table};
+use crate::cluster::mysql::text::{ident, table};
 use crate::cluster::mysql::wire::{Conn, Flavor};
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
 use crate::model::crash::crash_point;
@@ -410,27 +410,17 @@ impl Statements {
         if !exchanges {
             return Ok(None);
         }
-        let list = match self.conn.info().flavor {
-            Flavor::MariaDb => "innodb_sys_tables",
-            Flavor::MySql => "innodb_tables",
-        };
         let prefix = self.shadows.prefix();
-        let sql = format!(
-            "SELECT name, table_id FROM information_schema.{list} WHERE LEFT(name, {}) = {} ORDER BY name",
-            prefix.len(),
-            string(&prefix)
-        );
-        let rows = match self.conn.rows(&sql) {
-            Ok(rows) => rows,
-            Err(e) if e.code().is_some() => return Ok(None),
-            Err(e) => return Err(e.doing("reading the numbers of the tables")),
-        };
-        let mut sum = crc32fast::Hasher::new();
-        for row in rows {
-            sum.update(row.text(0).as_bytes());
-            sum.update(&row.number(1).to_be_bytes());
-        }
-        Ok(Some(format!("{:08x}", sum.finalize())))
+        let numbers = tables::numbers(&mut self.conn, |db| db.starts_with(&prefix))
+            .map_err(|e| e.doing("reading the numbers of the tables"))?;
+        Ok(numbers.map(|numbers| {
+            let mut sum = crc32fast::Hasher::new();
+            for (name, number) in numbers {
+                sum.update(name.as_bytes());
+                sum.update(&number.to_be_bytes());
+            }
+            format!("{:08x}", sum.finalize())
+        }))
     }
 
     fn execute(&mut self, query: &Query<'_>, statement: &str, id: &str) -> Result<(), ClusterError> {

@@ -4,7 +4,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::mysql::restore::programs::Program;
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::tokens::{Token, TokenKind, tokens};
+use crate::cluster::mysql::sql::tokens::{Token, words};
 use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::Flavor;
 use crate::model::definition::Definition;
@@ -146,10 +146,7 @@ impl Triggers {
 
 /// The statement that makes a trigger, with another table; `None` when its table is not found in it.
 fn on_table(sql: &str, modes: Modes, table: &str) -> Option<String> {
-    let words: Vec<Token<'_>> = tokens(sql, modes)
-        .into_iter()
-        .filter(|t| t.kind != TokenKind::Space)
-        .collect();
+    let words = words(sql, modes);
     let is_event = |t: &Token<'_>| ["INSERT", "UPDATE", "DELETE"].iter().any(|w| t.is(w));
     let timing = words
         .windows(2)
