@@ -97,6 +97,7 @@ impl Building {
         // Once the switch has begun there is no way but forward.
         if memory.phase < Phase::Switching {
             alone(&mut conn)?;
+            session::exact(&mut conn)?;
         }
         let shadows = state::shadows(&mut conn, memory.number)?;
         let known = state::tables(&mut conn, memory.number)?

@@ -70,8 +70,9 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Puts a session back into the state for building.
+/// Puts a session back into the state for building, whatever was set in it.
 pub(super) fn reset(conn: &mut Conn) -> Result<(), ClusterError> {
+    conn.reset().map_err(|e| e.doing("preparing the session"))?;
     conn.run_all(SESSION).map_err(|e| e.doing("preparing the session"))?;
     session::prepare(conn)
 }
@@ -96,7 +97,9 @@ fn one(
         }
         Step::Rename(moves) => rename(conn, moves),
         Step::Programs(list) => {
-            remarks.extend(programs::make(conn, list)?);
+            let made = programs::make(conn, list)?;
+            let new: Vec<String> = made.into_iter().filter(|m| !remarks.contains(m)).collect();
+            remarks.extend(new);
             Ok(())
         }
         Step::Accounts(accounts) => {

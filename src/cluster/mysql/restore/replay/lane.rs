@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::event::Event;
 use crate::cluster::mysql::binlog::payload::{Head, format_description};
-use crate::cluster::mysql::restore::state;
+use crate::cluster::mysql::restore::{session, state};
 use crate::cluster::mysql::wire::{Conn, Flavor};
 
 use super::rewrite::{self, NO_FOREIGN_KEYS, STATEMENT_END};
@@ -84,6 +84,7 @@ impl Lane {
             .map_or(1 << 24, |r| r.number(0));
         conn.run("SET SESSION foreign_key_checks = 1")
             .map_err(|e| e.doing("preparing the replay"))?;
+        session::exact(&mut conn)?;
         Ok(Lane {
             conn,
             restore,

@@ -10,12 +10,15 @@
 //!
 //! *Invariants: a statement is run only with every table and database in it renamed. What is not understood is an error.*
 
+mod collations;
 mod keyless;
 mod lane;
 mod lanes;
+mod looks;
 mod rewrite;
 mod statements;
 mod triggers;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,7 +28,7 @@ use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::binlog::rows::TableMap;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
-use crate::cluster::{ClusterError, ReplayTxn, RestoreAsk};
+use crate::cluster::{ClusterError, ReplayTxn, RestoreAsk, RestoreScope};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
@@ -61,6 +64,8 @@ pub(super) struct Replay {
     outside_parents: BTreeSet<TableName>,
     /// Tables without transactions.
     plain: BTreeSet<TableName>,
+    /// Tables of the server's own whose rows were changed without the statements that are meant for it.
+    by_hand: BTreeSet<String>,
     last: u64,
 }
 
@@ -128,6 +133,7 @@ impl Replay {
             prepared: BTreeMap::new(),
             outside_parents,
             plain,
+            by_hand: BTreeSet::new(),
             last: 0,
         })
     }
@@ -185,7 +191,7 @@ impl Replay {
         id: &str,
         rolled_back: bool,
     ) -> Result<(), ClusterError> {
-        self.index_keyless(events)?;
+        self.index_keyless(events, at)?;
         let mut maps: HashMap<u64, Option<Mapped>> = HashMap::new();
         for (part, event) in events.iter().enumerate() {
             match event.kind() {
@@ -217,6 +223,9 @@ impl Replay {
 
     fn map(&mut self, map: &TableMap, event: &Event<'_>) -> Result<Option<Mapped>, ClusterError> {
         if !wanted(&self.ask, &map.table) {
+            if self.ask.scope == RestoreScope::Whole && is_told_by_statements(&map.table) {
+                self.by_hand.insert(map.table.table.clone());
+            }
             let parent = self.outside_parents.contains(&map.table);
             return Ok(parent.then(|| Mapped {
                 table: map.table.clone(),
@@ -276,7 +285,8 @@ impl Replay {
     }
 
     /// Gives tables without a key an index before their first change: without one every changed row reads the whole table.
-    fn index_keyless(&mut self, events: &[Event<'_>]) -> Result<(), ClusterError> {
+    /// After a crash what is in already needs none, and a table may be further than the log is here.
+    fn index_keyless(&mut self, events: &[Event<'_>], at: u64) -> Result<(), ClusterError> {
         let mut maps: HashMap<u64, TableName> = HashMap::new();
         let mut missing = BTreeSet::new();
         for event in events {
@@ -288,6 +298,7 @@ impl Replay {
                 && let Some(table) = maps.get(&number)
                 && self.keyless.wants(table)
                 && wanted(&self.ask, table)
+                && self.lanes.get(self.choice.of(table)).is_some_and(|lane| at > lane.done)
             {
                 missing.insert(table.clone());
             }
@@ -300,7 +311,7 @@ impl Replay {
     }
 
     fn query(&mut self, head: Head, event: &Event<'_>, at: u64, part: u64, id: &str) -> Result<(), ClusterError> {
-        let query = Query::parse(event)?;
+        let query = Query::parse_of(event, head)?;
         let sql = query.sql()?;
         let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
         let statement = Statement::classify(&sql, &query.db, modes);
@@ -314,7 +325,7 @@ impl Replay {
             }
             Statement::Rows => return Err(statement_based(id, &sql)),
             Statement::Program { .. } | Statement::Account => {
-                self.statements.collect(&statement, &query, sql);
+                self.statements.collect(&statement, &query, sql, modes);
                 return Ok(());
             }
             Statement::Unknown => {
@@ -335,6 +346,7 @@ impl Replay {
         if links_tables(&statement, &sql) {
             self.choice.unite();
         }
+        self.keyless.make_way(self.statements.conn(), &statement)?;
         self.statements.run(&statement, &query, &sql, modes, (at, part), id)?;
         self.keyless.refresh(&statement);
         Ok(())
@@ -357,6 +369,11 @@ impl Replay {
         self.settle()?;
         self.keyless.remove(self.statements.conn())?;
         let mut collected = self.statements.end()?;
+        for table in &self.by_hand {
+            collected.remarks.push(format!(
+                "rows of mysql.{table} were changed directly, without the statements for it: those changes are not restored"
+            ));
+        }
         for xid in self.prepared.keys() {
             collected.remarks.push(format!(
                 "the XA transaction {xid} was prepared and not committed at that moment: it is not restored"
@@ -364,6 +381,32 @@ impl Replay {
         }
         Ok(collected)
     }
+}
+
+/// Whether a table of the server's own is changed by statements (`GRANT`, `CREATE PROCEDURE` ...), of which the log holds no
+/// rows: rows of it were changed by hand.
+fn is_told_by_statements(table: &TableName) -> bool {
+    const TABLES: [&str; 18] = [
+        "global_priv",
+        "user",
+        "db",
+        "tables_priv",
+        "columns_priv",
+        "procs_priv",
+        "proxies_priv",
+        "roles_mapping",
+        "role_edges",
+        "default_roles",
+        "global_grants",
+        "password_history",
+        "proc",
+        "event",
+        "func",
+        "plugin",
+        "servers",
+        "component",
+    ];
+    table.db == "mysql" && TABLES.contains(&table.table.as_str())
 }
 
 /// How a transaction ended.
