@@ -88,6 +88,14 @@ insert into texts (id, v, vb, tx, bl, en, se) select n + 10, concat('row ', n, '
 -- what a wrong value became: the empty text that no member is
 update texts set en = 0 where id = 20;
 
+-- characters of four bytes where servers show a question mark
+create table smiles (
+  id int primary key, e enum('a', '🙂', 'it''s 🙂', '?') not null default '🙂', s set('x', '🙂', 'y🙂') default '🙂', v varchar(20) default 'd🙂?',
+  t text default ('t🙂'), u enum('😀', '\\🙂') character set utf16 default '😀', w varchar(20) as (concat(v, '🙂')) stored, check (v <> '🙃'), key (e)
+) comment 'c🙂';
+insert into smiles (id) values (1);
+insert into smiles (id, e, s, u) values (2, '?', 'x,🙂', null), (3, 'it''s 🙂', 'y🙂', '\\🙂'), (4, 'a', '', '😀');
+
 create table big (id int primary key, b longblob, t longtext);
 insert into big values (1, repeat(x'00ff5c27', 7500000), null), (2, null, repeat('grüße 🙂 ', 100000)), (3, '', ''), (4, repeat('x', 16777215 - 20), 'just below'), (5, repeat('y', 16777216), 'just above');
 

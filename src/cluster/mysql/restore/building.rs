@@ -16,13 +16,13 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
-use super::create::{CreateTable, Foreign, SequenceColumn};
 use super::names::{Shadows, wanted};
 use super::publish::{self, Switch};
 use super::replay::{Collected, Replay};
 use super::session::Pool;
 use super::state::{self, Filled, KnownTable, Memory, Phase};
 use super::{load, read_back, session, steps};
+use crate::cluster::mysql::schema::create::{CreateTable, Foreign, SequenceColumn};
 
 /// How long another restore may take to let go of the server: one that just died.
 const LOCK_WAIT_SECONDS: u32 = 10;
@@ -76,6 +76,30 @@ fn alone(conn: &mut Conn) -> Result<(), ClusterError> {
     })
 }
 
+/// Throws away what was built: a run died while it wrote rows of tables without transactions, and nothing tells which of
+/// them are in. The base and the log still hold them all.
+fn start_again(conn: &mut Conn, n: u64) -> Result<(), ClusterError> {
+    drop_built(
+        conn,
+        &Shadows {
+            number: n,
+            ..Shadows::default()
+        }
+        .prefix(),
+    )?;
+    crash_point("mysql.restore.dropped-to-start-again");
+    state::start_again(conn, n)
+}
+
+/// Drops the databases in which was built.
+fn drop_built(conn: &mut Conn, prefix: &str) -> Result<(), ClusterError> {
+    for db in publish::own_databases(conn, prefix)? {
+        conn.run(&format!("DROP DATABASE IF EXISTS {}", ident(&db)))
+            .map_err(|e| e.doing(format!("dropping {db}")))?;
+    }
+    Ok(())
+}
+
 impl Building {
     /// Begins it, or goes on with the one of that id.
     pub fn open(core: &Arc<Core>, ask: &RestoreAsk) -> Result<Building, ClusterError> {
@@ -90,10 +114,14 @@ impl Building {
             });
         }
         state::make_tables(&mut conn)?;
-        let memory = match Memory::find(&mut conn, ask)? {
+        let mut memory = match Memory::find(&mut conn, ask)? {
             Some(memory) => memory,
             None => Memory::begin(&mut conn, ask)?,
         };
+        if memory.phase == Phase::Replaying && state::is_torn(&mut conn, memory.number)? {
+            start_again(&mut conn, memory.number)?;
+            memory.phase = Phase::Loading;
+        }
         // Once the switch has begun there is no way but forward.
         if memory.phase < Phase::Switching {
             alone(&mut conn)?;
@@ -515,10 +543,7 @@ impl Restorer for Building {
             (inner.memory.number, inner.shadows.prefix())
         };
         self.pool.with(|conn| {
-            for db in publish::own_databases(conn, &prefix)? {
-                conn.run(&format!("DROP DATABASE IF EXISTS {}", ident(&db)))
-                    .map_err(|e| e.doing(format!("dropping {db}")))?;
-            }
+            drop_built(conn, &prefix)?;
             state::forget(conn, n)
         })
     }

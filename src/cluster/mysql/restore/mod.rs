@@ -13,7 +13,6 @@
 
 mod accounts;
 mod building;
-mod create;
 mod insert;
 mod load;
 mod names;

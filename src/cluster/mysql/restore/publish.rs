@@ -16,11 +16,11 @@ use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::accounts::{Accounts, Logged};
-use super::create::{CreateTable, SequenceColumn};
 use super::names::{Shadows, is_system, target_db};
 use super::programs::{self, Program};
 use super::state::KnownTable;
 use super::steps::{Move, Step, there};
+use crate::cluster::mysql::schema::create::{CreateTable, SequenceColumn};
 
 /// There is no such key, column or table (any more).
 const GONE: &[u16] = &[1091, 1146];

@@ -5,8 +5,8 @@
 //! live in shadows: their statements are collected for the switch.
 //!
 //! The whole log is given again after a crash. Each lane skips what it has; the last statement that was begun is compared
-//! with what its tables look like. (Rows of tables without transactions cannot be had exactly once after a crash in
-//! the middle of a commit: nothing ties them to the progress.)
+//! with what its tables look like. Nothing ties rows of tables without transactions to the progress: a batch that has some is
+//! noted before it is sent, and after a crash in the middle of it all is built anew.
 //!
 //! *Invariants: a statement is run only with every table and database in it renamed. What is not understood is an error.*
 
@@ -26,6 +26,7 @@ use crate::cluster::mysql::binlog::event::{Event, Kind, RowsAct};
 use crate::cluster::mysql::binlog::payload::{self, Head};
 use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::binlog::rows::TableMap;
+use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
 use crate::cluster::{ClusterError, ReplayTxn, RestoreAsk, RestoreScope};
@@ -33,11 +34,11 @@ use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::accounts::Logged;
-use super::create::CreateTable;
 use super::names::{Shadows, is_system, wanted};
 use super::programs::Program;
 use super::session::Pool;
 use super::state::{self, KnownTable};
+use crate::cluster::mysql::schema::create::CreateTable;
 
 use self::keyless::Keyless;
 use self::lane::Lane;
@@ -52,6 +53,8 @@ const NO_TABLE: u64 = 0x00FF_FFFF;
 
 /// The replay of one restore.
 pub(super) struct Replay {
+    /// Of the restore.
+    number: u64,
     ask: RestoreAsk,
     lanes: Vec<Lane>,
     choice: Lanes,
@@ -64,6 +67,8 @@ pub(super) struct Replay {
     outside_parents: BTreeSet<TableName>,
     /// Tables without transactions.
     plain: BTreeSet<TableName>,
+    /// Batches with rows of such tables so far.
+    batches: u64,
     /// Tables of the server's own whose rows were changed without the statements that are meant for it.
     by_hand: BTreeSet<String>,
     last: u64,
@@ -108,7 +113,7 @@ impl Replay {
             .collect::<Result<_, ClusterError>>()?;
         let (mut links, mut outside_parents, mut plain) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for of in known.values() {
-            if !of.schema.engine.eq_ignore_ascii_case("InnoDB") {
+            if !tables::is_transactional(&of.schema.engine) {
                 plain.insert(of.name.clone());
             }
             let Ok(create) = CreateTable::parse(&of.schema.create) else {
@@ -124,6 +129,7 @@ impl Replay {
             }
         }
         Ok(Replay {
+            number: n,
             ask: ask.clone(),
             lanes,
             choice: Lanes::new(LANES, &links),
@@ -133,6 +139,7 @@ impl Replay {
             prepared: BTreeMap::new(),
             outside_parents,
             plain,
+            batches: 0,
             by_hand: BTreeSet::new(),
             last: 0,
         })
@@ -281,6 +288,11 @@ impl Replay {
         if at <= lane.done {
             return Ok(());
         }
+        if !lane.is_noted() && self.plain.contains(&mapped.table) {
+            self.batches += 1;
+            state::begin_plain(self.statements.conn(), self.number, self.batches)?;
+            lane.noted(self.batches);
+        }
         lane.rows(head, mapped.number, &mapped.event, event)
     }
 
@@ -349,6 +361,24 @@ impl Replay {
         self.keyless.make_way(self.statements.conn(), &statement)?;
         self.statements.run(&statement, &query, &sql, modes, (at, part), id)?;
         self.keyless.refresh(&statement);
+        self.look_at_engines(&statement)
+    }
+
+    /// After a statement: which of its tables have no transactions.
+    fn look_at_engines(&mut self, statement: &Statement) -> Result<(), ClusterError> {
+        let tables: Vec<TableName> = statement
+            .tables()
+            .into_iter()
+            .filter(|t| wanted(&self.ask, t))
+            .cloned()
+            .collect();
+        for name in tables {
+            let engine = self.statements.engine(&name)?;
+            match engine {
+                Some(engine) if !tables::is_transactional(&engine) => self.plain.insert(name),
+                _ => self.plain.remove(&name),
+            };
+        }
         Ok(())
     }
 

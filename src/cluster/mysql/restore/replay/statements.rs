@@ -13,7 +13,7 @@ use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::rename::{NewNames, rename};
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
 use crate::cluster::mysql::sql::tokens::words;
-use crate::cluster::mysql::text::{ident, table};
+use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::{Conn, Flavor};
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
 use crate::model::crash::crash_point;
@@ -107,6 +107,21 @@ impl Statements {
     /// A connection on which nothing is under way.
     pub fn conn(&mut self) -> &mut Conn {
         &mut self.conn
+    }
+
+    /// The engine of a table as it is built now; `None` when it is not there.
+    pub fn engine(&mut self, name: &TableName) -> Result<Option<String>, ClusterError> {
+        let Some(shadow) = self.shadows.shadow(&name.db) else {
+            return Ok(None);
+        };
+        let sql = format!(
+            "SELECT engine FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+            string(shadow),
+            string(&name.table)
+        );
+        let row = self.conn.row(&sql);
+        let row = row.map_err(|e| e.doing(format!("asking for the engine of {name}")))?;
+        Ok(row.and_then(|r| r.opt(0)))
     }
 
     fn wanted(&self, table: &TableName) -> bool {
