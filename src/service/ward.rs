@@ -24,6 +24,7 @@ use crate::engine::log::LogOptions;
 use crate::engine::log::task::{LogShared, LogTask};
 use crate::engine::view::{SummaryCache, View};
 use crate::model::clock::Clock;
+use crate::model::disk;
 use crate::model::ids::{ClusterName, StorageName};
 use crate::storage::Storage;
 
@@ -96,6 +97,16 @@ impl Ward {
     /// Where the database is, for people.
     pub fn place(&self) -> String {
         database::place(&self.config.source)
+    }
+
+    /// A failure, with the place of the database where its disk is full.
+    pub(super) fn refusal(&self, e: EngineError) -> Refusal {
+        let full = e.is_store_full();
+        let mut refusal = Refusal::from(e);
+        if full {
+            refusal.hint = Some(disk::free_space_in(&self.place()));
+        }
+        refusal
     }
 
     /// The database, opened now if it was not. A server is connected to when it is first asked something.

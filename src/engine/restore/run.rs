@@ -168,7 +168,7 @@ impl RestoreRun<'_> {
         };
         if let Some(ask) = ask {
             let abandoned = self.target.restorer(&ask).and_then(|r| r.abandon());
-            abandoned.doing(|| format!("throwing away what was built, after: {e}"))?;
+            abandoned.doing(|| format!("throwing away what was built, after: {}", e.chain()))?;
         }
         let was = self.recall::<ClusterState>(WAS)?;
         if self.closes()
@@ -178,7 +178,7 @@ impl RestoreRun<'_> {
                 ClusterState::Closed { why } => self.target.close(ClosedAs::Closed(why)),
                 _ => self.target.open(),
             };
-            left.doing(|| format!("opening {} again after: {e}", self.plan.target))?;
+            left.doing(|| format!("opening {} again after: {}", self.plan.target, e.chain()))?;
         }
         self.cx.resume_log().clear()?;
         Err(e)
