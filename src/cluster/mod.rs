@@ -420,6 +420,15 @@ pub struct RestoreAsk {
     pub rename: RenameMap,
     /// Changes after this moment are not applied.
     pub until: Moment,
+    /// Whether tables that the target has under those names are replaced. Without, one that came into being meanwhile ends
+    /// the restore at [`Restorer::publish`] with [`ClusterError::TableExists`], and stays as it is.
+    #[serde(default = "replaces")]
+    pub replaces: bool,
+}
+
+/// What restores that were begun before there was a choice had asked for.
+fn replaces() -> bool {
+    true
 }
 
 /// What [`Restorer::load`] made of a part.
