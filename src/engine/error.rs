@@ -156,6 +156,15 @@ impl EngineError {
             EngineError::Mismatch { .. } => {
                 Some("nothing was switched over; verify the backup with --level checksums and try another base")
             }
+            EngineError::Cluster(
+                ClusterError::WentBack { .. }
+                | ClusterError::Malformed {
+                    what: "the store" | "the high-water file",
+                    ..
+                },
+            ) => Some(
+                "look for the store as it was; or accept the loss: brine cluster adopt, with the cluster's name; what was                  archived of it can still be restored",
+            ),
             _ => crate::model::disk::advice_for(self),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::acts::{confirmed, named_if_protected};
-use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, Message, Question, Refusal, RefusalKind};
+use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, LogAct, Message, Question, Refusal, RefusalKind};
 use super::log_control;
 use super::pages::settings_of;
 use super::refusal::{failed, of_job, of_journal, usage};
@@ -285,7 +285,10 @@ impl Desk for LocalDesk {
             ),
             Question::Log { cluster, act } => {
                 let ward = self.wards.get(&cluster)?;
+                // Both change the settings as well.
+                let alone = matches!(act, LogAct::Start | LogAct::Stop).then(|| ward.settling.lock());
                 log_control::act(&ward, act, &self.role.asked_by, &self.at_once())?;
+                drop(alone);
                 self.log_status(&ward).map(Answer::Log)
             }
             Question::PlanRestore { request } => Ok(Answer::Restore(Box::new(self.plan_restore(&request)?))),

@@ -58,6 +58,9 @@ pub struct Ward {
     pub keeper: Keeper,
     /// Held while a log backup catches up without its keeper: two must never write one log.
     pub catching_up: Mutex<()>,
+    /// Held while settings are saved and the log backup is made to follow them: two who save at once get the settings of
+    /// one, and not of each a part.
+    pub settling: Mutex<()>,
     /// Made-up applications, for the demo and for learning.
     pub traffic: Traffic,
     options: WardOptions,
@@ -74,6 +77,7 @@ impl Ward {
             cache: SummaryCache::default(),
             keeper: Keeper::new(Arc::clone(&options.clock), Arc::clone(&options.tell)),
             catching_up: Mutex::default(),
+            settling: Mutex::default(),
             traffic: Traffic::default(),
             config,
             options,
