@@ -13,3 +13,5 @@ mod guards;
 mod meanwhile;
 #[path = "service/servers.rs"]
 mod servers;
+#[path = "service/work.rs"]
+mod work;

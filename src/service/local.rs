@@ -283,8 +283,15 @@ impl Desk for LocalDesk {
                     limit,
                 },
             ),
-            Question::Log { cluster, act } => {
+            Question::Log {
+                cluster,
+                act,
+                confirm_name,
+            } => {
                 let ward = self.wards.get(&cluster)?;
+                if act == LogAct::Stop {
+                    named_if_protected(&ward, confirm_name.as_deref())?;
+                }
                 // Both change the settings as well.
                 let alone = matches!(act, LogAct::Start | LogAct::Stop).then(|| ward.settling.lock());
                 log_control::act(&ward, act, &self.role.asked_by, &self.at_once())?;
@@ -319,7 +326,10 @@ impl Desk for LocalDesk {
                 let (_, view) = self.wards.get(&cluster)?.view_for_reading()?;
                 Ok(Answer::Retention(retention::plan(&view, &view.settings, now())))
             }
-            Question::RunRetention { cluster } => self.start(Task::Retention { cluster }),
+            Question::RunRetention { cluster, confirm_name } => {
+                named_if_protected(&*self.wards.get(&cluster)?, confirm_name.as_deref())?;
+                self.start(Task::Retention { cluster })
+            }
             Question::PlanTruncate {
                 cluster,
                 until,

@@ -14,6 +14,7 @@ fn log(act: LogAct) -> Question {
     Question::Log {
         cluster: name("demo"),
         act,
+        confirm_name: None,
     }
 }
 
