@@ -169,7 +169,7 @@ pub fn ask(until: Tso) -> RestoreAsk {
         filter: TableFilter::all(),
         rename: RenameMap::default(),
         until: Moment::of_tso(until),
-        replaces: true,
+        spares: false,
     }
 }
 

@@ -247,7 +247,7 @@ impl RestoreRun<'_> {
             filter: self.plan.request.filter.clone(),
             rename: self.plan.request.rename.clone(),
             until,
-            replaces: self.closes(),
+            spares: !self.closes(),
         }
     }
 

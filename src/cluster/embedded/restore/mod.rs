@@ -372,7 +372,7 @@ impl Restorer for Restore {
         }
         let placed: BTreeSet<TableName> = entries.iter().map(|(name, _)| name.clone()).collect();
         let mut exclusive = self.core.exclusive()?;
-        if !staged.ask.replaces {
+        if staged.ask.spares {
             let there = self.core.catalog.read().tables(Tso::MAX);
             if let Some((name, _)) = there.into_iter().find(|(name, _)| placed.contains(name)) {
                 return Err(ClusterError::TableExists(name));

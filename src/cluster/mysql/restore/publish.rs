@@ -138,7 +138,7 @@ impl Switch<'_> {
                 built: Some(TableName::new(shadow, source.table.clone())),
                 aside: aside_of(&place),
                 place,
-                absent: !self.ask.replaces,
+                absent: self.ask.spares,
             });
         }
         if self.whole() {
