@@ -44,7 +44,15 @@ struct Found {
     /// The filter, and what it let through, as the lines come.
     passed: Option<(Lines, Words, Rc<Vec<usize>>)>,
     /// Filter and order, and what they show.
-    shown: Option<(Lines, Option<Words>, (usize, bool), Rc<Vec<usize>>)>,
+    shown: Option<(Asked, Rc<Vec<usize>>)>,
+}
+
+/// Which lines are shown, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    lines: Lines,
+    words: Option<Words>,
+    sort: (usize, bool),
 }
 
 /// What each line says, in lower case, one behind the other.
@@ -199,13 +207,17 @@ impl List {
         text: impl Fn(usize, &mut String),
         order: impl FnOnce(usize, &mut [usize]),
     ) -> Rc<Vec<usize>> {
-        let words = self.words();
-        if let Some((known, filter, sort, shown)) = &self.found.borrow().shown
-            && (*known, filter, *sort) == (lines, &words, self.sort)
+        let asked = Asked {
+            lines,
+            words: self.words(),
+            sort: self.sort,
+        };
+        if let Some((known, shown)) = &self.found.borrow().shown
+            && *known == asked
         {
             return Rc::clone(shown);
         }
-        let passed = match &words {
+        let passed = match &asked.words {
             Some(words) => self.passed(lines, words, text),
             None => Rc::new((0..lines.len).collect()),
         };
@@ -222,7 +234,7 @@ impl List {
                 Rc::new(sorted)
             }
         };
-        self.found.borrow_mut().shown = Some((lines, words, self.sort, Rc::clone(&shown)));
+        self.found.borrow_mut().shown = Some((asked, Rc::clone(&shown)));
         shown
     }
 
