@@ -294,7 +294,10 @@ impl Desk for LocalDesk {
                 if act == LogAct::Stop {
                     named_if_protected(&ward, confirm_name.as_deref())?;
                 }
+                // Both change the settings as well.
+                let alone = matches!(act, LogAct::Start | LogAct::Stop).then(|| ward.settling.lock());
                 log_control::act(&ward, act, &self.role.asked_by, &self.at_once())?;
+                drop(alone);
                 self.log_status(&ward).map(Answer::Log)
             }
             Question::PlanRestore { request } => Ok(Answer::Restore(Box::new(self.plan_restore(&request)?))),
