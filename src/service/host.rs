@@ -209,7 +209,7 @@ fn start_keeper(ward: &Arc<Ward>) {
     );
 }
 
-/// Looks at the schedules at least every 30 s, and starts what is due.
+/// Looks at the schedules at least once a minute, and starts what is due.
 fn run_schedule(desk: &Arc<LocalDesk>, runner: &Arc<Runner>, stop: &Stop) {
     let mut told = BTreeMap::new();
     loop {
