@@ -30,6 +30,8 @@ mod fidelity;
 mod log;
 #[path = "mysql/look.rs"]
 mod look;
+#[path = "mysql/meanwhile.rs"]
+mod meanwhile;
 #[path = "mysql/places.rs"]
 mod places;
 #[path = "mysql/replay.rs"]
@@ -42,6 +44,8 @@ mod server;
 mod servers;
 #[path = "mysql/snapshot.rs"]
 mod snapshot;
+#[path = "mysql/source.rs"]
+mod source;
 #[path = "mysql/story.rs"]
 mod story;
 #[path = "mysql/wire.rs"]
