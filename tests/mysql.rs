@@ -32,6 +32,8 @@ mod log;
 mod look;
 #[path = "mysql/meanwhile.rs"]
 mod meanwhile;
+#[path = "mysql/peers.rs"]
+mod peers;
 #[path = "mysql/places.rs"]
 mod places;
 #[path = "mysql/replay.rs"]

@@ -163,14 +163,14 @@ fn a_server_that_passes_over_changes_is_refused() {
 fn what_servers_show_with_question_marks_comes_back() {
     for kind in Kind::ALL {
         let [source, spare] = servers([kind, kind]);
-        let before = "set names utf8mb4; create database d; use d; create table t (id int primary key, e enum('a', '🙂', '😀', '?') \
+        let before = "set names utf8mb4; create database d; use d; create table t (id int primary key, e enum('a', '🙂', '😀', '?') collate utf8mb4_bin \
             not null default '🙂', s set('x', '🙂') default '🙂', v varchar(20) default 'd🙂?', t text default ('t🙂'), \
             u enum('😀', 'it''s') character set utf16 default '😀', w varchar(30) as (concat(v, '🙃')) stored, check (v <> '🙃')); \
-            insert into t (id) values (1); create table empty like t";
+            insert into t (id) values (1); create table none like t";
         let work = "set names utf8mb4; use d; create table of_log (a int, e enum('🙂', '?') default '🙂'); insert into of_log (a) values (1)";
         through_the_log(&source, &spare, before, &[work]);
         for server in [&source, &spare] {
-            server.sql("use d; insert into t (id) values (2); insert into t (id, e, s) values (3, 3, 3), (4, 4, 1); insert into empty (id) values (1)");
+            server.sql("use d; insert into t (id) values (2); insert into t (id, e, s) values (3, 3, 3), (4, 4, 1); insert into none (id) values (1)");
             assert!(
                 server
                     .try_sql("set names utf8mb4; insert into d.t (id, v) values (5, '🙃')")

@@ -264,6 +264,10 @@ create algorithm = temptable view v_temp as select count(*) c from num;
 create definer = 'ghost'@'nohost' sql security definer view v_ghost as select 1 x;
 create view `v ``odd`` 'name'` as select `from`, `a``b` from `select`;
 create view v_literals as select 'it''s' a, "dq" b, '\\' c, x'00ff' d, 'ü🙂' e, date'2024-01-01' f, 1e10 g, _latin1'abc' h;
+create table dropped (a int, `b ``odd` varchar(10) collate utf8mb4_bin);
+create view v_broken as select d.a + 1 x, upper(d.`b ``odd`) y, p.name from dropped d join parent p on p.id = d.a where d.`b ``odd` like 'z%';
+create view v_on_broken as select x, concat(y, 'é') z from v_broken;
+drop table dropped;
 create view `日本語`.across as select * from fid.parent;
 create table trg_log (id int not null auto_increment primary key, what varchar(100), at datetime default null);
 delimiter //

@@ -232,9 +232,11 @@ impl Work<'_> {
         if !is_role && self.conn.info().flavor == Flavor::MariaDb {
             statement = statement.replacen("CREATE USER ", "CREATE OR REPLACE USER ", 1);
         }
+        // An account with two passwords gets the second by a statement of its own.
+        let more = one.text.statements.iter().skip(1);
         if is_role || !self.closed {
             self.try_run(&statement)?;
-            return Ok(());
+            return more.map(|statement| self.try_run(statement).map(drop)).collect();
         }
         // The journal first: an account that it does not name stays locked.
         match one.text.locked {
@@ -242,7 +244,7 @@ impl Work<'_> {
             false => fence::remember(self.conn, account)?,
         }
         self.try_run(&locked(&statement, one.text.locked))?;
-        Ok(())
+        more.map(|statement| self.try_run(statement).map(drop)).collect()
     }
 
     /// What the log did to accounts, in order.

@@ -21,6 +21,7 @@ mod publish;
 mod read_back;
 mod replay;
 pub(super) mod session;
+mod stand_in;
 mod state;
 mod steps;
 

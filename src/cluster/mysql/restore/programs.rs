@@ -12,7 +12,7 @@ use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Row, WireError};
 use crate::model::definition::Definition;
 
-use super::steps;
+use super::{stand_in, steps};
 
 /// One program, ready to be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ fn settings(made: &DefinitionText, create: &str) -> Vec<String> {
 }
 
 /// What became of one.
-enum Made {
+pub(super) enum Made {
     Yes,
     /// The server took the statement, and made nothing.
     Not(String),
@@ -110,6 +110,7 @@ enum Made {
 pub(super) fn make(conn: &mut Conn, programs: &[Program]) -> Result<Vec<String>, ClusterError> {
     let mut waiting: Vec<&Program> = Vec::new();
     let mut remarks = Vec::new();
+    stand_in::clear(conn)?;
     for program in programs {
         // What comes next may rely on it.
         if !program.patient {
@@ -122,12 +123,7 @@ pub(super) fn make(conn: &mut Conn, programs: &[Program]) -> Result<Vec<String>,
             Made::No(e) => remarks.push(remark(program, &e)),
         }
     }
-    again(conn, &mut waiting)?;
-    for program in waiting {
-        if let Made::No(e) = one(conn, program)? {
-            remarks.push(remark(program, &e));
-        }
-    }
+    remarks.extend(stand_in::make(conn, waiting)?);
     steps::reset(conn)?;
     if programs.iter().any(|p| p.event) {
         remarks.extend(due(conn)?);
@@ -135,11 +131,13 @@ pub(super) fn make(conn: &mut Conn, programs: &[Program]) -> Result<Vec<String>,
     Ok(remarks)
 }
 
-fn remark(program: &Program, e: &WireError) -> String {
+/// What is said of one that could not be made.
+pub(super) fn remark(program: &Program, e: &WireError) -> String {
     format!("{} could not be made: {e}", program.what)
 }
 
-fn again(conn: &mut Conn, waiting: &mut Vec<&Program>) -> Result<(), ClusterError> {
+/// Tries those that wait as long as any gets made.
+pub(super) fn again(conn: &mut Conn, waiting: &mut Vec<&Program>) -> Result<(), ClusterError> {
     loop {
         let before = waiting.len();
         let mut left = Vec::new();
@@ -177,7 +175,8 @@ fn due(conn: &mut Conn) -> Result<Vec<String>, ClusterError> {
 /// What the server says when the only time of an event has passed.
 const IN_THE_PAST: [u64; 2] = [1588, 1589];
 
-fn one(conn: &mut Conn, program: &Program) -> Result<Made, ClusterError> {
+/// Makes one.
+pub(super) fn one(conn: &mut Conn, program: &Program) -> Result<Made, ClusterError> {
     steps::reset(conn)?;
     let doing = || format!("making {}", program.what);
     let use_db = format!("USE {}", text::ident(&program.db));

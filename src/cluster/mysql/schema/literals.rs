@@ -30,17 +30,17 @@ struct Doubtful {
 }
 
 /// The definition with its literals as they are, where any may be shown otherwise.
-pub fn exact(conn: &mut Conn, name: &TableName, create: String, details: &Details) -> Result<String, WireError> {
+pub fn exact(conn: &mut Conn, name: &TableName, create: &str, details: &Details) -> Result<String, WireError> {
     if !create.contains('?') {
-        return Ok(create);
+        return Ok(create.to_owned());
     }
-    let Ok(mut parsed) = CreateTable::parse(&create) else {
-        return Ok(create);
+    let Ok(mut parsed) = CreateTable::parse(create) else {
+        return Ok(create.to_owned());
     };
     let flavor = conn.info().flavor;
     let doubtful = doubtful(&parsed, details, flavor);
     if doubtful.is_empty() {
-        return Ok(create);
+        return Ok(create.to_owned());
     }
     let rows = read(conn, name, &doubtful)?;
     for (at, column) in doubtful.iter().enumerate() {
@@ -51,14 +51,13 @@ pub fn exact(conn: &mut Conn, name: &TableName, create: String, details: &Detail
             item.text = column.rewritten(&item.text, &exact).ok_or_else(changed)?;
         }
     }
-    let head = create.split_once('(').map_or("", |(head, _)| head);
     let items: Vec<&str> = parsed.items.iter().map(|i| i.text.as_str()).collect();
-    // A name may hold a parenthesis: then nothing of the head may be guessed.
-    let head = match head.ends_with(' ') && head.matches('`').count() % 2 == 0 {
-        true => head.to_owned(),
-        false => format!("CREATE TABLE {} ", text::ident(&name.table)),
-    };
-    Ok(format!("{head}(\n  {}\n{}", items.join(",\n  "), parsed.tail))
+    Ok(format!(
+        "CREATE TABLE {} (\n  {}\n{}",
+        text::ident(&name.table),
+        items.join(",\n  "),
+        parsed.tail
+    ))
 }
 
 /// The value of a column in the copy.

@@ -308,11 +308,16 @@ impl View {
                 .get_mut(&listed.name.db)
                 .and_then(|db| db.remove(&listed.name.table));
             let own: Details = own.ok_or_else(|| read::altered(&listed.name.to_string()))?;
-            let create = shown.creates.remove(&listed.name).unwrap_or_default();
-            let create = literals::exact(asker, &listed.name, create, &own).map_err(|e| blind(&listed.name, e))?;
+            let seen = shown.creates.remove(&listed.name).unwrap_or_default();
+            let create = literals::exact(asker, &listed.name, &seen, &own).map_err(|e| blind(&listed.name, e))?;
             let schema = tables::schema(&listed, create, &own, flavor);
-            let key = Key::of(&schema, &own);
-            tables.insert(listed.name.clone(), ViewTable { listed, schema, key });
+            let table = ViewTable {
+                key: Key::of(&schema, &own),
+                shown: seen,
+                schema,
+                listed,
+            };
+            tables.insert(table.listed.name.clone(), table);
         }
         Ok(View {
             core: Arc::clone(core),
