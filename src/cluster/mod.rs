@@ -8,8 +8,6 @@
 //!
 //! *Invariant: the engine knows no driver by name; everything it does goes through these traits.*
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::checksum::TableChecksum;
@@ -21,7 +19,10 @@ use crate::model::table::TableName;
 use crate::model::tso::Tso;
 
 pub mod embedded;
+mod log;
 pub mod mysql;
+
+pub use log::{Changes, Ddl, LogEvent, PieceStore, Pieces, ReplayTxn, TableDelta, Txn};
 
 /// What kind of database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -337,66 +338,6 @@ pub trait Snapshot: Send + Sync {
     fn release(&self) -> Result<(), ClusterError>;
 }
 
-/// What one transaction did to one table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableDelta {
-    /// The table.
-    pub table: TableName,
-    /// Rows put (inserted or updated).
-    pub puts: u64,
-    /// Of those, rows known to have existed before; 0 where the source does not tell.
-    pub updates: u64,
-    /// Rows deleted.
-    pub deletes: u64,
-    /// Bytes of the change.
-    pub bytes: u64,
-}
-
-/// A schema change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ddl {
-    /// The statement, or its equivalent.
-    pub text: String,
-    /// The table concerned.
-    pub table: Option<TableName>,
-    /// Rows the table had, where known.
-    pub rows: u64,
-}
-
-/// A transaction of the change log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Txn {
-    /// Its commit time; never goes back within a stream.
-    pub commit: Moment,
-    /// The place just behind it.
-    pub position: Position,
-    /// GTID or TSO as text.
-    pub id: String,
-    /// What it did, table by table.
-    pub deltas: Vec<TableDelta>,
-    /// The schema change, if it is one.
-    pub ddl: Option<Ddl>,
-    /// The record itself, for the archive and for [`Restorer::replay`].
-    pub payload: Vec<u8>,
-}
-
-/// An item of the change stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogEvent {
-    /// A transaction.
-    Txn(Txn),
-    /// Everything up to this mark has been handed over: the checkpoint may move there.
-    Reached(Mark),
-    /// A restore replaced tables of the cluster at this mark; the history before and after must not be mixed.
-    Restored(Mark),
-}
-
-/// The change log, from a position on.
-pub trait Changes: Send {
-    /// The next event; `None` when there was none within `wait`.
-    fn next(&mut self, wait: Duration) -> Result<Option<LogEvent>, ClusterError>;
-}
-
 /// What a restore shall do to the target as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -451,6 +392,17 @@ pub trait Restorer: Send + Sync {
     /// Where [`Capabilities::log_before_load`] says so, all log comes before the first `load`.
     fn replay(&self, txn: &ReplayTxn<'_>) -> Result<(), ClusterError>;
 
+    /// The same for a transaction in pieces: `txn` holds its opening.
+    fn replay_pieces(&self, txn: &ReplayTxn<'_>, _pieces: &mut dyn BatchSource) -> Result<(), ClusterError> {
+        Err(ClusterError::Malformed {
+            what: "the log",
+            why: format!(
+                "transaction {} comes in pieces, which such a cluster never writes",
+                txn.id
+            ),
+        })
+    }
+
     /// No more log will come.
     fn end_of_log(&self) -> Result<(), ClusterError>;
 
@@ -478,17 +430,6 @@ pub trait Restorer: Send + Sync {
 
     /// Throws away what was built.
     fn abandon(&self) -> Result<(), ClusterError>;
-}
-
-/// A transaction of an archived log, on its way into a restore.
-#[derive(Clone, Copy, Debug)]
-pub struct ReplayTxn<'a> {
-    /// Its commit time.
-    pub commit: Moment,
-    /// GTID or TSO as text.
-    pub id: &'a str,
-    /// The record as [`Txn::payload`] had it.
-    pub payload: &'a [u8],
 }
 
 /// A database that brine protects.

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{RestorePlan, TxnRef};
+use crate::archive::log::LogReader;
 use crate::archive::{Archive, ManifestTable, StoredObject};
 use crate::cluster::{BatchSource, Capabilities, ReplayTxn, Restorer, Stop, TableDef};
 use crate::engine::cx::{JobCx, Meter};
@@ -156,8 +157,18 @@ impl Load<'_> {
                     id: &entry.id,
                     payload: &entry.payload,
                 };
-                self.restorer
-                    .replay(&txn)
+                let replayed = match entry.pieces {
+                    0 => self.restorer.replay(&txn),
+                    _ => {
+                        let mut pieces = PieceSource {
+                            reader: &mut reader,
+                            cx: self.cx,
+                        };
+                        self.restorer.replay_pieces(&txn, &mut pieces)
+                    }
+                };
+                replayed
+                    .map_err(unwrap_stop)
                     .doing(|| format!("replaying transaction {}", entry.id))?;
                 meter.add(1);
                 totals.replayed += 1;
@@ -364,6 +375,20 @@ fn mismatch(
         expected: expected.to_string(),
         found_of,
         found: found.to_string(),
+    }
+}
+
+/// The pieces of the transaction that the reader gave last.
+struct PieceSource<'a> {
+    reader: &'a mut LogReader,
+    cx: &'a dyn JobCx,
+}
+
+impl BatchSource for PieceSource<'_> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+        self.cx.check().map_err(|e| Stop(Box::new(EngineError::from(e))))?;
+        let piece = self.reader.next_piece();
+        piece.map_err(|e| Stop(Box::new(EngineError::from(e))))
     }
 }
 

@@ -359,6 +359,15 @@ impl Restorer for Building {
         replay.take(txn)
     }
 
+    fn replay_pieces(&self, txn: &ReplayTxn<'_>, pieces: &mut dyn BatchSource) -> Result<(), ClusterError> {
+        let mut replay = self.replay.lock();
+        let replay = match &mut *replay {
+            Some(replay) => replay,
+            none => none.insert(self.begin_replay()?),
+        };
+        replay.take_pieces(txn, pieces)
+    }
+
     fn end_of_log(&self) -> Result<(), ClusterError> {
         match self.replay.lock().take() {
             Some(replay) => {
