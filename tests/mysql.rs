@@ -31,6 +31,8 @@ mod large;
 mod log;
 #[path = "mysql/look.rs"]
 mod look;
+#[path = "mysql/meanwhile.rs"]
+mod meanwhile;
 #[path = "mysql/places.rs"]
 mod places;
 #[path = "mysql/restore.rs"]
