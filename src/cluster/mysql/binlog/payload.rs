@@ -246,6 +246,15 @@ impl<'a> Iterator for Events<'a> {
     }
 }
 
+/// The event with the GTID, of a record in one piece or of an opening.
+pub(super) fn first(record: &[u8]) -> Result<Event<'_>, ClusterError> {
+    let mut events = match is_opening(record) {
+        true => parse_opening(record)?.events(),
+        false => parse(record)?.events(),
+    };
+    events.next().ok_or_else(|| malformed("it has no events"))?
+}
+
 /// A FORMAT_DESCRIPTION event that a server of the same kind takes before the payload's events in a `BINLOG` statement.
 pub fn format_description(head: &Head) -> Vec<u8> {
     super::format::build(head)
