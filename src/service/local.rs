@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::acts::{confirmed, named_if_protected};
-use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, Message, Question, Refusal, RefusalKind};
+use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, LogAct, Message, Question, Refusal, RefusalKind};
 use super::log_control;
 use super::pages::settings_of;
 use super::refusal::{failed, of_job, of_journal, usage};
@@ -33,6 +33,8 @@ use crate::model::settings::BackupSettings;
 
 /// The longest that one question waits.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+/// The longest that somebody waits for any change at all: an idle console shall not be woken for nothing.
+const MAX_PULSE: Duration = Duration::from_secs(120);
 
 /// What this process is.
 #[derive(Clone, Debug)]
@@ -225,7 +227,7 @@ impl LocalDesk {
     fn pulse(&self, since: u64, timeout_ms: u64) -> Answer {
         Answer::Pulse(
             self.runner
-                .changed_since(since, Duration::from_millis(timeout_ms).min(MAX_WAIT)),
+                .changed_since(since, Duration::from_millis(timeout_ms).min(MAX_PULSE)),
         )
     }
 
@@ -283,9 +285,19 @@ impl Desk for LocalDesk {
                     limit,
                 },
             ),
-            Question::Log { cluster, act } => {
+            Question::Log {
+                cluster,
+                act,
+                confirm_name,
+            } => {
                 let ward = self.wards.get(&cluster)?;
+                if act == LogAct::Stop {
+                    named_if_protected(&ward, confirm_name.as_deref())?;
+                }
+                // Both change the settings as well.
+                let alone = matches!(act, LogAct::Start | LogAct::Stop).then(|| ward.settling.lock());
                 log_control::act(&ward, act, &self.role.asked_by, &self.at_once())?;
+                drop(alone);
                 self.log_status(&ward).map(Answer::Log)
             }
             Question::PlanRestore { request } => Ok(Answer::Restore(Box::new(self.plan_restore(&request)?))),
@@ -316,7 +328,10 @@ impl Desk for LocalDesk {
                 let (_, view) = self.wards.get(&cluster)?.view_for_reading()?;
                 Ok(Answer::Retention(retention::plan(&view, &view.settings, now())))
             }
-            Question::RunRetention { cluster } => self.start(Task::Retention { cluster }),
+            Question::RunRetention { cluster, confirm_name } => {
+                named_if_protected(&*self.wards.get(&cluster)?, confirm_name.as_deref())?;
+                self.start(Task::Retention { cluster })
+            }
             Question::PlanTruncate {
                 cluster,
                 until,
