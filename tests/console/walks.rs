@@ -833,3 +833,62 @@ fn what_is_wrong_with_themes_is_said_at_the_start_and_kept() {
         .keys("6")
         .shows("`pale` is hard to read");
 }
+
+#[test]
+fn tables_get_new_names_in_another_cluster_too() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>R<Tab><Tab><Tab><Right><Tab>")
+        .shows("other cluster")
+        .shows("empty: as they are");
+    console.keys("<Enter>");
+    assert!(
+        planned(&console).rename.is_empty(),
+        "the names stay when none are given"
+    );
+    console.keys("<Esc><Tab>shop=shop2 shop.orders=audit.orders<Enter>");
+    let request = planned(&console);
+    assert!(matches!(request.target, RestoreTarget::Cluster { .. }));
+    assert_eq!(request.rename.0.len(), 2);
+    console.keys("<Esc><Ctrl-u>shop2<Enter>").shows("is not a rename");
+}
+
+#[test]
+fn the_moment_and_the_command_of_a_restore_can_be_copied() {
+    let mut console = normal();
+    console.keys("jj<Enter>Ryc");
+    match console.effects.as_slice() {
+        [Effect::Copy(text)] => assert!(
+            text.starts_with("brine restore prod-eu --before ")
+                && text.ends_with("--filter '`shop`.`order_items`' --beside --plan"),
+            "{text}"
+        ),
+        other => panic!("{other:?}"),
+    }
+    console.keys("yi");
+    assert!(matches!(console.effects.last(), Some(Effect::Copy(t)) if t.starts_with("2026-11-20 02:47:14")));
+    console.keys("<Esc>7NNyi");
+    assert!(matches!(console.effects.last(), Some(Effect::Copy(t)) if t.starts_with("2026-11-20 02:47:13")));
+}
+
+#[test]
+fn what_the_typed_name_agrees_to_stands_beside_it() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>R<Tab><Tab><Tab><Right><Right><Enter>")
+        .shows("Overwrites prod-eu: 18,402 transactions lost, 12 sessions ended, 34-51 min.");
+    // The cluster on top is protected.
+    Console::new(Mood::Normal, (80, 24))
+        .keys("<Enter>R<Enter>")
+        .shows("Nothing is overwritten")
+        .shows("prod-us is protected");
+}
+
+#[test]
+fn the_timeline_says_to_which_history_a_moment_belongs() {
+    let mut console = Console::new(Mood::Turned, (80, 24));
+    console.keys("jj7").lacks("in the history before");
+    console.keys("i<Ctrl-u>2026-11-16 12:00 Europe/Berlin<Enter>");
+    console.shows("YES").shows("before the restore of 16 Nov 23:02");
+    console.keys("n").shows("where a restore began a new history");
+}
