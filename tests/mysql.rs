@@ -29,6 +29,8 @@ mod fidelity;
 mod log;
 #[path = "mysql/look.rs"]
 mod look;
+#[path = "mysql/meanwhile.rs"]
+mod meanwhile;
 #[path = "mysql/places.rs"]
 mod places;
 #[path = "mysql/restore.rs"]

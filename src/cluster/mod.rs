@@ -20,8 +20,11 @@ use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
 use crate::model::tso::Tso;
 
+mod checks;
 pub mod embedded;
 pub mod mysql;
+
+pub use checks::{CheckResult, RestoreCheck};
 
 /// What kind of database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -420,6 +423,10 @@ pub struct RestoreAsk {
     pub rename: RenameMap,
     /// Changes after this moment are not applied.
     pub until: Moment,
+    /// Tables that the target has under those names stay as they are: [`Restorer::publish`] ends with
+    /// [`ClusterError::TableExists`] at one that came into being meanwhile. Without, they are replaced.
+    #[serde(default)]
+    pub spares: bool,
 }
 
 /// What [`Restorer::load`] made of a part.
@@ -541,31 +548,6 @@ pub trait Cluster: Send + Sync {
 
     /// Decodes this driver's records without a connection.
     fn codec(&self) -> &'static dyn Codec;
-}
-
-/// One thing that was looked at before a restore.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RestoreCheck {
-    /// What: "replicas", "privileges".
-    pub name: String,
-    /// The result.
-    pub result: CheckResult,
-    /// What was found, in words.
-    pub found: String,
-    /// What is wanted, or the statement that mends it.
-    pub wanted: String,
-}
-
-/// The result of a [`RestoreCheck`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CheckResult {
-    /// As it should be.
-    Ok,
-    /// Can be done, with a limit that is said.
-    Warning,
-    /// Cannot be done until it is mended.
-    Blocked,
 }
 
 /// How a cluster is closed.

@@ -14,7 +14,7 @@ use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
 use super::way_back;
 use crate::archive::state::WayBack;
 use crate::archive::{Archive, ArchiveLock};
-use crate::cluster::{ClosedAs, Cluster, ClusterState, Mark, RestoreAsk, RestoreScope};
+use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError, ErrorKind};
@@ -168,7 +168,7 @@ impl RestoreRun<'_> {
         };
         if let Some(ask) = ask {
             let abandoned = self.target.restorer(&ask).and_then(|r| r.abandon());
-            abandoned.doing(|| format!("throwing away what was built, after: {e}"))?;
+            abandoned.doing(|| format!("throwing away what was built, after: {}", e.chain()))?;
         }
         let was = self.recall::<ClusterState>(WAS)?;
         if self.closes()
@@ -178,7 +178,7 @@ impl RestoreRun<'_> {
                 ClusterState::Closed { why } => self.target.close(ClosedAs::Closed(why)),
                 _ => self.target.open(),
             };
-            left.doing(|| format!("opening {} again after: {e}", self.plan.target))?;
+            left.doing(|| format!("opening {} again after: {}", self.plan.target, e.chain()))?;
         }
         self.cx.resume_log().clear()?;
         Err(e)
@@ -224,7 +224,13 @@ impl RestoreRun<'_> {
         self.check_in_the_way()?;
         self.cx.resume_log().save(PUBLISHING, &json!((&ask, &totals)))?;
         crash_point("restore.before-publish");
-        let mark = restorer.publish()?;
+        let mark = restorer.publish().map_err(|e| match e {
+            ClusterError::TableExists(name) => EngineError::refused(
+                format!("{name} came into being while the restore ran, and was left as it is"),
+                "restore under another name with --rename, or drop it and restore again",
+            ),
+            e => e.into(),
+        })?;
         totals.remarks = restorer.remarks();
         Ok(Switched { mark, until, totals })
     }
@@ -241,6 +247,7 @@ impl RestoreRun<'_> {
             filter: self.plan.request.filter.clone(),
             rename: self.plan.request.rename.clone(),
             until,
+            spares: !self.closes(),
         }
     }
 

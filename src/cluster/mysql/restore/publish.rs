@@ -76,6 +76,9 @@ impl Switch<'_> {
         let live = there(conn, &dbs)?;
         let moves = self.moves(&live);
         let moving: BTreeSet<&TableName> = moves.iter().map(|m| &m.place).collect();
+        if let Some(taken) = moves.iter().find(|m| m.absent && live.contains_key(&m.place)) {
+            return Err(ClusterError::TableExists(taken.place.clone()));
+        }
         let mut remarks = Vec::new();
 
         let mut steps = vec![run(
@@ -135,6 +138,7 @@ impl Switch<'_> {
                 built: Some(TableName::new(shadow, source.table.clone())),
                 aside: aside_of(&place),
                 place,
+                absent: self.ask.spares,
             });
         }
         if self.whole() {
@@ -145,6 +149,7 @@ impl Switch<'_> {
                     built: None,
                     place: place.clone(),
                     aside: aside_of(place),
+                    absent: false,
                 });
             }
         }

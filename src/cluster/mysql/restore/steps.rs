@@ -25,6 +25,9 @@ pub(super) struct Move {
     pub place: TableName,
     /// Where a live one is put.
     pub aside: TableName,
+    /// A live one is not put aside: it came into being meanwhile, and the switch fails at it.
+    #[serde(default)]
+    pub absent: bool,
 }
 
 /// One step.
@@ -166,7 +169,7 @@ fn pairs<'a>(moves: &'a [Move], there: &BTreeMap<TableName, bool>) -> Vec<(&'a T
         if m.built.is_some() && coming.is_none() {
             continue;
         }
-        if there.contains_key(&m.place) && !there.contains_key(&m.aside) {
+        if there.contains_key(&m.place) && !there.contains_key(&m.aside) && !m.absent {
             pairs.push((&m.place, &m.aside));
         }
         if let Some(built) = coming {
@@ -213,6 +216,7 @@ mod tests {
             built: built.map(name),
             place: name(place),
             aside: name(aside),
+            absent: false,
         };
         vec![
             mv(Some("n.a"), "d.a", "o.a"),
