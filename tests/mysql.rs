@@ -41,6 +41,8 @@ mod server;
 mod servers;
 #[path = "mysql/snapshot.rs"]
 mod snapshot;
+#[path = "mysql/source.rs"]
+mod source;
 #[path = "mysql/story.rs"]
 mod story;
 #[path = "mysql/wire.rs"]

@@ -183,9 +183,9 @@ pub enum ClusterError {
     #[error("the change log was thrown away up to {oldest}, after {asked}: take a new snapshot")]
     LogGone {
         /// What was asked for.
-        asked: Position,
+        asked: Box<Position>,
         /// What is still there.
-        oldest: Position,
+        oldest: Box<Position>,
     },
     /// The moment is outside the history that can be read.
     #[error("moment {} is outside the readable history ({} to {})", asked.last_tso(), from.last_tso(), to.last_tso())]
@@ -527,6 +527,12 @@ pub trait Cluster: Send + Sync {
     /// of the archive, in order): transactions up to such a place get times at or before its moment, those behind it
     /// later ones, so that moments and positions never contradict each other.
     fn changes(&self, after: &Mark, anchors: &[Mark]) -> Result<Box<dyn Changes>, ClusterError>;
+
+    /// An error when the cluster's log has another transaction in the place of an archived one: `last` is its record, and it
+    /// came behind the place `from` and the transactions `earlier`. No error where that cannot be told.
+    fn recognise(&self, _from: &Position, _earlier: &[String], _last: &[u8]) -> Result<(), ClusterError> {
+        Ok(())
+    }
 
     /// Asks the source to keep its log from this position on (as long as it can); `None` lets go.
     fn keep_log(&self, from: Option<&Position>) -> Result<(), ClusterError>;
