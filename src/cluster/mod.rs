@@ -423,6 +423,12 @@ pub trait Restorer: Send + Sync {
     /// Reads what was built and returns the checksum of each table, by target name.
     fn checksums(&self) -> Result<Vec<(TableName, TableChecksum)>, ClusterError>;
 
+    /// Reads how many rows each table that was built has now, by target name.
+    fn counts(&self) -> Result<Vec<(TableName, u64)>, ClusterError> {
+        let sums = self.checksums()?;
+        Ok(sums.into_iter().map(|(name, sum)| (name, sum.rows)).collect())
+    }
+
     /// Where it was made visible, if it was: before a crash, an earlier run of this restore may have come so far.
     fn published(&self) -> Result<Option<Mark>, ClusterError>;
 
