@@ -26,6 +26,8 @@ mod direct;
 mod edges;
 #[path = "mysql/fidelity.rs"]
 mod fidelity;
+#[path = "mysql/large.rs"]
+mod large;
 #[path = "mysql/log.rs"]
 mod log;
 #[path = "mysql/look.rs"]

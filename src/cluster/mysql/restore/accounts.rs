@@ -233,10 +233,10 @@ impl Work<'_> {
             statement = statement.replacen("CREATE USER ", "CREATE OR REPLACE USER ", 1);
         }
         // An account with two passwords gets the second by a statement of its own.
-        let more = one.text.statements.iter().skip(1);
+        let mut more = one.text.statements.iter().skip(1);
         if is_role || !self.closed {
             self.try_run(&statement)?;
-            return more.map(|statement| self.try_run(statement).map(drop)).collect();
+            return more.try_for_each(|statement| self.try_run(statement).map(drop));
         }
         // The journal first: an account that it does not name stays locked.
         match one.text.locked {
@@ -244,7 +244,7 @@ impl Work<'_> {
             false => fence::remember(self.conn, account)?,
         }
         self.try_run(&locked(&statement, one.text.locked))?;
-        more.map(|statement| self.try_run(statement).map(drop)).collect()
+        more.try_for_each(|statement| self.try_run(statement).map(drop))
     }
 
     /// What the log did to accounts, in order.

@@ -342,7 +342,7 @@ impl Statements {
         if let Some(begun) = &self.begun {
             let (step, before) = begun.before.split_once('\n').unwrap_or_default();
             let last = (begun.txn, begun.part, step.parse().unwrap_or(0));
-            let done = begun.done || (before != looks && !can_be_repeated(sql));
+            let done = begun.done || (before != looks && !looks::can_be_repeated(sql));
             if last > at || (last == at && done) {
                 return Ok(());
             }
@@ -566,13 +566,6 @@ impl Statements {
 fn what(kind: ProgramKind, names: &[TableName]) -> String {
     let list: Vec<String> = names.iter().map(ToString::to_string).collect();
     format!("{kind:?} {} of the log", list.join(", "))
-}
-
-/// Whether a statement of ours may run again although it ran.
-fn can_be_repeated(sql: &str) -> bool {
-    ["DROP TABLE IF EXISTS ", "DROP DATABASE IF EXISTS "]
-        .iter()
-        .any(|words| sql.starts_with(words))
 }
 
 /// The numbers by which a session may name its client charset: of charsets that hold ASCII, utf8mb4 excepted.
