@@ -53,6 +53,7 @@ fn by_dump(source: &Server, target: &Server, dir: &Path) -> bool {
         "--single-transaction",
         "--routines",
         "--events",
+        "--max-allowed-packet=1G",
         "--force",
     ])
     .args([socket(source), format!("--result-file={}", file.display())])
