@@ -11,6 +11,7 @@
 //! *Invariants: a statement is run only with every table and database in it renamed. What is not understood is an error.*
 
 mod collations;
+mod fills;
 mod keyless;
 mod lane;
 mod lanes;
@@ -341,6 +342,7 @@ impl Replay {
         if applying.rolled_back && !self.plain.contains(&mapped.table) {
             return Ok(());
         }
+        self.statements.orders.rows(&mapped.table, act, applying.at);
         let lane = self.choice.of(&mapped.table);
         let lane = self.lanes.get_mut(lane).ok_or_else(|| malformed("a lane is missing"))?;
         if applying.at <= lane.done {
@@ -423,6 +425,7 @@ impl Replay {
         self.keyless.make_way(self.statements.conn(), &statement)?;
         self.statements.run(&statement, &query, &sql, modes, (at, part), id)?;
         self.keyless.refresh(&statement);
+        self.statements.orders.follow(&statement);
         self.look_at_engines(&statement)
     }
 

@@ -20,6 +20,7 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
+use super::fills::{self, Orders};
 use super::rewrite::malformed;
 use super::triggers::Triggers;
 use super::views::Views;
@@ -39,6 +40,8 @@ pub(super) struct Statements {
     views: Views,
     /// The collations of the source's databases at this place of the log, where they are known.
     collations: BTreeMap<String, String>,
+    /// Of which tables the order of the rows is known.
+    pub orders: Orders,
 }
 
 /// A statement about programs.
@@ -96,6 +99,7 @@ impl Statements {
             triggers,
             views,
             collations,
+            orders: Orders::default(),
         })
     }
 
@@ -171,7 +175,7 @@ impl Statements {
             _ => {}
         }
         if let Some((client, _, _)) = query.settings.charset
-            && client_can_send(client, &sql)
+            && collations::client_can_send(client, &sql)
         {
             settings.push(format!("SET SESSION character_set_client = {client}"));
         }
@@ -291,7 +295,7 @@ impl Statements {
         self.follow(statement);
         let todo = self.renamed(statement, query, sql, modes, id)?;
         for (step, sql) in todo.iter().enumerate() {
-            self.once(statement, query, sql, (at.0, at.1, step), id)?;
+            self.once(statement, query, (sql, modes), (at.0, at.1, step), id)?;
         }
         Ok(())
     }
@@ -334,7 +338,7 @@ impl Statements {
         &mut self,
         statement: &Statement,
         query: &Query<'_>,
-        sql: &str,
+        (sql, modes): (&str, Modes),
         at: (u64, u64, usize),
         id: &str,
     ) -> Result<(), ClusterError> {
@@ -346,6 +350,9 @@ impl Statements {
             if last > at || (last == at && done) {
                 return Ok(());
             }
+        }
+        if let Statement::AlterTable { table, .. } = statement {
+            fills::refuse(&mut self.conn, &self.shadows, &self.orders, table, query, modes, id)?;
         }
         let mut note = BegunDdl {
             txn: at.0,
@@ -566,17 +573,6 @@ impl Statements {
 fn what(kind: ProgramKind, names: &[TableName]) -> String {
     let list: Vec<String> = names.iter().map(ToString::to_string).collect();
     format!("{kind:?} {} of the log", list.join(", "))
-}
-
-/// The numbers by which a session may name its client charset: of charsets that hold ASCII, utf8mb4 excepted.
-const CLIENTS: [u16; 34] = [
-    1, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 16, 18, 19, 22, 24, 25, 26, 28, 30, 32, 33, 36, 37, 38, 39, 40, 41, 51, 57,
-    59, 92, 95, 97,
-];
-
-/// Whether a session of that client charset may send this text as UTF-8: a program remembers the charset.
-fn client_can_send(collation: u16, sql: &str) -> bool {
-    CLIENTS.contains(&collation) && (sql.is_ascii() || (collation == 33 && sql.chars().all(|c| c.len_utf8() < 4)))
 }
 
 fn not_chosen(other: &TableName, chosen: &TableName, id: &str) -> ClusterError {
