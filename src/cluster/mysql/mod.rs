@@ -26,6 +26,7 @@ mod core;
 mod facts;
 mod fence;
 mod options;
+mod spool;
 mod text;
 
 pub mod binlog;
@@ -41,7 +42,7 @@ use super::Codec;
 
 pub use check::{Finding, Severity};
 pub use cluster::MysqlCluster;
-pub use options::{Endpoint, MysqlOptions, Password, TlsMode, TlsOptions};
+pub use options::{Endpoint, MysqlOptions, Password, SpoolOptions, TlsMode, TlsOptions};
 
 /// The codec of these servers' records.
 pub fn codec() -> &'static dyn Codec {
