@@ -72,6 +72,7 @@ pub(super) fn log_in(
         },
         password,
         road,
+        tls,
         told: false,
     };
     let proof = login.proof()?;
@@ -111,6 +112,8 @@ struct Login<'a> {
     plugin: String,
     password: &'a str,
     road: Road,
+    /// sha256_password takes a Unix socket for an open road.
+    tls: bool,
     /// The password was given as an answer.
     told: bool,
 }
@@ -142,7 +145,7 @@ impl Login<'_> {
             }
             // An empty one is a zero; a 1 asks for the server's key.
             SHA256 if password.is_empty() => Ok(vec![0]),
-            SHA256 if self.road == Road::Open => Ok(vec![1]),
+            SHA256 if !self.tls => Ok(vec![1]),
             SHA256 => Ok(with_zero(password)),
             CLEAR if self.road == Road::Private => Ok(with_zero(password)),
             CLEAR => Err(AuthError::ClearOnOpenRoad(self.plugin.clone())),
@@ -168,7 +171,7 @@ impl Login<'_> {
     /// The plugin's second round.
     fn more(&self, stream: &mut PacketStream, rest: &[u8]) -> Result<(), AuthError> {
         match (self.plugin.as_str(), rest) {
-            (SHA256, key) if self.road == Road::Open => {
+            (SHA256, key) if !self.tls => {
                 let secret = self.under(key)?;
                 stream.write(&[&secret])?;
                 Ok(stream.flush()?)

@@ -98,30 +98,25 @@ fn sha2_in_full_over_open_tcp_encrypts_the_password() {
 }
 
 #[test]
-fn sha256_sends_the_password_under_the_servers_key_or_over_a_private_road() {
+fn sha256_sends_the_password_under_the_servers_key() {
     let ask = |peer: &mut Peer| {
         peer.greet("mysql_native_password");
         peer.recv();
         peer.send(&[b"\xFEsha256_password\0", &NONCE[..], b"\0"].concat());
     };
-    let (options, server) = on_tcp(move |peer| {
+    let answers = move |peer: &mut Peer| {
         ask(peer);
         assert_eq!(peer.recv().unwrap(), [1]);
         peer.send(&[b"\x01", KEY.as_bytes()].concat());
         assert_eq!(peer.recv().unwrap().len(), 256);
         peer.ok();
         peer.tell_id();
-    });
-    connect(&options).unwrap();
-    server.join().unwrap();
-    let (options, server) = on_socket(move |peer| {
-        ask(peer);
-        assert_eq!(peer.recv().unwrap(), format!("{SECRET}\0").into_bytes());
-        peer.ok();
-        peer.tell_id();
-    });
-    connect(&options).unwrap();
-    server.join().unwrap();
+    };
+    // A Unix socket is an open road for this plugin.
+    for (options, server) in [on_tcp(answers), on_socket(answers)] {
+        connect(&options).unwrap();
+        server.join().unwrap();
+    }
 }
 
 #[test]
