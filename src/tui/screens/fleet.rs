@@ -9,6 +9,7 @@ use crate::model::size;
 use crate::model::time;
 use crate::service::desk::ClusterCard;
 use crate::tui::event::Query;
+use crate::tui::filter::{Col, line};
 use crate::tui::list::List;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, wrap};
@@ -53,7 +54,11 @@ impl Fleet {
             rows.reverse();
         }
         if let Some(words) = self.list.words() {
-            rows.retain(|c| words.passes(&format!("{} {} {}", c.name, c.health.word, c.product)));
+            let says = |c: &ClusterCard| {
+                let (name, health) = (c.name.as_str(), c.health.word.as_str());
+                line(&[(Col::Cluster, name), (Col::Health, health), (Col::Product, &c.product)])
+            };
+            rows.retain(|c| words.passes(&says(c)));
         }
         rows
     }
