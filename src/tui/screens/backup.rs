@@ -150,6 +150,9 @@ impl Backup {
             columns.push(NOTE);
         }
         table::header(p, area, area.y + 1, &columns);
+        if area.width < 100 {
+            table::more_columns(p, area, area.y + 1);
+        }
         let rows = self.rows(m);
         let body = Rect::new(area.x, area.y + 2, area.width, area.height.saturating_sub(3));
         if rows.is_empty() {

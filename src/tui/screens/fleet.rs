@@ -164,6 +164,9 @@ impl Columns {
         table::header(p, area, area.y, &always);
         let extra: Vec<Column> = [self.proof, self.bases].into_iter().flatten().collect();
         table::header(p, area, area.y, &extra);
+        if self.bases.is_none() {
+            table::more_columns(p, area, area.y);
+        }
     }
 
     fn row(&self, m: &Model, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
@@ -206,7 +209,12 @@ impl Columns {
     fn window(&self, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
         let y = area.y;
         let Some(stretch) = Stretch::of(&card.window) else {
-            table::cell(p, area, y, self.bar, ("nothing restorable", Meaning::Muted));
+            let text = if self.bar.width < 18 {
+                "nothing"
+            } else {
+                "nothing restorable"
+            };
+            table::cell(p, area, y, self.bar, (text, Meaning::Muted));
             return;
         };
         let width = self.bar.width.saturating_sub(2);

@@ -156,6 +156,9 @@ pub fn view_changes(
         columns.push(ID);
     }
     table::header(p, area, area.y, &columns);
+    if area.width < 100 {
+        table::more_columns(p, area, area.y);
+    }
     let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
     if rows.is_empty() {
         let loaded = m.store.slot(query).is_some_and(|s| s.at.is_some());
