@@ -15,6 +15,8 @@
 
 #[path = "mysql/client.rs"]
 mod client;
+#[path = "mysql/closing.rs"]
+mod closing;
 #[path = "mysql/crash.rs"]
 mod crash;
 #[path = "mysql/dataset.rs"]
@@ -41,6 +43,8 @@ mod servers;
 mod snapshot;
 #[path = "mysql/story.rs"]
 mod story;
+#[path = "mysql/switch.rs"]
+mod switch;
 #[path = "mysql/wire.rs"]
 mod wire;
 #[path = "mysql/world.rs"]

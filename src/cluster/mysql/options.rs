@@ -106,6 +106,8 @@ pub struct MysqlOptions {
     pub timeout: Duration,
     /// The replica id of our binlog stream; 0 for one made from host and process.
     pub server_id: u32,
+    /// For so long a restore waits for locks that others hold on the tables that it replaces.
+    pub switch_patience: Duration,
 }
 
 impl MysqlOptions {
@@ -123,6 +125,7 @@ impl MysqlOptions {
             tls: TlsOptions { mode, ca: None },
             timeout: Duration::from_secs(10),
             server_id: 0,
+            switch_patience: Duration::from_secs(600),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::clock::Where;
-use crate::cluster::mysql::gtid::{GtidSet, Place};
+use crate::cluster::mysql::gtid::{Gtid, GtidSet, Place};
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, DumpStart, Flavor, WireError};
 use crate::model::clock::Millis;
@@ -152,6 +152,59 @@ pub(super) fn oldest(conn: &mut Conn) -> Result<Where, ClusterError> {
         set: GtidSet::parse(&gtid).unwrap_or(GtidSet::Empty),
         place: Place { file, offset: 4 },
     })
+}
+
+/// The comment of the table by which restores write themselves into the log.
+pub(super) fn comment_of_restores(conn: &mut Conn) -> Result<String, ClusterError> {
+    ask(
+        conn,
+        "SELECT table_comment FROM information_schema.tables WHERE table_schema = '_brine' AND table_name = 'restores'",
+    )
+}
+
+/// The place behind a statement that was written behind `before`; `None` when that part of the log is gone.
+pub(super) fn find_statement(conn: &mut Conn, before: &Where, sql: &str) -> Result<Option<Where>, ClusterError> {
+    const AT_ONCE: usize = 1000;
+    let doing = |e: WireError| e.doing("looking for a restore in the binary log");
+    let files = conn.rows("SHOW BINARY LOGS").map_err(doing)?;
+    let files = files.iter().map(|row| row.text(0));
+    let mut own = None;
+    for file in files.skip_while(|f| *f != before.place.file) {
+        let mut from = match file == before.place.file {
+            true => before.place.offset.max(4),
+            false => 4,
+        };
+        loop {
+            let page = format!(
+                "SHOW BINLOG EVENTS IN {} FROM {from} LIMIT {AT_ONCE}",
+                text::string(&file)
+            );
+            let rows = conn.rows(&page).map_err(doing)?;
+            for row in &rows {
+                let (kind, info) = (row.text(2), row.text(5));
+                if kind == "Gtid" {
+                    // "BEGIN GTID 0-1-5 cid=7", or "SET @@SESSION.GTID_NEXT= 'uuid:5'".
+                    let words = info.split([' ', '\'']);
+                    own = words.filter(|w| w.contains('-')).find_map(Gtid::parse);
+                } else if info.contains(sql) {
+                    let mut found = before.clone();
+                    found.place = Place {
+                        file,
+                        offset: row.number(4),
+                    };
+                    if let Some(own) = &own {
+                        found.set.add(own);
+                    }
+                    return Ok(Some(found));
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == AT_ONCE => from = last.number(4),
+                _ => break,
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What MariaDB wrote at the beginning of a file: the last GTID of each domain before it.
