@@ -107,6 +107,7 @@ fn the_two_minute_story_works_as_told() {
     desk.ask(Question::Log {
         cluster: demo(),
         act: brine::service::desk::LogAct::Flush,
+        confirm_name: None,
     })
     .unwrap();
     let request = RestoreRequest::new(

@@ -11,3 +11,5 @@ mod env;
 mod guards;
 #[path = "service/servers.rs"]
 mod servers;
+#[path = "service/work.rs"]
+mod work;

@@ -60,6 +60,20 @@ pub(super) fn confirm(
     Err(not_done())
 }
 
+/// Wants the typed name for an act that is dangerous on a protected cluster only; gives it when it was typed.
+pub(super) fn if_protected(
+    call: &mut Call<'_>,
+    given: &ConfirmArgs,
+    cluster: &ClusterName,
+    about: &str,
+) -> Result<Option<String>, Refusal> {
+    if !call.is_protected(cluster) {
+        return Ok(given.confirm_name.clone());
+    }
+    let about = format!("{cluster} is protected: {about}");
+    confirm(call, given, cluster, Danger::Grave, &[about])
+}
+
 fn not_done() -> Refusal {
     refuse::of(RefusalKind::Refused, "not confirmed: nothing was changed", None)
 }

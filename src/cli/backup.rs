@@ -48,8 +48,8 @@ fn protect(call: &mut Call<'_>, cluster: ClusterName, id: BackupId, on: bool) ->
 }
 
 fn list(call: &mut Call<'_>, cluster: ClusterName, deleted: bool) -> Outcome {
-    let zone = call.zone(&cluster);
-    let at = At { zone, now: call.now() };
+    let at = call.at(&cluster);
+    let zone = at.zone;
     let name = cluster.clone();
     let backups = answer!(call, Question::Backups { cluster, deleted }, Answer::Backups);
     let lines = || match backups.is_empty() {
@@ -89,8 +89,8 @@ fn table(backups: &[BackupEntry], at: At) -> Vec<String> {
 }
 
 fn show(call: &mut Call<'_>, cluster: ClusterName, id: BackupId) -> Outcome {
-    let zone = call.zone(&cluster);
-    let at = At { zone, now: call.now() };
+    let at = call.at(&cluster);
+    let zone = at.zone;
     let (entry, tables) = match call.ask(Question::Backup { cluster, id })? {
         Answer::Backup { entry, tables } => (entry, tables),
         other => return Err(refuse::unexpected(&other)),
@@ -154,10 +154,7 @@ fn page(entry: &BackupEntry, tables: &[BackupTable], at: At) -> Vec<String> {
 }
 
 fn delete(call: &mut Call<'_>, cluster: ClusterName, id: BackupId, given: &ConfirmArgs) -> Outcome {
-    let at = At {
-        zone: call.zone(&cluster),
-        now: call.now(),
-    };
+    let at = call.at(&cluster);
     let question = Question::PlanDelete {
         cluster: cluster.clone(),
         id: id.clone(),

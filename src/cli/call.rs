@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::args::GlobalArgs;
 use super::open::Opened;
+use super::words::At;
 use super::{Outcome, Std, exit::ExitCode, refuse};
-use crate::config::Config;
+use crate::config::{ClusterSource, Config};
 use crate::model::clock::{Clock as _, Millis, SystemClock};
 use crate::model::ids::{ClusterName, StorageName};
 use crate::model::position::Moment;
@@ -87,6 +88,13 @@ impl<'a> Call<'a> {
         std::io::stderr().is_terminal() && !self.global.accessible
     }
 
+    /// The columns of the terminal that results are written to; none where it is no terminal.
+    pub fn columns(&self) -> Option<usize> {
+        let out = std::io::stdout();
+        let size = rustix::termios::tcgetwinsize(&out).ok().filter(|_| out.is_terminal())?;
+        Some(usize::from(size.ws_col)).filter(|c| *c > 0)
+    }
+
     /// A line that the next one replaces.
     pub fn passing(&mut self, line: &str) {
         let _ = self.out.passing(line);
@@ -96,6 +104,16 @@ impl<'a> Call<'a> {
     pub fn zone(&self, cluster: &ClusterName) -> Tz {
         let own = || self.config.cluster(cluster).map(|c| c.time_zone);
         self.global.tz.or_else(own).unwrap_or(Tz::UTC)
+    }
+
+    /// How a cluster's times are shown.
+    pub fn at(&self, cluster: &ClusterName) -> At {
+        let source = self.config.cluster(cluster).map(|c| &c.source);
+        At {
+            zone: self.zone(cluster),
+            now: self.now(),
+            server: matches!(source, Some(ClusterSource::Mysql(_))),
+        }
     }
 
     /// The zone of what concerns no single cluster: that of the only cluster, else UTC.

@@ -83,13 +83,9 @@ fn adoption(cluster: &ClusterName, a: &Adoption) -> Vec<String> {
 
 fn list(call: &mut Call<'_>) -> Outcome {
     let zone = call.any_zone();
-    let at = At { zone, now: call.now() };
     let cards = answer!(call, Question::Fleet, Answer::Fleet);
     let row = |c: &ClusterCard| {
-        let at = At {
-            zone: call.zone(&c.name),
-            ..at
-        };
+        let at = call.at(&c.name);
         let to = c.window.bounds().map(|(_, to)| at.local(to.at));
         vec![
             c.name.to_string(),
@@ -120,10 +116,7 @@ fn list(call: &mut Call<'_>) -> Outcome {
 }
 
 fn show(call: &mut Call<'_>, cluster: ClusterName) -> Outcome {
-    let at = At {
-        zone: call.zone(&cluster),
-        now: call.now(),
-    };
+    let at = call.at(&cluster);
     let page = answer!(call, Question::Cluster { cluster }, Answer::Cluster);
     call.print(&page, at.zone, || lines(&page, at))
 }

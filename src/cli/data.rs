@@ -10,7 +10,7 @@ use super::call::{Call, answer};
 use super::signals::Signals;
 use super::table::columns;
 use super::words::{At, grouped};
-use super::{Outcome, exit::ExitCode, refuse};
+use super::{Outcome, ask, exit::ExitCode, refuse};
 use crate::model::ids::ClusterName;
 use crate::model::position::Moment;
 use crate::model::size;
@@ -32,7 +32,12 @@ pub(super) fn run(call: &mut Call<'_>, command: DataCommand) -> Outcome {
         }
         DataCommand::Get { table: t, key } => get(call, t.cluster, t.table, key),
         DataCommand::Delete { table: t, key } => commit(call, t.cluster, D::Delete { table: t.table, key }),
-        DataCommand::Drop(t) => commit(call, t.cluster, D::Drop { table: t.table }),
+        DataCommand::Drop { table: t, confirm } => {
+            let about = format!("table {} goes with all its rows", t.table);
+            let confirm_name = ask::if_protected(call, &confirm, &t.cluster, &about)?;
+            let table = t.table;
+            commit(call, t.cluster, D::Drop { table, confirm_name })
+        }
         DataCommand::Scan { table: t, at } => scan(call, t.cluster, t.table, at.as_ref()),
         DataCommand::Load(args) => {
             let question = D::Load {
@@ -91,10 +96,7 @@ fn count(call: &mut Call<'_>, cluster: ClusterName) -> Outcome {
 }
 
 fn checksum(call: &mut Call<'_>, cluster: ClusterName, at: Option<&String>) -> Outcome {
-    let shown = At {
-        zone: call.zone(&cluster),
-        now: call.now(),
-    };
+    let shown = call.at(&cluster);
     let at = call.moment_if_any("--at", at, &cluster)?;
     let question = DataQuestion::Checksum { at };
     let mut sums = answer!(call, Question::Data { cluster, question }, Answer::Checksums);
@@ -123,10 +125,7 @@ fn sums_table(sums: &ChecksumAnswer, at: At) -> Vec<String> {
 
 /// A change of the data; prints the moment of its commit.
 fn commit(call: &mut Call<'_>, cluster: ClusterName, question: DataQuestion) -> Outcome {
-    let at = At {
-        zone: call.zone(&cluster),
-        now: call.now(),
-    };
+    let at = call.at(&cluster);
     let tso = answer!(call, Question::Data { cluster, question }, Answer::Committed);
     let moment = Moment::of_tso(tso);
     let document = json!({ "committed": moment });

@@ -99,13 +99,12 @@ fn ended(call: &mut Call<'_>, job: &Job) -> Outcome {
     if job.state != JobState::Succeeded {
         return Err(why(call, job)?);
     }
-    let zone = call.zone(&job.cluster);
+    let at = call.at(&job.cluster);
     let document = json!({
         "job": job.id, "verb": job.verb, "cluster": job.cluster, "state": job.state,
         "took_ms": took(job), "receipt": job.receipt,
     });
-    let now = call.now();
-    call.print(&document, zone, || receipt::lines(job, zone, now))
+    call.print(&document, at.zone, || receipt::lines(job, at))
 }
 
 /// Milliseconds from start to end.

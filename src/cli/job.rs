@@ -32,8 +32,11 @@ pub(super) fn run(call: &mut Call<'_>, command: JobCommand) -> Outcome {
 }
 
 fn list(call: &mut Call<'_>, cluster: Option<ClusterName>, verb: Option<Verb>) -> Outcome {
-    let zone = cluster.as_ref().map_or_else(|| call.any_zone(), |c| call.zone(c));
-    let at = At { zone, now: call.now() };
+    let at = At {
+        zone: cluster.as_ref().map_or_else(|| call.any_zone(), |c| call.zone(c)),
+        now: call.now(),
+        server: false,
+    };
     let jobs = answer!(
         call,
         Question::Jobs {
@@ -66,16 +69,13 @@ fn list(call: &mut Call<'_>, cluster: Option<ClusterName>, verb: Option<Verb>) -
         true => vec!["there are no jobs".to_owned()],
         false => columns(&heads, &["JOB", "DONE"], &rows),
     };
-    call.print(&jobs, zone, || lines)
+    call.print(&jobs, at.zone, || lines)
 }
 
 fn show(call: &mut Call<'_>, id: JobId) -> Outcome {
     let job = answer!(call, Question::Job { id }, Answer::JobState);
     let log = answer!(call, Question::JobLines { id, after: 0 }, Answer::Lines);
-    let at = At {
-        zone: call.zone(&job.cluster),
-        now: call.now(),
-    };
+    let at = call.at(&job.cluster);
     call.print(&json!({ "job": job, "lines": log }), at.zone, || page(&job, &log, at))
 }
 
@@ -115,7 +115,7 @@ fn page(job: &Job, log: &[JobLine], at: At) -> Vec<String> {
             .map(|l| format!("  {}  {}{}", time::clock(l.at, at.zone), mark(l), l.text)),
     );
     if job.state == JobState::Succeeded {
-        lines.extend(receipt::lines(job, at.zone, at.now));
+        lines.extend(receipt::lines(job, at));
     }
     lines
 }

@@ -1,11 +1,12 @@
 //! `brine log`.
 
-use super::args::{ChangesArgs, ConfirmArgs, LogArgs, LogCommand, TruncateArgs};
+use super::args::{ChangesArgs, LogArgs, LogCommand, StopArgs, TruncateArgs};
 use super::ask::{self, Danger};
 use super::call::{Call, answer};
-use super::table::{columns, indented, pairs};
+use super::table::{Fit, columns, fitted, indented, pairs};
 use super::words::{self, At, count, grouped};
 use super::{Outcome, follow, refuse};
+use crate::model::ids::ClusterName;
 use crate::model::log::{Change, LogActual, LogDesired, LogStatus};
 use crate::model::{size, time};
 use crate::service::desk::{Answer, LogAct, Question, TruncatePlan};
@@ -15,24 +16,31 @@ const MOST_CHANGES: usize = 1_000;
 
 pub(super) fn run(call: &mut Call<'_>, command: LogCommand) -> Outcome {
     match command {
-        LogCommand::Start(args) => act(call, args, LogAct::Start),
-        LogCommand::Pause(args) => act(call, args, LogAct::Pause),
-        LogCommand::Resume(args) => act(call, args, LogAct::Resume),
-        LogCommand::Stop(args) => act(call, args, LogAct::Stop),
-        LogCommand::Flush(args) => act(call, args, LogAct::Flush),
+        LogCommand::Start(args) => act(call, args.cluster, LogAct::Start, None),
+        LogCommand::Pause(args) => act(call, args.cluster, LogAct::Pause, None),
+        LogCommand::Resume(args) => act(call, args.cluster, LogAct::Resume, None),
+        LogCommand::Stop(args) => stop(call, args),
+        LogCommand::Flush(args) => act(call, args.cluster, LogAct::Flush, None),
         LogCommand::Status(args) => status(call, args),
         LogCommand::Truncate(args) => truncate(call, &args),
         LogCommand::Changes(args) => changes(call, args),
     }
 }
 
-fn act(call: &mut Call<'_>, args: LogArgs, act: LogAct) -> Outcome {
-    let at = At {
-        zone: call.zone(&args.cluster),
-        now: call.now(),
+fn stop(call: &mut Call<'_>, args: StopArgs) -> Outcome {
+    let about = "without its log backup nothing after this moment can be restored but snapshots";
+    let confirm_name = ask::if_protected(call, &args.confirm, &args.cluster, about)?;
+    act(call, args.cluster, LogAct::Stop, confirm_name)
+}
+
+fn act(call: &mut Call<'_>, cluster: ClusterName, act: LogAct, confirm_name: Option<String>) -> Outcome {
+    let at = call.at(&cluster);
+    let question = Question::Log {
+        cluster,
+        act,
+        confirm_name,
     };
-    let cluster = args.cluster;
-    let log = answer!(call, Question::Log { cluster, act }, Answer::Log);
+    let log = answer!(call, question, Answer::Log);
     let at = At { now: call.now(), ..at };
     let printed = call.print(&log, at.zone, || vec![acted(act, &log, at)])?;
     warn(call, &log);
@@ -66,10 +74,7 @@ pub(super) fn warn(call: &mut Call<'_>, log: &LogStatus) {
 }
 
 fn status(call: &mut Call<'_>, args: LogArgs) -> Outcome {
-    let at = At {
-        zone: call.zone(&args.cluster),
-        now: call.now(),
-    };
+    let at = call.at(&args.cluster);
     let cluster = args.cluster;
     let log = answer!(call, Question::LogStatus { cluster }, Answer::Log);
     call.print(&log, at.zone, || page(&log, at))
@@ -138,10 +143,7 @@ pub(super) fn page(log: &LogStatus, at: At) -> Vec<String> {
 }
 
 fn truncate(call: &mut Call<'_>, args: &TruncateArgs) -> Outcome {
-    let at = At {
-        zone: call.zone(&args.cluster),
-        now: call.now(),
-    };
+    let at = call.at(&args.cluster);
     let until = call.moment("--until", &args.until, &args.cluster)?;
     let (cluster, drop_pitr) = (args.cluster.clone(), args.drop_pitr);
     let question = Question::PlanTruncate {
@@ -159,7 +161,12 @@ fn truncate(call: &mut Call<'_>, args: &TruncateArgs) -> Outcome {
             "choose an earlier moment, or add --drop-pitr",
         ));
     }
-    let confirm_name = agree(call, &args.confirm, args, &purge(&plan, at))?;
+    let danger = if call.is_protected(&cluster) {
+        Danger::Grave
+    } else {
+        Danger::Mild
+    };
+    let confirm_name = ask::confirm(call, &args.confirm, &cluster, danger, &purge(&plan, at))?;
     follow::start(
         call,
         Question::Truncate {
@@ -169,20 +176,6 @@ fn truncate(call: &mut Call<'_>, args: &TruncateArgs) -> Outcome {
             confirm_name,
         },
     )
-}
-
-fn agree(
-    call: &mut Call<'_>,
-    given: &ConfirmArgs,
-    args: &TruncateArgs,
-    about: &[String],
-) -> Result<Option<String>, crate::service::desk::Refusal> {
-    let danger = if call.is_protected(&args.cluster) {
-        Danger::Grave
-    } else {
-        Danger::Mild
-    };
-    ask::confirm(call, given, &args.cluster, danger, about)
 }
 
 fn purge(plan: &TruncatePlan, at: At) -> Vec<String> {
@@ -208,10 +201,7 @@ fn purge(plan: &TruncatePlan, at: At) -> Vec<String> {
 }
 
 fn changes(call: &mut Call<'_>, args: ChangesArgs) -> Outcome {
-    let at = At {
-        zone: call.zone(&args.cluster),
-        now: call.now(),
-    };
+    let at = call.at(&args.cluster);
     let question = Question::Changes {
         from: call.moment_if_any("--from", args.from.as_ref(), &args.cluster)?,
         to: call.moment_if_any("--to", args.to.as_ref(), &args.cluster)?,
@@ -221,10 +211,11 @@ fn changes(call: &mut Call<'_>, args: ChangesArgs) -> Outcome {
         limit: MOST_CHANGES,
     };
     let changes = answer!(call, question, Answer::Changes);
-    call.print(&changes, at.zone, || listed(&changes, at))
+    let width = call.columns();
+    call.print(&changes, at.zone, || listed(&changes, at, width))
 }
 
-fn listed(changes: &[Change], at: At) -> Vec<String> {
+fn listed(changes: &[Change], at: At, width: Option<usize>) -> Vec<String> {
     if changes.is_empty() {
         return vec!["no changes worth a look; --all lists every transaction".to_owned()];
     }
@@ -242,11 +233,14 @@ fn listed(changes: &[Change], at: At) -> Vec<String> {
         ]
     };
     let rows: Vec<Vec<String>> = changes.iter().map(row).collect();
-    let mut lines = columns(
-        &["ID", "TIME", "AGE", "CHANGE", "TABLE", "ROWS", "LOG"],
-        &["ROWS", "LOG"],
-        &rows,
-    );
+    // The id is what a restore is asked for with: it is never cut.
+    let fit = Fit {
+        width,
+        spare: &["LOG", "AGE", "ROWS", "TABLE"],
+        cut: &["CHANGE", "TABLE"],
+    };
+    let heads = ["ID", "TIME", "AGE", "CHANGE", "TABLE", "ROWS", "LOG"];
+    let mut lines = fitted(&heads, &["ROWS", "LOG"], &rows, &fit);
     if changes.len() == MOST_CHANGES {
         lines.push(format!(
             "only the newest {MOST_CHANGES} are listed; narrow it with --from and --to"

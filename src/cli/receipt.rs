@@ -1,10 +1,9 @@
 //! What a job did, in words.
 
-use chrono_tz::Tz;
 use serde::de::DeserializeOwned;
 
 use super::table::pairs;
-use super::words::{At, count};
+use super::words::{self, At, count};
 use super::{follow, plan};
 use crate::engine::delete::DeletePlan;
 use crate::engine::restore::plan::RestoreReceipt;
@@ -12,13 +11,11 @@ use crate::engine::retention::RetentionReceipt;
 use crate::engine::truncate::Truncated;
 use crate::engine::verify::VerifyReceipt;
 use crate::model::backup::BackupSummary;
-use crate::model::clock::Millis;
 use crate::model::job::{Job, Verb};
 use crate::model::{size, time};
 
 /// The receipt of a job that succeeded. One that is of another version is shown as it is.
-pub(super) fn lines(job: &Job, zone: Tz, now: Millis) -> Vec<String> {
-    let at = At { zone, now };
+pub(super) fn lines(job: &Job, at: At) -> Vec<String> {
     let own = match job.verb {
         Verb::Backup => read(job).map(|r: BackupSummary| backup(&r, at)),
         Verb::Restore | Verb::Undo => read(job).map(|r: RestoreReceipt| restore(&r, at)),
@@ -47,6 +44,7 @@ fn backup(b: &BackupSummary, at: At) -> Vec<String> {
     let mut lines = vec![format!("backup {} of {}", b.id, b.cluster)];
     lines.extend(pairs(&[
         ("  moment", at.forms(b.commit)),
+        ("  position", words::position(&b.position)),
         ("  holds", held(b.tables, b.totals.rows, b.totals.bytes)),
         ("  filter", b.filter.join(" ")),
         (

@@ -14,10 +14,7 @@ use crate::service::desk::{Answer, LogAct, Question, Refusal, RefusalKind};
 pub(super) fn run(call: &mut Call<'_>, args: &RestoreArgs) -> Outcome {
     let request = request(call, args)?;
     let planned = plan_fresh(call, request)?;
-    let at = At {
-        zone: call.zone(&args.cluster),
-        now: call.now(),
-    };
+    let at = call.at(&args.cluster);
     if args.plan {
         let document = plan::document(&planned, at)?;
         return call.print(&document, at.zone, || plan::lines(&planned, at));
@@ -33,10 +30,7 @@ pub(super) fn run(call: &mut Call<'_>, args: &RestoreArgs) -> Outcome {
 pub(super) fn undo(call: &mut Call<'_>, args: &UndoArgs) -> Outcome {
     let cluster = args.cluster.clone();
     let planned = *answer!(call, Question::PlanUndo { cluster }, Answer::Restore);
-    let at = At {
-        zone: call.zone(&args.cluster),
-        now: call.now(),
-    };
+    let at = call.at(&args.cluster);
     let confirm_name = agree(call, &planned, &args.confirm, at)?;
     let plan = Box::new(planned);
     follow::start(call, Question::Undo { plan, confirm_name })
@@ -68,13 +62,18 @@ fn flushed_for(call: &mut Call<'_>, request: &RestoreRequest) -> bool {
         cluster: cluster.clone(),
     });
     let Ok(Answer::Log(log)) = status else { return false };
-    let waits = log.desired == Some(LogDesired::Running) && log.checkpoint.is_some_and(|c| c < moment);
+    let waits = log.desired == Some(LogDesired::Running) && log.checkpoint.is_none_or(|c| c < moment);
     if !waits || moment.at > call.now() {
         return false;
     }
     call.note("the log backup has not archived that moment yet: flushing it first");
     let act = LogAct::Flush;
-    call.ask(Question::Log { cluster, act }).is_ok()
+    call.ask(Question::Log {
+        cluster,
+        act,
+        confirm_name: None,
+    })
+    .is_ok()
 }
 
 fn request(call: &Call<'_>, args: &RestoreArgs) -> Result<RestoreRequest, Refusal> {

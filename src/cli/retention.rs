@@ -4,21 +4,22 @@ use super::args::RetentionCommand;
 use super::call::{Call, answer};
 use super::table::{columns, indented};
 use super::words::At;
-use super::{Outcome, follow};
+use super::{Outcome, ask, follow};
 use crate::model::size;
 use crate::service::desk::{Answer, Question, RetentionLine, RetentionPlan};
 
 pub(super) fn run(call: &mut Call<'_>, command: RetentionCommand) -> Outcome {
     match command {
         RetentionCommand::Plan { cluster } => {
-            let at = At {
-                zone: call.zone(&cluster),
-                now: call.now(),
-            };
+            let at = call.at(&cluster);
             let plan = answer!(call, Question::PlanRetention { cluster }, Answer::Retention);
             call.print(&plan, at.zone, || lines(&plan, at))
         }
-        RetentionCommand::Run { cluster } => follow::start(call, Question::RunRetention { cluster }),
+        RetentionCommand::Run { cluster, confirm } => {
+            let about = "backups that the settings no longer keep go into the trash, log before them for good";
+            let confirm_name = ask::if_protected(call, &confirm, &cluster, about)?;
+            follow::start(call, Question::RunRetention { cluster, confirm_name })
+        }
     }
 }
 

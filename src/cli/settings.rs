@@ -20,10 +20,7 @@ pub(super) fn run(call: &mut Call<'_>, command: SettingsCommand) -> Outcome {
 }
 
 fn show(call: &mut Call<'_>, cluster: ClusterName) -> Outcome {
-    let at = At {
-        zone: call.zone(&cluster),
-        now: call.now(),
-    };
+    let at = call.at(&cluster);
     let page = answer!(call, Question::Cluster { cluster }, Answer::Cluster);
     let document = json!({ "settings": page.settings, "next_runs": page.next_runs, "location": page.location });
     call.print(&document, at.zone, || lines(&page, at))
@@ -52,10 +49,7 @@ pub(super) fn settings(s: &BackupSettings) -> Vec<String> {
 
 fn set(call: &mut Call<'_>, args: &SettingsSetArgs) -> Outcome {
     let cluster = args.cluster.clone();
-    let at = At {
-        zone: call.zone(&cluster),
-        now: call.now(),
-    };
+    let at = call.at(&cluster);
     let page = answer!(
         call,
         Question::Cluster {

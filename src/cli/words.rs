@@ -20,12 +20,19 @@ pub(super) struct At {
     pub zone: Tz,
     /// Now.
     pub now: Millis,
+    /// Whether it is about a server, where transactions and positions say exactly where, and timestamps nothing.
+    pub server: bool,
 }
 
 impl At {
-    /// A moment in all its forms.
+    /// A moment in all its forms: with its TSO where the cluster has an oracle.
     pub fn forms(&self, moment: Moment) -> String {
-        all_forms(moment, self.zone, self.now)
+        let shown = if self.server {
+            Moment::of_millis(moment.at)
+        } else {
+            moment
+        };
+        all_forms(shown, self.zone, self.now)
     }
 
     /// Local time with offset.
@@ -190,6 +197,19 @@ pub(super) fn grouped(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_show_no_timestamp_of_an_oracle() {
+        let moment = Moment::of_tso(crate::model::tso::Tso::from_millis(Millis(1_795_136_404_000)));
+        let at = |server| At {
+            zone: Tz::UTC,
+            now: moment.at,
+            server,
+        };
+        assert!(at(false).forms(moment).contains("TSO 470584237490176000"));
+        assert!(!at(true).forms(moment).contains("TSO"));
+        assert!(at(true).forms(moment).contains("2026-11-20 01:00:04"));
+    }
 
     #[test]
     fn numbers_are_grouped_from_the_right() {

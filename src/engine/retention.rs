@@ -268,11 +268,9 @@ pub fn run(
     let now = cx.clock().now();
     let mut receipt = RetentionReceipt::default();
     let fresh = still_true(archive, plan, now)?;
-    let meter = cx.step(
-        "Move expired backups to the trash",
-        Unit::Objects,
-        Some(plan.dropped().count() as u64),
-    );
+    // Steps are named once there is something to do: after a backup, housekeeping that does nothing is not its last word.
+    let expired = plan.dropped().count() as u64;
+    let mut meter = None;
     for line in plan.dropped().filter(|l| fresh.dropped().any(|f| f.id == l.id)) {
         cx.check()?;
         let note = TrashNote {
@@ -289,7 +287,9 @@ pub fn run(
             format!("{} goes into the trash: {}", line.id, line.reason),
         );
         receipt.trashed.push(line.id.clone());
-        meter.add(1);
+        meter
+            .get_or_insert_with(|| cx.step("Move expired backups to the trash", Unit::Objects, Some(expired)))
+            .add(1);
     }
     empty_trash(archive, lock, view, now, cx, &mut receipt)?;
     if let Some(until) = plan.truncate_until.min(fresh.truncate_until) {
@@ -328,7 +328,7 @@ fn empty_trash(
     cx: &dyn JobCx,
     receipt: &mut RetentionReceipt,
 ) -> Result<(), EngineError> {
-    cx.step("Empty the trash", Unit::Objects, None);
+    let mut meter = None;
     receipt.purged.extend(archive.finish_purges(lock)?);
     let due = view.trash.iter().filter(|(_, note, _)| note.until <= now);
     for (id, note, _) in due {
@@ -341,6 +341,9 @@ fn empty_trash(
         crash_point("retention.purged");
         receipt.freed_bytes += note.stored_bytes;
         receipt.purged.push(id.clone());
+        meter
+            .get_or_insert_with(|| cx.step("Empty the trash", Unit::Objects, None))
+            .add(1);
     }
     Ok(())
 }

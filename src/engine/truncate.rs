@@ -132,7 +132,8 @@ pub fn run(archive: &Archive, lock: &ArchiveLock, until: Moment, cx: &dyn JobCx)
 /// Deletes the segments that no stretch names.
 fn sweep(archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<Truncated, EngineError> {
     let LogDoc { runs, next_seq, .. } = archive.state()?.value;
-    let meter = cx.step("Delete log segments", Unit::Objects, None);
+    // Named once there is something to delete: a step that does nothing tells nobody anything.
+    let mut meter = None;
     let mut done = Truncated::default();
     let named = |n: &SegmentName| {
         runs.iter()
@@ -150,7 +151,9 @@ fn sweep(archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<Trunca
         crash_point("truncate.deleted");
         done.segments += 1;
         done.freed_bytes += bytes;
-        meter.add(1);
+        meter
+            .get_or_insert_with(|| cx.step("Delete log segments", Unit::Objects, None))
+            .add(1);
     }
     archive.update(lock, |doc: &mut LogDoc| {
         doc.segments = doc.segments.saturating_sub(done.segments);

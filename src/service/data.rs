@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::acts::named_if_protected;
 use super::desk::{Answer, ChecksumAnswer, DataQuestion, Refusal, TableSum};
 use super::shop;
 use super::ward::Ward;
@@ -19,6 +20,9 @@ const MAX_SCAN: usize = 10_000;
 
 /// Answers one question.
 pub fn answer(ward: &Ward, question: DataQuestion) -> Result<Answer, Refusal> {
+    if let DataQuestion::Drop { confirm_name, .. } = &question {
+        named_if_protected(ward, confirm_name.as_deref())?;
+    }
     let cluster = ward.embedded("`brine data`")?;
     ask(ward, &cluster, question).map_err(|e| EngineError::from(e).into())
 }
@@ -57,7 +61,7 @@ fn ask(ward: &Ward, cluster: &Arc<EmbeddedCluster>, question: DataQuestion) -> R
             let n = session()?.load(&table, &mut generated(rows, size, seed))?;
             Answer::Done(format!("{n} rows loaded into {table}"))
         }
-        DataQuestion::Drop { table } => Answer::Committed(session()?.drop_table(&table)?),
+        DataQuestion::Drop { table, .. } => Answer::Committed(session()?.drop_table(&table)?),
         DataQuestion::Traffic { rate, seconds } => {
             shop::Shop::new(1).open(cluster, 0)?;
             ward.traffic.start(Arc::clone(cluster), rate, seconds, 2);

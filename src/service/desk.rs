@@ -110,6 +110,8 @@ pub enum DataQuestion {
     },
     Drop {
         table: TableName,
+        #[serde(default)]
+        confirm_name: Option<String>,
     },
     /// Runs for so many seconds, or until told otherwise when `seconds` is none; rate 0 stops it.
     Traffic {
@@ -157,7 +159,12 @@ pub enum Question {
         limit: usize,
     },
     /// Starts, pauses, resumes, stops the log backup, or flushes it up to now.
-    Log { cluster: ClusterName, act: LogAct },
+    Log {
+        cluster: ClusterName,
+        act: LogAct,
+        #[serde(default)]
+        confirm_name: Option<String>,
+    },
     /// Plans a restore.
     PlanRestore { request: RestoreRequest },
     /// Runs a planned restore.
@@ -202,7 +209,11 @@ pub enum Question {
     /// What retention would do now.
     PlanRetention { cluster: ClusterName },
     /// Runs retention.
-    RunRetention { cluster: ClusterName },
+    RunRetention {
+        cluster: ClusterName,
+        #[serde(default)]
+        confirm_name: Option<String>,
+    },
     /// What truncating the log would do.
     PlanTruncate {
         cluster: ClusterName,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::acts::{confirmed, named_if_protected};
-use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, Message, Question, Refusal, RefusalKind};
+use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, LogAct, Message, Question, Refusal, RefusalKind};
 use super::log_control;
 use super::pages::settings_of;
 use super::refusal::{failed, of_job, of_journal, usage};
@@ -283,8 +283,15 @@ impl Desk for LocalDesk {
                     limit,
                 },
             ),
-            Question::Log { cluster, act } => {
+            Question::Log {
+                cluster,
+                act,
+                confirm_name,
+            } => {
                 let ward = self.wards.get(&cluster)?;
+                if act == LogAct::Stop {
+                    named_if_protected(&ward, confirm_name.as_deref())?;
+                }
                 log_control::act(&ward, act, &self.role.asked_by, &self.at_once())?;
                 self.log_status(&ward).map(Answer::Log)
             }
@@ -316,7 +323,10 @@ impl Desk for LocalDesk {
                 let (_, view) = self.wards.get(&cluster)?.view_for_reading()?;
                 Ok(Answer::Retention(retention::plan(&view, &view.settings, now())))
             }
-            Question::RunRetention { cluster } => self.start(Task::Retention { cluster }),
+            Question::RunRetention { cluster, confirm_name } => {
+                named_if_protected(&*self.wards.get(&cluster)?, confirm_name.as_deref())?;
+                self.start(Task::Retention { cluster })
+            }
             Question::PlanTruncate {
                 cluster,
                 until,

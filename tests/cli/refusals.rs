@@ -168,11 +168,16 @@ fn a_protected_cluster_wants_its_name_for_every_dangerous_act() {
         &["restore", "demo", "--latest", "--beside", "--yes"],
         &["log", "truncate", "demo", "--until", "1h ago", "--yes"],
         &["settings", "set", "demo", "--schedule", "on", "--yes"],
+        &["log", "stop", "demo"],
+        &["log", "stop", "demo", "--yes"],
+        &["retention", "run", "demo"],
+        &["data", "drop", "demo", "shop.orders", "--yes"],
     ] {
         let run = brine.run(args);
         assert_eq!(run.code, 4, "{args:?}: {}", run.err);
         assert!(run.err.contains("--confirm-name demo"), "{args:?}: {}", run.err);
     }
+    brine.ok("log stop demo --confirm-name demo --yes");
 }
 
 #[test]

@@ -38,11 +38,13 @@ fn replaced() -> World {
     w.ok(Question::Log {
         cluster: name("demo"),
         act: LogAct::Start,
+        confirm_name: None,
     });
     w.put("b");
     w.ok(Question::Log {
         cluster: name("demo"),
         act: LogAct::Flush,
+        confirm_name: None,
     });
     w.host.wards().get(&name("demo")).unwrap().shut();
     let path = w.dir.path().join("demo");
@@ -80,6 +82,7 @@ fn another_database_writes_nothing_until_it_is_adopted_and_begins_a_history_of_i
     w.ok(Question::Log {
         cluster: name("demo"),
         act: LogAct::Flush,
+        confirm_name: None,
     });
     let view = view();
     assert_eq!(view.live().0, 2);

@@ -9,12 +9,13 @@ use brine::model::clock::{Clock, SystemClock};
 use brine::model::job::{JobState, Verb};
 use brine::model::position::Moment;
 use brine::model::settings::{BackupSettings, RetentionDays};
-use brine::service::desk::{Answer, BackupRequest, Question};
+use brine::model::table::TableName;
+use brine::service::desk::{Answer, BackupRequest, DataQuestion, LogAct, Question};
 
 use crate::env::{World, name, wait_until};
 
 #[test]
-fn a_protected_cluster_wants_its_name_for_settings_and_purge() {
+fn a_protected_cluster_wants_its_name_for_whatever_loses_something() {
     let w = World::new("protected = true", "").backed_up();
     let cluster = || name("demo");
     let set = |confirm_name: Option<&str>| Question::SetSettings {
@@ -31,17 +32,46 @@ fn a_protected_cluster_wants_its_name_for_settings_and_purge() {
         drop_pitr: false,
         confirm_name: confirm_name.map(str::to_owned),
     };
-    for question in [set(None), set(Some("other")), purge(None), purge(Some("Demo"))] {
+    let stop = |confirm_name: Option<&str>| Question::Log {
+        cluster: cluster(),
+        act: LogAct::Stop,
+        confirm_name: confirm_name.map(str::to_owned),
+    };
+    let retention = |confirm_name: Option<&str>| Question::RunRetention {
+        cluster: cluster(),
+        confirm_name: confirm_name.map(str::to_owned),
+    };
+    let drop = |confirm_name: Option<&str>| Question::Data {
+        cluster: cluster(),
+        question: DataQuestion::Drop {
+            table: TableName::new("shop", "orders"),
+            confirm_name: confirm_name.map(str::to_owned),
+        },
+    };
+    let asked = [
+        [set(None), set(Some("other"))],
+        [purge(None), purge(Some("Demo"))],
+        [stop(None), stop(Some("prod"))],
+        [retention(None), retention(Some(""))],
+        [drop(None), drop(Some("orders"))],
+    ];
+    for question in asked.into_iter().flatten() {
         w.refused(question, &["typed name", "demo", "--confirm-name demo"]);
     }
     let days = || w.host.desk.settings(&cluster()).unwrap().retention_days.get();
     assert_ne!(days(), 30);
     w.ok(set(Some("demo")));
     assert_eq!(days(), 30);
-    let Answer::Job(id) = w.ok(purge(Some("demo"))) else {
-        panic!()
-    };
-    w.done(id);
+    for question in [purge(Some("demo")), retention(Some("demo"))] {
+        let Answer::Job(id) = w.ok(question) else { panic!() };
+        w.done(id);
+    }
+    w.ok(Question::Log {
+        cluster: cluster(),
+        act: LogAct::Start,
+        confirm_name: None,
+    });
+    w.ok(stop(Some("demo")));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::values;
+use super::{ConfirmArgs, values};
 use crate::model::ids::ClusterName;
 use crate::model::table::TableName;
 
@@ -78,7 +78,14 @@ pub enum DataCommand {
     Load(LoadArgs),
     /// Drop a table
     #[command(after_help = "Example: brine data drop demo shop.notes")]
-    Drop(TableArgs),
+    Drop {
+        /// The table
+        #[command(flatten)]
+        table: TableArgs,
+        /// The answers; only a protected cluster asks
+        #[command(flatten)]
+        confirm: ConfirmArgs,
+    },
     /// Write orders at a steady rate
     #[command(after_help = "Example: brine data traffic demo --rate 50 --seconds 30")]
     Traffic(TrafficArgs),

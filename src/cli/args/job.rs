@@ -62,5 +62,8 @@ pub enum RetentionCommand {
     Run {
         /// The cluster
         cluster: ClusterName,
+        /// The answers; only a protected cluster asks
+        #[command(flatten)]
+        confirm: ConfirmArgs,
     },
 }

@@ -20,7 +20,7 @@ pub enum LogCommand {
     Resume(LogArgs),
     /// End the log backup for good; a later start is a new one
     #[command(after_help = "Example: brine log stop demo")]
-    Stop(LogArgs),
+    Stop(StopArgs),
     /// Show what is wanted, what is so, and how far a restore can go
     #[command(after_help = "Example: brine log status demo --json")]
     Status(LogArgs),
@@ -40,6 +40,16 @@ pub enum LogCommand {
 pub struct LogArgs {
     /// The cluster
     pub cluster: ClusterName,
+}
+
+/// `brine log stop`.
+#[derive(Clone, Debug, Args)]
+pub struct StopArgs {
+    /// The cluster
+    pub cluster: ClusterName,
+    /// The answers; only a protected cluster asks
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
 }
 
 /// `brine log truncate`.

@@ -24,7 +24,7 @@ use crate::model::ids::{ClusterName, StorageName};
 pub use backup::{BackupCommand, CreateArgs, SettingsCommand, SettingsSetArgs};
 pub use data::{DataCommand, LoadArgs, TrafficArgs};
 pub use job::{JobCommand, RetentionCommand};
-pub use log::{ChangesArgs, LogArgs, LogCommand, TruncateArgs};
+pub use log::{ChangesArgs, LogArgs, LogCommand, StopArgs, TruncateArgs};
 pub use restore::{PointArgs, RestoreArgs, UndoArgs, WhereArgs};
 
 /// The whole command line.

@@ -249,8 +249,15 @@ pub fn press(m: &mut Model, form: &Form, button: usize) -> Result<Vec<Effect>, S
             )
         }
         Subject::Undelete { cluster, id } => (Then::Tell, Question::Undelete { cluster, id }),
-        Subject::Retention { cluster } => (Then::Tell, Question::RunRetention { cluster }),
-        Subject::Log { cluster, act } => (Then::Tell, Question::Log { cluster, act }),
+        Subject::Retention { cluster } => (Then::Tell, Question::RunRetention { cluster, confirm_name }),
+        Subject::Log { cluster, act } => (
+            Then::Tell,
+            Question::Log {
+                cluster,
+                act,
+                confirm_name,
+            },
+        ),
         Subject::Purge { cluster } => {
             let until = truncate_is_planned(m)?;
             let drop_pitr = form.choice(1) == 1;
