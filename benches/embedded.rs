@@ -326,6 +326,7 @@ fn replay(bench: &Bench, rows: u64) {
         filter: TableFilter::all(),
         rename: RenameMap::default(),
         until: run.to,
+        spares: false,
     };
     let restorer = target.restorer(&ask).unwrap();
     restorer

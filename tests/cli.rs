@@ -3,6 +3,8 @@
 
 #[path = "cli/env.rs"]
 mod env;
+#[path = "cli/full_disk.rs"]
+mod full_disk;
 #[path = "cli/jobs.rs"]
 mod jobs;
 #[path = "cli/json.rs"]
@@ -11,6 +13,8 @@ mod json;
 mod readme;
 #[path = "cli/refusals.rs"]
 mod refusals;
+#[path = "cli/small_disk.rs"]
+mod small_disk;
 #[path = "cli/story.rs"]
 mod story;
 #[path = "cli/terminal.rs"]

@@ -22,6 +22,8 @@ mod crash;
 mod damage;
 #[path = "engine/env.rs"]
 mod env;
+#[path = "engine/failing.rs"]
+mod failing;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/histories.rs"]

@@ -33,6 +33,8 @@ mod fidelity;
 mod log;
 #[path = "mysql/look.rs"]
 mod look;
+#[path = "mysql/meanwhile.rs"]
+mod meanwhile;
 #[path = "mysql/places.rs"]
 mod places;
 #[path = "mysql/restore.rs"]
@@ -43,6 +45,8 @@ mod server;
 mod servers;
 #[path = "mysql/snapshot.rs"]
 mod snapshot;
+#[path = "mysql/source.rs"]
+mod source;
 #[path = "mysql/story.rs"]
 mod story;
 #[path = "mysql/switch.rs"]

@@ -9,6 +9,8 @@ mod adopt;
 mod env;
 #[path = "service/guards.rs"]
 mod guards;
+#[path = "service/meanwhile.rs"]
+mod meanwhile;
 #[path = "service/servers.rs"]
 mod servers;
 #[path = "service/work.rs"]

@@ -115,10 +115,10 @@ pub(super) fn took(job: &Job) -> Option<i64> {
 /// Why a job ended otherwise than well.
 pub(super) fn why(call: &mut Call<'_>, job: &Job) -> Result<Refusal, Refusal> {
     let error = answer!(call, Question::JobError { id: job.id }, Answer::JobError);
-    let (kind, chain) = match (error, job.state) {
-        (Some(error), _) => (error.kind, error.chain),
-        (None, JobState::Cancelled) => (RefusalKind::Cancelled, job.error.clone()),
-        (None, _) => (RefusalKind::Failed, job.error.clone()),
+    let (kind, chain, told) = match (error, job.state) {
+        (Some(error), _) => (error.kind, error.chain, error.hint),
+        (None, JobState::Cancelled) => (RefusalKind::Cancelled, job.error.clone(), None),
+        (None, _) => (RefusalKind::Failed, job.error.clone(), None),
     };
     let (hints, mut causes): (Vec<String>, Vec<String>) = chain.into_iter().partition(|line| line.starts_with(HINT));
     // The state says it already.
@@ -128,10 +128,16 @@ pub(super) fn why(call: &mut Call<'_>, job: &Job) -> Result<Refusal, Refusal> {
         format!("job {} ({}) {}", job.id, job.title, job.state.word().to_lowercase()),
     );
     let own = hints.first().and_then(|h| h.strip_prefix(HINT)).map(str::to_owned);
+    let own = own.or(told);
     let again = || match (job.state, job.resumable) {
         (JobState::Failed | JobState::Interrupted, true) => Some(format!("brine job resume {}", job.id)),
         _ => None,
     };
+    // A full disk does not keep the same job from going on once there is space.
+    let own = own.map(|hint| match again() {
+        Some(again) if hint.starts_with("free some space") => hint.replace("try again", &again),
+        _ => hint,
+    });
     Ok(Refusal {
         kind,
         chain: causes,

@@ -20,8 +20,11 @@ use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
 use crate::model::tso::Tso;
 
+mod checks;
 pub mod embedded;
 pub mod mysql;
+
+pub use checks::{CheckResult, RestoreCheck};
 
 /// What kind of database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -180,9 +183,9 @@ pub enum ClusterError {
     #[error("the change log was thrown away up to {oldest}, after {asked}: take a new snapshot")]
     LogGone {
         /// What was asked for.
-        asked: Position,
+        asked: Box<Position>,
         /// What is still there.
-        oldest: Position,
+        oldest: Box<Position>,
     },
     /// The moment is outside the history that can be read.
     #[error("moment {} is outside the readable history ({} to {})", asked.last_tso(), from.last_tso(), to.last_tso())]
@@ -424,6 +427,10 @@ pub struct RestoreAsk {
     pub rename: RenameMap,
     /// Changes after this moment are not applied.
     pub until: Moment,
+    /// Tables that the target has under those names stay as they are: [`Restorer::publish`] ends with
+    /// [`ClusterError::TableExists`] at one that came into being meanwhile. Without, they are replaced.
+    #[serde(default)]
+    pub spares: bool,
 }
 
 /// What [`Restorer::load`] made of a part.
@@ -528,6 +535,12 @@ pub trait Cluster: Send + Sync {
     /// later ones, so that moments and positions never contradict each other.
     fn changes(&self, after: &Mark, anchors: &[Mark]) -> Result<Box<dyn Changes>, ClusterError>;
 
+    /// An error when the cluster's log has another transaction in the place of an archived one: `last` is its record, and it
+    /// came behind the place `from` and the transactions `earlier`. No error where that cannot be told.
+    fn recognise(&self, _from: &Position, _earlier: &[String], _last: &[u8]) -> Result<(), ClusterError> {
+        Ok(())
+    }
+
     /// Asks the source to keep its log from this position on (as long as it can); `None` lets go.
     fn keep_log(&self, from: Option<&Position>) -> Result<(), ClusterError>;
 
@@ -554,31 +567,6 @@ pub trait Cluster: Send + Sync {
 
     /// Decodes this driver's records without a connection.
     fn codec(&self) -> &'static dyn Codec;
-}
-
-/// One thing that was looked at before a restore.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RestoreCheck {
-    /// What: "replicas", "privileges".
-    pub name: String,
-    /// The result.
-    pub result: CheckResult,
-    /// What was found, in words.
-    pub found: String,
-    /// What is wanted, or the statement that mends it.
-    pub wanted: String,
-}
-
-/// The result of a [`RestoreCheck`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CheckResult {
-    /// As it should be.
-    Ok,
-    /// Can be done, with a limit that is said.
-    Warning,
-    /// Cannot be done until it is mended.
-    Blocked,
 }
 
 /// How a cluster is closed.

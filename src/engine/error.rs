@@ -136,6 +136,17 @@ impl EngineError {
         }
     }
 
+    /// Whether the store under a cluster has no space left: who knows where it lies can say so.
+    pub fn is_store_full(&self) -> bool {
+        match self {
+            EngineError::While { source, .. } => source.is_store_full(),
+            EngineError::Cluster(e @ ClusterError::Store { .. }) => {
+                crate::model::disk::advice_for(e) == Some(crate::model::disk::FREE_SPACE)
+            }
+            _ => false,
+        }
+    }
+
     /// What to do next, where the error does not say it itself.
     pub fn hint(&self) -> Option<&str> {
         match self {
@@ -145,7 +156,16 @@ impl EngineError {
             EngineError::Mismatch { .. } => {
                 Some("nothing was switched over; verify the backup with --level checksums and try another base")
             }
-            _ => None,
+            EngineError::Cluster(
+                ClusterError::WentBack { .. }
+                | ClusterError::Malformed {
+                    what: "the store" | "the high-water file",
+                    ..
+                },
+            ) => Some(
+                "look for the store as it was; or accept the loss: brine cluster adopt, with the cluster's name; what was                  archived of it can still be restored",
+            ),
+            _ => crate::model::disk::advice_for(self),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod checksum;
 pub mod clock;
 pub mod crash;
 pub mod definition;
+pub mod disk;
 pub mod filter;
 pub mod ids;
 pub mod job;

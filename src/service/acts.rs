@@ -20,6 +20,7 @@ use crate::model::settings::BackupSettings;
 impl LocalDesk {
     pub(super) fn set_settings(&self, ward: &Ward, settings: &BackupSettings) -> Result<Answer, Refusal> {
         let (archive, lock) = (ward.archive()?, ward.lock()?);
+        let _alone = ward.settling.lock();
         let (_, before) = archive
             .update(&lock, |doc: &mut BackupSettings| {
                 std::mem::replace(doc, settings.clone())

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::desk::{Refusal, RefusalKind};
+use super::desk::Refusal;
 use super::keeper::Tell;
 use super::local::{LocalDesk, Role};
-use super::refusal::{chain, failed, of_journal};
+use super::refusal::{failed, of_error, of_journal};
 use super::remote::Served;
 use super::ward::{Ward, WardOptions};
 use super::wards::{Wards, open_storage};
@@ -209,7 +209,7 @@ fn start_keeper(ward: &Arc<Ward>) {
     );
 }
 
-/// Looks at the schedules at least every 30 s, and starts what is due.
+/// Looks at the schedules at least once a minute, and starts what is due.
 fn run_schedule(desk: &Arc<LocalDesk>, runner: &Arc<Runner>, stop: &Stop) {
     let mut told = BTreeMap::new();
     loop {
@@ -285,13 +285,5 @@ fn start_due(desk: &Arc<LocalDesk>, runner: &Arc<Runner>, due: &DueBackup) {
             let text = format!("{text}; nor could that be noted: {also}");
             let _ = runner.journal().tell(LineLevel::Error, Some(&due.cluster), &text);
         }
-    }
-}
-
-fn of_error(e: &dyn std::error::Error) -> Refusal {
-    Refusal {
-        kind: RefusalKind::Failed,
-        chain: chain(e),
-        hint: None,
     }
 }

@@ -20,7 +20,7 @@ use crate::model::log::LogDesired;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often the wish is read again even when nobody pokes.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Makes a task when one is wanted. Called in the keeper's own thread.
 pub type MakeTask = Box<dyn Fn(Arc<LogShared>) -> Result<LogTask, EngineError> + Send + Sync>;
@@ -156,10 +156,14 @@ impl Shared {
     fn keep(&self, read_wish: &ReadWish, make_task: &MakeTask) {
         let mut pause = FIRST_PAUSE;
         while !self.state.lock().quit {
-            let result = read_wish().and_then(|doc| match doc.desired {
-                Some(LogDesired::Running) => self.run_task(read_wish, make_task).map(|()| true),
-                _ => Ok(false),
-            });
+            // A panic must not end the thread: nobody would archive anything, and nobody would be told.
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                read_wish().and_then(|doc| match doc.desired {
+                    Some(LogDesired::Running) => self.run_task(read_wish, make_task).map(|()| true),
+                    _ => Ok(false),
+                })
+            }));
+            let result = result.unwrap_or_else(|_| Err(panicked()));
             match result {
                 Ok(true) => pause = FIRST_PAUSE,
                 Ok(false) => self.wait(LOOK_AGAIN),
@@ -214,9 +218,7 @@ impl Shared {
         let run = catch_unwind(AssertUnwindSafe(|| task.run(&cx)));
         let result = run.unwrap_or_else(|_| {
             task.shared.end();
-            Err(EngineError::Corrupt(
-                "the log backup stopped at an error in brine itself".to_owned(),
-            ))
+            Err(panicked())
         });
         self.state.lock().task = None;
         self.changed.notify_all();
@@ -230,6 +232,10 @@ impl Shared {
         }
         result
     }
+}
+
+fn panicked() -> EngineError {
+    EngineError::Corrupt("the log backup stopped at an error in brine itself".to_owned())
 }
 
 /// The surroundings of a log task: it is stopped through its [`LogShared`], not cancelled.
@@ -257,5 +263,53 @@ impl JobCx for KeeperCx<'_> {
     }
     fn asked_by(&self) -> &str {
         "log backup"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::clock::SystemClock;
+    use crossbeam_channel::unbounded;
+
+    /// Whatever panics in its thread: the operator is told, the status says that it fails, and it is tried again.
+    #[test]
+    fn a_panic_ends_neither_the_thread_nor_the_log_backup() {
+        for in_wish in [true, false] {
+            let (told, tells) = unbounded();
+            let tell: Tell = Arc::new(move |level, text| drop(told.send((level, text))));
+            let keeper = Keeper::new(Arc::new(SystemClock), tell);
+            let (tried, tries) = unbounded();
+            let wish = LogDoc {
+                desired: Some(LogDesired::Running),
+                ..LogDoc::default()
+            };
+            let wants = tried.clone();
+            keeper.start(
+                Box::new(move || {
+                    if in_wish {
+                        let _ = wants.send(());
+                        panic!("in the wish");
+                    }
+                    Ok(wish.clone())
+                }),
+                Box::new(move |_| {
+                    let _ = tried.send(());
+                    panic!("in the making")
+                }),
+            );
+            let patience = Duration::from_secs(30);
+            for _ in 0..2 {
+                tries.recv_timeout(patience).unwrap();
+                let (level, text) = tells.recv_timeout(patience).unwrap();
+                assert_eq!(level, LineLevel::Error);
+                assert!(text.contains("an error in brine itself"), "{text}");
+                assert!(!keeper.runner().streaming);
+                keeper.poke();
+            }
+            assert!(keeper.failure().is_some() && keeper.failures() >= 2);
+            keeper.quit();
+            assert!(tells.is_empty() || tells.try_iter().all(|(_, t)| !t.contains("panicked")));
+        }
     }
 }

@@ -33,6 +33,8 @@ use crate::model::settings::BackupSettings;
 
 /// The longest that one question waits.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+/// The longest that somebody waits for any change at all: an idle console shall not be woken for nothing.
+const MAX_PULSE: Duration = Duration::from_secs(120);
 
 /// What this process is.
 #[derive(Clone, Debug)]
@@ -225,7 +227,7 @@ impl LocalDesk {
     fn pulse(&self, since: u64, timeout_ms: u64) -> Answer {
         Answer::Pulse(
             self.runner
-                .changed_since(since, Duration::from_millis(timeout_ms).min(MAX_WAIT)),
+                .changed_since(since, Duration::from_millis(timeout_ms).min(MAX_PULSE)),
         )
     }
 
@@ -292,7 +294,10 @@ impl Desk for LocalDesk {
                 if act == LogAct::Stop {
                     named_if_protected(&ward, confirm_name.as_deref())?;
                 }
+                // Both change the settings as well.
+                let alone = matches!(act, LogAct::Start | LogAct::Stop).then(|| ward.settling.lock());
                 log_control::act(&ward, act, &self.role.asked_by, &self.at_once())?;
+                drop(alone);
                 self.log_status(&ward).map(Answer::Log)
             }
             Question::PlanRestore { request } => Ok(Answer::Restore(Box::new(self.plan_restore(&request)?))),

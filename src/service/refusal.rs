@@ -4,6 +4,7 @@ use super::desk::{Refusal, RefusalKind};
 use crate::engine::error::EngineError;
 use crate::jobs::error::JobError;
 use crate::jobs::journal::JournalError;
+use crate::model::disk;
 
 impl From<EngineError> for Refusal {
     fn from(e: EngineError) -> Self {
@@ -56,18 +57,24 @@ pub(super) fn usage(text: String) -> Refusal {
 
 /// A failure of the runner, or of a job.
 pub(super) fn of_job(e: JobError) -> Refusal {
+    let hint = e.chain.iter().find_map(|text| disk::advice(text));
     Refusal {
         kind: e.kind,
         chain: e.chain,
-        hint: None,
+        hint: hint.map(str::to_owned),
     }
 }
 
 pub(super) fn of_journal(e: JournalError) -> Refusal {
+    of_error(&e)
+}
+
+/// A failure of this process's own surroundings.
+pub(super) fn of_error(e: &dyn std::error::Error) -> Refusal {
     Refusal {
         kind: RefusalKind::Failed,
-        chain: chain(&e),
-        hint: None,
+        chain: chain(e),
+        hint: disk::advice_for(e).map(str::to_owned),
     }
 }
 

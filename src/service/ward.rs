@@ -24,6 +24,7 @@ use crate::engine::log::LogOptions;
 use crate::engine::log::task::{LogShared, LogTask};
 use crate::engine::view::{SummaryCache, View};
 use crate::model::clock::Clock;
+use crate::model::disk;
 use crate::model::ids::{ClusterName, StorageName};
 use crate::storage::Storage;
 
@@ -57,6 +58,9 @@ pub struct Ward {
     pub keeper: Keeper,
     /// Held while a log backup catches up without its keeper: two must never write one log.
     pub catching_up: Mutex<()>,
+    /// Held while settings are saved and the log backup is made to follow them: two who save at once get the settings of
+    /// one, and not of each a part.
+    pub settling: Mutex<()>,
     /// Made-up applications, for the demo and for learning.
     pub traffic: Traffic,
     options: WardOptions,
@@ -73,6 +77,7 @@ impl Ward {
             cache: SummaryCache::default(),
             keeper: Keeper::new(Arc::clone(&options.clock), Arc::clone(&options.tell)),
             catching_up: Mutex::default(),
+            settling: Mutex::default(),
             traffic: Traffic::default(),
             config,
             options,
@@ -96,6 +101,16 @@ impl Ward {
     /// Where the database is, for people.
     pub fn place(&self) -> String {
         database::place(&self.config.source)
+    }
+
+    /// A failure, with the place of the database where its disk is full.
+    pub(super) fn refusal(&self, e: EngineError) -> Refusal {
+        let full = e.is_store_full();
+        let mut refusal = Refusal::from(e);
+        if full {
+            refusal.hint = Some(disk::free_space_in(&self.place()));
+        }
+        refusal
     }
 
     /// The database, opened now if it was not. A server is connected to when it is first asked something.

@@ -256,7 +256,7 @@ fn restore(wards: &Arc<Wards>, ward: &Ward, plan: &RestorePlan, undo: bool, cx: 
     let receipt = run.run();
     ward.forget_facts();
     ward.keeper.poke();
-    Ok(json!(receipt?))
+    receipt.map(|receipt| json!(receipt)).map_err(|e| ward.refusal(e))
 }
 
 /// The scratch cluster lies beside the others in the data directory and goes away with its guard.

@@ -233,6 +233,14 @@ impl Model {
         }
     }
 
+    /// The same behind what is there already.
+    pub fn push_stamp(&self, out: &mut String, at: Millis) {
+        match self.time_mode {
+            TimeMode::Local | TimeMode::Utc => time::push_short(out, at, self.zone_shown()),
+            TimeMode::Relative => out.push_str(&self.ago(at)),
+        }
+    }
+
     /// The same with seconds, at most 15 wide.
     pub fn stamp_seconds(&self, at: Millis) -> String {
         match self.time_mode {

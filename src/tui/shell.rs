@@ -35,7 +35,7 @@ const FRAME: Duration = Duration::from_millis(33);
 /// Threads that ask the desk; slow plans must not hold up the rest.
 const ASKERS: usize = 4;
 /// How long one wait for a change lasts.
-const PULSE_MS: u64 = 60_000;
+const PULSE_MS: u64 = 120_000;
 /// The terminal's clipboard takes no more than this.
 const CLIPBOARD: usize = 74_000;
 

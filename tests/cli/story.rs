@@ -187,3 +187,72 @@ fn the_archive_of_a_lost_database_can_be_kept_and_restored() {
         .ok();
     assert_eq!(brine.sums("other", None), expected, "{}", restored.out);
 }
+
+/// A store that opens with less than it had (a volume that was put back, a file that was lost) is not used until an operator
+/// accepts it; then everything goes on, the archive keeps what the store lost, and no restore goes across.
+#[test]
+fn a_store_that_went_back_is_refused_until_it_is_adopted_and_the_archive_keeps_what_it_lost() {
+    for known in [true, false] {
+        let brine = Brine::new();
+        brine.with_history();
+        copy(&brine.path("demo"), &brine.path("older"));
+        // Lost, and archived: the first in the log, the second in a snapshot as well.
+        let lost = brine.put("shop.notes", "lost", "1");
+        brine.ok("log flush demo");
+        brine.ok("backup create demo");
+        let base = brine.newest_backup();
+        let at_lost = brine.sums("demo", Some(&lost));
+        brine.put("shop.notes", "never archived", "1");
+        let mark = fs::read(brine.path("demo/high-water")).unwrap();
+        fs::remove_dir_all(brine.path("demo")).unwrap();
+        fs::rename(brine.path("older"), brine.path("demo")).unwrap();
+        // What else is known of it: how far it had come, or not even that.
+        let mark = if known { mark } else { b"damaged".to_vec() };
+        fs::write(brine.path("demo/high-water"), mark).unwrap();
+
+        for line in ["data put demo shop.notes k v", "backup create demo", "log flush demo"] {
+            let run = brine.run(&line.split(' ').collect::<Vec<_>>());
+            assert_eq!(run.code, 5, "{line}: {}", run.err);
+            let says = if known { "lost data" } else { "high-water" };
+            assert!(run.err.contains(says), "{line}: {}", run.err);
+            assert!(run.err.contains("brine cluster adopt"), "{line}: {}", run.err);
+        }
+        let unnamed = brine.run(&["cluster", "adopt", "demo", "--yes"]);
+        assert_eq!(unnamed.code, 4, "{}", unnamed.err);
+        let adopted = brine.ok("cluster adopt demo --confirm-name demo --yes");
+        assert!(adopted.out.contains("take a snapshot"), "{}", adopted.out);
+        assert_eq!(
+            brine.run(&["data", "get", "demo", "shop.notes", "lost"]).code,
+            3,
+            "it is lost"
+        );
+        // What was archived of the time that is lost can still be had, and is not mixed with what comes now.
+        let after = brine.put("shop.notes", "after", "2");
+        brine.ok("log flush demo");
+        brine.ok(&format!("restore demo --at {lost} --to other"));
+        assert_eq!(brine.sums("other", None), at_lost);
+        let across = brine.run(&[
+            "restore",
+            "demo",
+            "--at",
+            &after,
+            "--base",
+            &base,
+            "--to",
+            "other",
+            "--replace",
+        ]);
+        assert!(across.code != 0, "{}", across.out);
+        let replace = "--to other --replace --confirm-name other --yes";
+        brine.ok("backup create demo");
+        let later = brine.put("shop.notes", "later", "3");
+        brine.ok("log flush demo");
+        brine.ok(&format!("restore demo --at {later} {replace}"));
+        assert_eq!(brine.sums("other", None), brine.sums("demo", Some(&later)));
+    }
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copied.unwrap().success());
+}

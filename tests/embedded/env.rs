@@ -169,6 +169,7 @@ pub fn ask(until: Tso) -> RestoreAsk {
         filter: TableFilter::all(),
         rename: RenameMap::default(),
         until: Moment::of_tso(until),
+        spares: false,
     }
 }
 

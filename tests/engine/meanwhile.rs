@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use brine::cluster::ClusterError;
-use brine::engine::cx::{Cancelled, JobCx, Meter, ResumeLog, TestCx};
+use brine::engine::cx::{Cancelled, JobCx, MemoryResumeLog, Meter, ResumeError, ResumeLog, TestCx};
 use brine::engine::error::{EngineError, ErrorKind};
 use brine::engine::point::{RestorePoint, RestoreTarget};
 use brine::engine::restore::run::{LogControl, RestoreRun};
@@ -17,6 +17,7 @@ use brine::model::position::Moment;
 use brine::model::window::covering_run;
 use brine::storage::memory::Memory;
 use brine::storage::{ObjectName, Storage};
+use parking_lot::Mutex;
 
 use crate::env::{World, t};
 
@@ -77,6 +78,59 @@ fn a_table_that_came_into_being_during_a_restore_beside_is_not_overwritten() {
     assert_eq!(e.kind(), ErrorKind::Refused, "{e}");
     assert_eq!(w.app().get(&name, b"theirs").unwrap().as_deref(), Some(&b"!"[..]));
     assert_eq!(w.app().get(&name, b"k").unwrap(), None);
+}
+
+/// A job's memory that acts once, when the switch is about to be done and nothing is looked at any more.
+struct AtTheLast {
+    memory: MemoryResumeLog,
+    act: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl ResumeLog for AtTheLast {
+    fn load(&self) -> Result<Vec<(String, serde_json::Value)>, ResumeError> {
+        self.memory.load()
+    }
+    fn save(&self, key: &str, value: &serde_json::Value) -> Result<(), ResumeError> {
+        if key == "publishing"
+            && let Some(act) = self.act.lock().take()
+        {
+            act();
+        }
+        self.memory.save(key, value)
+    }
+    fn clear(&self) -> Result<(), ResumeError> {
+        self.memory.clear()
+    }
+    fn finish(&self, result: &serde_json::Value) -> Result<(), ResumeError> {
+        self.memory.finish(result)
+    }
+}
+
+/// The narrowest gap: after the last look, before the switch.
+#[test]
+fn a_table_that_came_into_being_after_the_last_look_is_not_overwritten() {
+    let (w, point) = world();
+    let plan = w.plan(&w.request(point.clone(), RestoreTarget::Beside)).unwrap();
+    let (cluster, name) = (w.c().clone(), t("shop_restored", "a"));
+    let theirs = name.clone();
+    let memory = Arc::new(AtTheLast {
+        memory: MemoryResumeLog::default(),
+        act: Mutex::new(Some(Box::new(move || {
+            let app = cluster.session("app").unwrap();
+            app.create_table(&theirs, "{}").unwrap();
+            app.put(&theirs, b"theirs", b"!").unwrap();
+        }))),
+    });
+    let e = w.run(&plan, &w.cx().with_resume(memory.clone())).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Refused, "{e}");
+    assert!(e.to_string().contains("shop_restored.a"), "{e}");
+    assert!(memory.act.lock().is_none(), "it came to that");
+    assert_eq!(w.app().get(&name, b"theirs").unwrap().as_deref(), Some(&b"!"[..]));
+    assert_eq!(w.app().get(&name, b"k").unwrap(), None);
+    // With the name free again the same restore works.
+    w.app().drop_table(&name).unwrap();
+    w.restore(&w.request(point, RestoreTarget::Beside)).unwrap();
+    assert_eq!(w.app().get(&name, b"k").unwrap().as_deref(), Some(&b"v"[..]));
 }
 
 #[test]

@@ -73,6 +73,7 @@ fn copy(from: &Server, to: &Server) -> Sums {
         filter: TableFilter::all(),
         rename: RenameMap::default(),
         until: snapshot.mark().moment,
+        spares: false,
     };
     let restorer = cluster(to).restorer(&ask).unwrap();
     let tables = snapshot.tables().unwrap();

@@ -202,6 +202,7 @@ fn ask(id: &str, until: Moment) -> RestoreAsk {
         filter: TableFilter::all(),
         rename: RenameMap::default(),
         until,
+        spares: false,
     }
 }
 

@@ -63,9 +63,9 @@ impl Options {
 /// Opens the store in a directory, or creates it.
 pub(super) fn open(dir: &Path, options: &Options) -> Result<Arc<Core>, ClusterError> {
     private_dir(dir).map_err(failed(format!("creating {}", dir.display())))?;
-    let known = match guard::read(dir) {
-        Err(_) if options.accept_loss => None,
-        known => known?,
+    let (known, unknown) = match guard::read(dir) {
+        Err(_) if options.accept_loss => (None, true),
+        known => (known?, false),
     };
     let store_dir = dir.join("store");
     if !Store::exists(&store_dir) && !options.accept_loss {
@@ -74,7 +74,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Arc<Core>, ClusterEr
     private_dir(&store_dir).map_err(failed(format!("creating {}", store_dir.display())))?;
     let store = Store::open(&store_dir, options.cache_bytes).map_err(|e| refused(dir, e))?;
     write_holder(dir);
-    let core = Arc::new(assemble(dir, store, options, known)?);
+    let core = Arc::new(assemble(dir, store, options, known, unknown)?);
     clean(&core)?;
     create_system(&core)?;
     Ok(core)
@@ -159,23 +159,30 @@ fn check_log_end(dir: &Path, store: &Store, tip: Tip, oldest: Tso) -> Result<(),
     })
 }
 
-fn assemble(dir: &Path, store: Store, options: &Options, known: Option<Found>) -> Result<Core, ClusterError> {
+/// `unknown`: nobody can say any more how far the store had come.
+fn assemble(
+    dir: &Path,
+    store: Store,
+    options: &Options,
+    known: Option<Found>,
+    unknown: bool,
+) -> Result<Core, ClusterError> {
     let identity = identity(&store)?;
     let tip = commit::load_tip(&store)?;
     let log = LogWindow::load(&store)?;
-    if !options.accept_loss {
-        check_log_end(dir, &store, tip, log.oldest())?;
-    }
     let mut floor = tip.ts;
-    if let Some(known) = known {
-        match check(dir, &store, &known, &identity, tip) {
-            Ok(()) => {}
-            Err(_) if options.accept_loss => {
-                // What was lost is a gap: nobody may stream across it, and no timestamp is used twice.
-                floor = floor.max(known.tip.ts).next();
-                log.cut(floor, &store)?;
-            }
-            Err(e) => return Err(e),
+    let whole = check_log_end(dir, &store, tip, log.oldest()).and_then(|()| match &known {
+        Some(known) => check(dir, &store, known, &identity, tip),
+        None => Ok(()),
+    });
+    match whole {
+        Ok(()) if !unknown => {}
+        Err(e) if !options.accept_loss => return Err(e),
+        _ => {
+            // What was lost is a gap: nobody may stream across it, and no timestamp is used twice.
+            let reached = known.map_or_else(|| Tso::from_millis(options.clock.now()), |k| k.tip.ts);
+            floor = floor.max(reached).next();
+            log.cut(floor, &store)?;
         }
     }
     let history = History::load(&store)?;

@@ -328,10 +328,10 @@ impl Stream<'_> {
         has_news && (waited >= options.flush_every || self.task.shared.flush_wanted(checkpoint))
     }
 
-    /// The stream failed. Where the source's log itself is damaged, trying again would fail for ever: what is whole is
-    /// archived, the stretch ends there, and the next one begins behind it.
+    /// The stream failed. Where the source's log itself is damaged or gone, trying again would fail for ever: what is whole
+    /// is archived, the stretch ends there, and the next one begins behind it.
     fn break_off(&mut self, e: EngineError, cx: &dyn JobCx) -> EngineError {
-        if !is_malformed(&e) {
+        if !is_for_good(&e) {
             return e;
         }
         let (archive, lock) = (&self.task.archive, &self.task.lock);
@@ -412,10 +412,10 @@ fn beginning(run: &LogRun) -> Mark {
     }
 }
 
-fn is_malformed(e: &EngineError) -> bool {
+fn is_for_good(e: &EngineError) -> bool {
     match e {
-        EngineError::While { source, .. } => is_malformed(source),
-        EngineError::Cluster(e) => matches!(e, ClusterError::Malformed { .. }),
+        EngineError::While { source, .. } => is_for_good(source),
+        EngineError::Cluster(e) => matches!(e, ClusterError::Malformed { .. } | ClusterError::LogGone { .. }),
         _ => false,
     }
 }

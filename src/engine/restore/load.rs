@@ -1,6 +1,7 @@
 //! The heavy part of a restore: log and rows into the restorer, then the comparison.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -190,7 +191,7 @@ impl Load<'_> {
                     while error.lock().is_none()
                         && let Some(name) = names.get(next.fetch_add(1, Ordering::SeqCst))
                     {
-                        match self.load_table(name, tables.get(name), &meter) {
+                        match self.load_guarded(name, tables.get(name), &meter) {
                             Ok(sum) => {
                                 let mut total = written.lock();
                                 *total = *total + sum;
@@ -207,6 +208,21 @@ impl Load<'_> {
             Some(e) => Err(e),
             None => Ok(written.into_inner()),
         }
+    }
+
+    /// A panic must not take the whole restore with it: what was built is still to be given up, and the target to be opened.
+    fn load_guarded(
+        &self,
+        name: &TableName,
+        table: Option<&ManifestTable>,
+        meter: &Meter,
+    ) -> Result<TableChecksum, EngineError> {
+        let loaded = catch_unwind(AssertUnwindSafe(|| self.load_table(name, table, meter)));
+        loaded.unwrap_or_else(|_| {
+            Err(EngineError::Corrupt(format!(
+                "loading {name} stopped at an error in brine itself; please report it"
+            )))
+        })
     }
 
     fn load_table(

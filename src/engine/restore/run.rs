@@ -15,7 +15,7 @@ use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
 use super::way_back;
 use crate::archive::state::WayBack;
 use crate::archive::{Archive, ArchiveLock};
-use crate::cluster::{ClosedAs, Cluster, ClusterState, Mark, RestoreAsk, RestoreScope};
+use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError, ErrorKind};
@@ -182,7 +182,7 @@ impl RestoreRun<'_> {
         };
         if let Some(ask) = ask {
             let abandoned = self.target.restorer(&ask).and_then(|r| r.abandon());
-            abandoned.doing(|| format!("throwing away what was built, after: {e}"))?;
+            abandoned.doing(|| format!("throwing away what was built, after: {}", e.chain()))?;
         }
         let was = self.recall::<ClusterState>(WAS)?;
         if self.closes()
@@ -192,7 +192,7 @@ impl RestoreRun<'_> {
                 ClusterState::Closed { why } => self.target.close(ClosedAs::Closed(why)),
                 _ => self.target.open(),
             };
-            left.doing(|| format!("opening {} again after: {e}", self.plan.target))?;
+            left.doing(|| format!("opening {} again after: {}", self.plan.target, e.chain()))?;
         }
         self.cx.resume_log().clear()?;
         Err(e)
@@ -247,7 +247,15 @@ impl RestoreRun<'_> {
                 *said = Some(Instant::now());
             }
         };
-        let publish = || Ok(restorer.publish()?);
+        let publish = || {
+            restorer.publish().map_err(|e| match e {
+                ClusterError::TableExists(name) => EngineError::refused(
+                    format!("{name} came into being while the restore ran, and was left as it is"),
+                    "restore under another name with --rename, or drop it and restore again",
+                ),
+                e => e.into(),
+            })
+        };
         let mark = interruptible(self.cx, &look, &|| restorer.interrupt(), publish)?;
         totals.remarks = restorer.remarks();
         Ok(Switched { mark, until, totals })
@@ -265,6 +273,7 @@ impl RestoreRun<'_> {
             filter: self.plan.request.filter.clone(),
             rename: self.plan.request.rename.clone(),
             until,
+            spares: !self.closes(),
         }
     }
 

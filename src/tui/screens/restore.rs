@@ -13,7 +13,7 @@ use crate::model::window::Window;
 use crate::service::desk::Question;
 use crate::tui::event::Query;
 use crate::tui::keys::Key;
-use crate::tui::list::List;
+use crate::tui::list::{Ids, Lines, List};
 use crate::tui::model::Model;
 use crate::tui::widgets::bar::Stretch;
 
@@ -269,27 +269,37 @@ impl Restore {
     }
 
     /// The ids of that list.
-    pub fn ids(&self, m: &Model) -> Vec<String> {
+    pub fn ids<'a>(&self, m: &'a Model) -> Ids<'a> {
         match (self.mode, self.point) {
-            (Mode::Snapshot, _) => self.snapshot_rows(m).iter().map(|b| b.summary.id.to_string()).collect(),
-            (Mode::PointInTime, Point::BeforeChange) => self.change_rows(m).iter().map(|c| c.id.clone()).collect(),
+            (Mode::Snapshot, _) => self
+                .snapshot_rows(m)
+                .iter()
+                .map(|b| b.summary.id.as_str().into())
+                .collect(),
+            (Mode::PointInTime, Point::BeforeChange) => {
+                self.change_rows(m).iter().map(|c| c.id.as_str().into()).collect()
+            }
             (Mode::PointInTime, _) => Vec::new(),
         }
     }
 
     /// Snapshots that can be restored.
     pub fn snapshot_rows<'a>(&self, m: &'a Model) -> Vec<&'a BackupEntry> {
-        let all = m.store.backups(&self.cluster, false).unwrap_or_default().iter();
-        let text = |b: &BackupEntry| {
-            format!(
-                "{} {} {}",
-                m.stamp(b.summary.commit.at),
-                b.summary.kind.word(),
-                b.summary.id
-            )
+        let all = m.store.backups(&self.cluster, false).unwrap_or_default();
+        let query = Query::Backups(self.cluster.clone(), false);
+        let lines = Lines {
+            version: (m.store.version(&query), m.time_mode as u8),
+            len: all.len(),
         };
-        all.filter(|b| b.status == BackupStatus::Complete && self.snapshots.passes(&text(b)))
-            .collect()
+        let text = |i: usize, out: &mut String| {
+            if let Some(s) = all.get(i).map(|b| &b.summary) {
+                m.push_stamp(out, s.commit.at);
+                out.extend([" ", s.kind.word(), " ", s.id.as_str()]);
+            }
+        };
+        let shown = self.snapshots.shown(lines, text, |_, _| {});
+        let found = shown.iter().filter_map(|i| all.get(*i));
+        found.filter(|b| b.status == BackupStatus::Complete).collect()
     }
 
     /// Changes to restore to just before of.
@@ -306,7 +316,10 @@ impl Restore {
     /// The selected snapshot.
     pub fn snapshot<'a>(&self, m: &'a Model) -> Option<&'a BackupEntry> {
         let id = self.snapshots.selected()?;
-        self.snapshot_rows(m).into_iter().find(|b| b.summary.id.as_str() == id)
+        let rows = self.snapshot_rows(m);
+        let is_it = |b: &&BackupEntry| b.summary.id.as_str() == id;
+        let in_place = rows.get(self.snapshots.index()).copied().filter(is_it);
+        in_place.or_else(|| rows.into_iter().find(is_it))
     }
 
     /// What the page needs to know.

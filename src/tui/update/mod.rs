@@ -184,9 +184,9 @@ fn ensure(m: &mut Model) -> Vec<Effect> {
 /// Keeps selections, focus and the order of clusters valid.
 pub fn settle(m: &mut Model) {
     freeze(m);
-    let ids = m.screen().ids(m);
+    let place = m.screen().list().and_then(|list| list.find(&m.screen().ids(m)));
     if let Some(list) = m.list_mut() {
-        list.reconcile(&ids);
+        list.put(place);
     }
     let (others, whiches) = match m.screen() {
         Screen::Restore(s) => (s.others(m), s.whiches(m)),

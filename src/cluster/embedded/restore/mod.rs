@@ -372,6 +372,12 @@ impl Restorer for Restore {
         }
         let placed: BTreeSet<TableName> = entries.iter().map(|(name, _)| name.clone()).collect();
         let mut exclusive = self.core.exclusive()?;
+        if staged.ask.spares {
+            let there = self.core.catalog.read().tables(Tso::MAX);
+            if let Some((name, _)) = there.into_iter().find(|(name, _)| placed.contains(name)) {
+                return Err(ClusterError::TableExists(name));
+            }
+        }
         let mut dropped = Vec::new();
         if staged.ask.scope == RestoreScope::Whole {
             let tables = self.core.catalog.read().tables(Tso::MAX);

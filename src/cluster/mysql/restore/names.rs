@@ -83,6 +83,7 @@ mod tests {
             scope: RestoreScope::Whole,
             filter: TableFilter::all(),
             rename: RenameMap::parse(&["shop=shop2"]).unwrap(),
+            spares: false,
             until: Moment::of_tso(Tso(1)),
         };
         assert!(wanted(&ask, &TableName::new("shop", "t")));

@@ -90,6 +90,9 @@ impl Switch<'_> {
         let live = there(conn, &dbs)?;
         let moves = self.moves(&live);
         let moving: BTreeSet<&TableName> = moves.iter().map(|m| &m.place).collect();
+        if let Some(taken) = moves.iter().find(|m| m.absent && live.contains_key(&m.place)) {
+            return Err(ClusterError::TableExists(taken.place.clone()));
+        }
         let taken = Taken::read(conn, &moves.iter().map(|m| m.place.db.as_str()).collect(), &moving)?;
         let inward = Inward::read(conn, &moving)?;
         links::probe(conn, self.shadows, &moves, &inward)?;
@@ -166,6 +169,7 @@ impl Switch<'_> {
                 built: Some(TableName::new(shadow, source.table.clone())),
                 aside: aside_of(&place),
                 place,
+                absent: self.ask.spares,
             });
         }
         if self.whole() {
@@ -176,6 +180,7 @@ impl Switch<'_> {
                     built: None,
                     place: place.clone(),
                     aside: aside_of(place),
+                    absent: false,
                 });
             }
         }

@@ -26,6 +26,9 @@ pub(super) struct Move {
     pub place: TableName,
     /// Where a live one is put.
     pub aside: TableName,
+    /// A live one is not put aside: it came into being meanwhile, and the switch fails at it.
+    #[serde(default)]
+    pub absent: bool,
 }
 
 type There = BTreeMap<TableName, bool>;
@@ -39,7 +42,7 @@ pub(super) fn pairs<'a>(moves: &'a [Move], there: &There) -> Vec<Pair<'a>> {
         if m.built.is_some() && coming.is_none() {
             continue;
         }
-        if there.contains_key(&m.place) && !there.contains_key(&m.aside) {
+        if there.contains_key(&m.place) && !there.contains_key(&m.aside) && !m.absent {
             pairs.push((&m.place, &m.aside));
         }
         if let Some(built) = coming {
@@ -128,7 +131,7 @@ fn single_out(
         let place = named(&m.place);
         // A place that was taken already has its table in it.
         let is_live = m.built.as_ref().is_none_or(|b| there.contains_key(b)) && there.contains_key(&m.place);
-        if !is_live || stuck.contains(&m.place) {
+        if !is_live || m.absent || stuck.contains(&m.place) {
             continue;
         }
         let why = match conn.run(&format!("SELECT 1 FROM {place} LIMIT 0")) {
@@ -210,6 +213,7 @@ mod tests {
             built: built.map(name),
             place: name(place),
             aside: name(aside),
+            absent: false,
         };
         vec![
             mv(Some("n.a"), "d.a", "o.a"),
