@@ -196,6 +196,7 @@ fn the_fence_is_put_up_again_and_what_happened_is_said() {
             filter: brine::model::filter::TableFilter::all(),
             rename: brine::model::filter::RenameMap::default(),
             until: backup.commit,
+            spares: false,
         };
         w.c().restorer(&ask).unwrap().abandon().unwrap();
         assert!(init_connect(&s).contains("brine"), "{kind:?}");
