@@ -158,11 +158,11 @@ fn a_cancel_ends_a_long_statement() {
         // Rows of brine's own table are locked: a statement that writes there waits as long as a long one takes.
         let mut session = taken_for_brine(&target);
         session.run("start transaction; select * from _brine.loaded for update");
-        // Asked by root too: its session may just be ended for the restore.
+        // An application's session would be ended for the restore.
+        let watch = parking_lot::Mutex::new(taken_for_brine(&target));
         let waits = || {
             let waiting = "select left(trx_query, 30) from information_schema.innodb_trx where trx_state = 'LOCK WAIT'";
-            let found = target.try_sql(waiting).unwrap_or_default();
-            Some(found).filter(|f| !f.is_empty())
+            watch.lock().run(waiting).into_iter().next()
         };
         let until = |what: &str, is_so: &dyn Fn() -> bool| {
             let give_up = Instant::now() + Duration::from_secs(20);
