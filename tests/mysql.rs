@@ -13,8 +13,6 @@
     clippy::indexing_slicing
 )]
 
-#[path = "mysql/adopt.rs"]
-mod adopt;
 #[path = "mysql/client.rs"]
 mod client;
 #[path = "mysql/closing.rs"]
@@ -29,6 +27,8 @@ mod direct;
 mod edges;
 #[path = "mysql/fidelity.rs"]
 mod fidelity;
+#[path = "mysql/large.rs"]
+mod large;
 #[path = "mysql/log.rs"]
 mod log;
 #[path = "mysql/look.rs"]

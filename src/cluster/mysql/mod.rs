@@ -27,6 +27,7 @@ mod fence;
 mod options;
 mod prepared;
 mod sessions;
+mod spool;
 mod text;
 
 pub mod binlog;
@@ -42,7 +43,7 @@ use super::Codec;
 
 pub use check::{Finding, Severity};
 pub use cluster::MysqlCluster;
-pub use options::{Endpoint, MysqlOptions, Password, TlsMode, TlsOptions};
+pub use options::{Endpoint, MysqlOptions, Password, SpoolOptions, TlsMode, TlsOptions};
 
 /// The codec of these servers' records.
 pub fn codec() -> &'static dyn Codec {

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::core::{Core, Home};
+use crate::cluster::mysql::options::SpoolOptions;
 use crate::cluster::mysql::wire::{Conn, Flavor, Killer, WireError};
 
 /// Connections that are free, all to one server: a restore that is spread over two is none.
@@ -28,6 +29,11 @@ impl Pool {
             free: Mutex::new(Vec::new()),
             busy: Mutex::new(BTreeMap::new()),
         })
+    }
+
+    /// Where what is too large for memory is kept.
+    pub fn spool(&self) -> &SpoolOptions {
+        &self.core.options.spool
     }
 
     /// A free connection, or a new one.
