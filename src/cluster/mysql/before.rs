@@ -83,3 +83,22 @@ fn place(found: &Topology, flavor: Flavor) -> Vec<RestoreCheck> {
     }
     checks
 }
+
+/// Refuses a server that others follow, or that follows another: what a restore writes is not in its log.
+pub(super) fn alone(conn: &mut Conn) -> Result<(), ClusterError> {
+    let found = check::topology(conn)?;
+    if found.alone() {
+        return Ok(());
+    }
+    let mut what: Vec<String> = found.replicas.iter().map(|r| format!("{r} follows its log")).collect();
+    what.extend(found.source.iter().map(|s| format!("it follows {s}")));
+    what.extend(found.galera.then(|| "it is a node of a Galera cluster".to_owned()));
+    what.extend(found.group.then(|| "it is a member of a replication group".to_owned()));
+    Err(ClusterError::Unsupported {
+        what: format!(
+            "this server does not stand alone ({}), and the others would go on with the old rows",
+            what.join(", ")
+        ),
+        hint: "detach them first; afterwards they are set up anew from the restored server".to_owned(),
+    })
+}

@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::cluster::mysql::check;
+use crate::cluster::mysql::before;
 use crate::cluster::mysql::core::Core;
 use crate::cluster::mysql::fence;
-use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
+use crate::cluster::mysql::schema::table::TableSchema;
 use crate::cluster::mysql::text::{ident, table};
-use crate::cluster::mysql::wire::{Conn, WireError};
+use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{BatchSource, ClusterError, Loaded, Mark, ReplayTxn, RestoreAsk, Restorer, TableDef};
 use crate::model::checksum::TableChecksum;
 use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
-use super::create::{CreateTable, Foreign, SequenceColumn};
+use super::links::{foreign_keys, linked, sequence_columns};
 use super::names::{Shadows, wanted};
 use super::publish::{self, Switch};
 use super::replay::{Collected, Replay};
@@ -64,25 +64,6 @@ fn unknown(name: &TableName) -> ClusterError {
     }
 }
 
-/// Refuses a server that others follow, or that follows another: what a restore writes is not in its log.
-fn alone(conn: &mut Conn) -> Result<(), ClusterError> {
-    let found = check::topology(conn)?;
-    if found.alone() {
-        return Ok(());
-    }
-    let mut what: Vec<String> = found.replicas.iter().map(|r| format!("{r} follows its log")).collect();
-    what.extend(found.source.iter().map(|s| format!("it follows {s}")));
-    what.extend(found.galera.then(|| "it is a node of a Galera cluster".to_owned()));
-    what.extend(found.group.then(|| "it is a member of a replication group".to_owned()));
-    Err(ClusterError::Unsupported {
-        what: format!(
-            "this server does not stand alone ({}), and the others would go on with the old rows",
-            what.join(", ")
-        ),
-        hint: "detach them first; afterwards they are set up anew from the restored server".to_owned(),
-    })
-}
-
 impl Building {
     /// Begins it, or goes on with the one of that id.
     pub fn open(core: &Arc<Core>, ask: &RestoreAsk) -> Result<Building, ClusterError> {
@@ -108,7 +89,7 @@ impl Building {
         };
         // Once the tables have moved there is no way but forward.
         if memory.phase < Phase::Switching {
-            alone(&mut conn)?;
+            before::alone(&mut conn)?;
         }
         // The server may have been restarted since.
         if memory.phase < Phase::Done {
@@ -341,32 +322,6 @@ impl Building {
             Ok(Some(lost))
         })
     }
-}
-
-/// The columns of a table that take values of sequences.
-fn sequence_columns(schema: &TableSchema) -> Result<Vec<SequenceColumn>, ClusterError> {
-    // Most tables need not be parsed for this.
-    if schema.kind == TableKind::Sequence || !schema.create.contains("nextval(") {
-        return Ok(Vec::new());
-    }
-    Ok(CreateTable::parse(&schema.create)?.sequence_columns().collect())
-}
-
-/// The foreign keys that a table had.
-fn foreign_keys(schema: &TableSchema) -> Result<Vec<Foreign>, ClusterError> {
-    if schema.kind == TableKind::Sequence {
-        return Ok(Vec::new());
-    }
-    Ok(CreateTable::parse(&schema.create)?.foreign_keys().cloned().collect())
-}
-
-/// The foreign keys that are there, as database and name.
-fn linked(conn: &mut Conn, shadows: &Shadows) -> Result<Vec<(String, String)>, ClusterError> {
-    let rows = conn
-        .rows("SELECT constraint_schema, constraint_name FROM information_schema.table_constraints WHERE constraint_type = 'FOREIGN KEY'")
-        .map_err(|e: WireError| e.doing("listing foreign keys"))?;
-    let all = rows.iter().map(|r| (r.text(0), r.text(1)));
-    Ok(all.filter(|(db, _)| shadows.source(db).is_some()).collect())
 }
 
 impl Restorer for Building {

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::create::{CreateTable, Foreign, ItemKind};
+use super::create::{CreateTable, Foreign, ItemKind, SequenceColumn};
 use super::names::{Shadows, is_system};
 use super::rename::Move;
 use crate::cluster::ClusterError;
+use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
 use crate::cluster::mysql::text::{ident, string, table};
-use crate::cluster::mysql::wire::{Conn, Flavor};
+use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::table::TableName;
 
 /// The names of constraints that tables which stay have, by database: there they are given once.
@@ -182,7 +183,7 @@ impl Inward {
 
     /// Refuses where the built parent cannot be referred to so: the live child would lose its key.
     fn probe(&self, conn: &mut Conn, built: &TableName, probe: &str) -> Result<(), ClusterError> {
-        let doing = |e: crate::cluster::mysql::wire::WireError| e.doing("trying a foreign key beforehand");
+        let doing = |e: WireError| e.doing("trying a foreign key beforehand");
         let place = table(probe, "child");
         conn.run(&format!("DROP TABLE IF EXISTS {place}")).map_err(doing)?;
         let child = table(&self.child.db, &self.child.table);
@@ -212,7 +213,7 @@ pub(super) fn probe(conn: &mut Conn, shadows: &Shadows, moves: &[Move], inward: 
     if inward.is_empty() {
         return Ok(());
     }
-    let doing = |e: crate::cluster::mysql::wire::WireError| e.doing("trying foreign keys beforehand");
+    let doing = |e: WireError| e.doing("trying foreign keys beforehand");
     let db = shadows.probe();
     let drop = format!("DROP DATABASE IF EXISTS {}", ident(&db));
     conn.run(&drop).map_err(doing)?;
@@ -229,4 +230,30 @@ pub(super) fn probe(conn: &mut Conn, shadows: &Shadows, moves: &[Move], inward: 
     }
     conn.run(&drop).map_err(doing)?;
     tried
+}
+
+/// The columns of a table that take values of sequences.
+pub(super) fn sequence_columns(schema: &TableSchema) -> Result<Vec<SequenceColumn>, ClusterError> {
+    // Most tables need not be parsed for this.
+    if schema.kind == TableKind::Sequence || !schema.create.contains("nextval(") {
+        return Ok(Vec::new());
+    }
+    Ok(CreateTable::parse(&schema.create)?.sequence_columns().collect())
+}
+
+/// The foreign keys that a table had.
+pub(super) fn foreign_keys(schema: &TableSchema) -> Result<Vec<Foreign>, ClusterError> {
+    if schema.kind == TableKind::Sequence {
+        return Ok(Vec::new());
+    }
+    Ok(CreateTable::parse(&schema.create)?.foreign_keys().cloned().collect())
+}
+
+/// The foreign keys that are there, as database and name.
+pub(super) fn linked(conn: &mut Conn, shadows: &Shadows) -> Result<Vec<(String, String)>, ClusterError> {
+    let rows = conn
+        .rows("SELECT constraint_schema, constraint_name FROM information_schema.table_constraints WHERE constraint_type = 'FOREIGN KEY'")
+        .map_err(|e: WireError| e.doing("listing foreign keys"))?;
+    let all = rows.iter().map(|r| (r.text(0), r.text(1)));
+    Ok(all.filter(|(db, _)| shadows.source(db).is_some()).collect())
 }
