@@ -13,6 +13,8 @@
     clippy::indexing_slicing
 )]
 
+#[path = "mysql/adopt.rs"]
+mod adopt;
 #[path = "mysql/client.rs"]
 mod client;
 #[path = "mysql/closing.rs"]

@@ -119,7 +119,6 @@ fn a_replica_that_logs_in_as_brine_is_seen() {
         let w = World::new(&s);
         s.sql(D);
         let backup = w.backup();
-        w.start_log();
         let program = if kind.is_mysql() {
             "mysqlbinlog"
         } else {
