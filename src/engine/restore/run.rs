@@ -4,8 +4,9 @@
 //! a failure or a cancel throws it away and opens the cluster again; after it, the new incarnation is recorded,
 //! a new base is taken, and the cluster opens.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -19,6 +20,7 @@ use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError, ErrorKind};
 use crate::engine::incarnation::{self, Beginning};
+use crate::engine::interrupt::interruptible;
 use crate::engine::point::{RestorePoint, RestoreTarget};
 use crate::engine::scope::Scoped;
 use crate::engine::view::{SummaryCache, View};
@@ -35,6 +37,9 @@ const UNTIL: &str = "until";
 const WAY_BACK: &str = "way-back";
 const PUBLISHING: &str = "publishing";
 const PUBLISHED: &str = "published";
+
+/// How often it is said what a switch waits for.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 
 /// A restore that was switched over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -85,7 +90,16 @@ impl RestoreRun<'_> {
             return Ok(receipt);
         }
         let started = Instant::now();
-        if let Some(done) = self.switched_before()? {
+        let before = match self.switched_before() {
+            Ok(before) => before,
+            // The switch of an earlier run cannot be finished. When it was undone, there is nothing left of it.
+            Err(e) => match self.switched_before() {
+                Ok(None) => Some(self.give_up(e)?),
+                Ok(done) => done,
+                Err(_) => return Err(e),
+            },
+        };
+        if let Some(done) = before {
             self.cx.line(
                 LineLevel::Info,
                 "the restored data was already switched over; finishing".to_owned(),
@@ -214,7 +228,7 @@ impl RestoreRun<'_> {
             cx: self.cx,
             capabilities: self.target.capabilities(),
         };
-        let mut totals = job.run()?;
+        let mut totals = interruptible(self.cx, &|| {}, &|| restorer.interrupt(), || job.run())?;
         self.cx.step("Switch over", Unit::Tables, None);
         self.cx.check()?;
         if let Some(t) = self.target_archive {
@@ -224,13 +238,25 @@ impl RestoreRun<'_> {
         self.check_in_the_way()?;
         self.cx.resume_log().save(PUBLISHING, &json!((&ask, &totals)))?;
         crash_point("restore.before-publish");
-        let mark = restorer.publish().map_err(|e| match e {
-            ClusterError::TableExists(name) => EngineError::refused(
-                format!("{name} came into being while the restore ran, and was left as it is"),
-                "restore under another name with --rename, or drop it and restore again",
-            ),
-            e => e.into(),
-        })?;
+        let said = Mutex::new(None);
+        let look = || {
+            let mut said = said.lock();
+            let is_due = said.is_none_or(|at: Instant| at.elapsed() >= SAY_EVERY);
+            if let Some(text) = restorer.waiting().filter(|_| is_due) {
+                self.cx.line(LineLevel::Warning, text);
+                *said = Some(Instant::now());
+            }
+        };
+        let publish = || {
+            restorer.publish().map_err(|e| match e {
+                ClusterError::TableExists(name) => EngineError::refused(
+                    format!("{name} came into being while the restore ran, and was left as it is"),
+                    "restore under another name with --rename, or drop it and restore again",
+                ),
+                e => e.into(),
+            })
+        };
+        let mark = interruptible(self.cx, &look, &|| restorer.interrupt(), publish)?;
         totals.remarks = restorer.remarks();
         Ok(Switched { mark, until, totals })
     }

@@ -106,8 +106,8 @@ pub(super) enum Made {
 }
 
 /// Makes them in order; what cannot be made for now is tried again as long as anything gets further. Returns what could
-/// not be made.
-pub(super) fn make(conn: &mut Conn, programs: &[Program]) -> Result<Vec<String>, ClusterError> {
+/// not be made. In the place of such a one its `old` namesake is made again, which was there before the restore.
+pub(super) fn make(conn: &mut Conn, programs: &[Program], old: &[Program]) -> Result<Vec<String>, ClusterError> {
     let mut waiting: Vec<&Program> = Vec::new();
     let mut remarks = Vec::new();
     stand_in::clear(conn)?;
@@ -120,10 +120,10 @@ pub(super) fn make(conn: &mut Conn, programs: &[Program]) -> Result<Vec<String>,
             Made::Yes => {}
             Made::Not(why) => remarks.push(format!("{} is not there: {why}", program.what)),
             Made::No(_) if program.patient => waiting.push(program),
-            Made::No(e) => remarks.push(remark(program, &e)),
+            Made::No(e) => remarks.push(instead(conn, program, &e, old)?),
         }
     }
-    remarks.extend(stand_in::make(conn, waiting)?);
+    remarks.extend(stand_in::make(conn, waiting, old)?);
     steps::reset(conn)?;
     if programs.iter().any(|p| p.event) {
         remarks.extend(due(conn)?);
@@ -131,9 +131,26 @@ pub(super) fn make(conn: &mut Conn, programs: &[Program]) -> Result<Vec<String>,
     Ok(remarks)
 }
 
-/// What is said of one that could not be made.
-pub(super) fn remark(program: &Program, e: &WireError) -> String {
-    format!("{} could not be made: {e}", program.what)
+/// What becomes of one that cannot be made.
+pub(super) fn instead(
+    conn: &mut Conn,
+    program: &Program,
+    e: &WireError,
+    old: &[Program],
+) -> Result<String, ClusterError> {
+    let what = format!("{} could not be made: {e}", program.what);
+    let namesake = old.iter().find(|o| o.drop.is_some() && o.drop == program.drop);
+    Ok(match namesake {
+        None => what,
+        Some(old) => match one(conn, old)? {
+            Made::Yes => format!("{what}; the one that was there before the restore was kept"),
+            Made::Not(why) => format!("{what}; the one that was there before the restore is not there either: {why}"),
+            Made::No(e) => format!(
+                "{what}; the one that was there before the restore could not be made again either ({e}): {}",
+                old.create
+            ),
+        },
+    })
 }
 
 /// Tries those that wait as long as any gets made.
@@ -175,7 +192,7 @@ fn due(conn: &mut Conn) -> Result<Vec<String>, ClusterError> {
 /// What the server says when the only time of an event has passed.
 const IN_THE_PAST: [u64; 2] = [1588, 1589];
 
-/// Makes one.
+/// Makes one, in place of one of its name.
 pub(super) fn one(conn: &mut Conn, program: &Program) -> Result<Made, ClusterError> {
     steps::reset(conn)?;
     let doing = || format!("making {}", program.what);

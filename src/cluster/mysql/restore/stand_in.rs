@@ -24,7 +24,7 @@ const COLUMNS: usize = 350;
 const TABLES: usize = 64;
 
 /// Makes views that could not be made for now, and says of each what it lacks.
-pub(super) fn make(conn: &mut Conn, mut waiting: Vec<&Program>) -> Result<Vec<String>, ClusterError> {
+pub(super) fn make(conn: &mut Conn, mut waiting: Vec<&Program>, old: &[Program]) -> Result<Vec<String>, ClusterError> {
     let mut tables: BTreeSet<TableName> = BTreeSet::new();
     let mut broken: Vec<&Program> = Vec::new();
     loop {
@@ -46,7 +46,7 @@ pub(super) fn make(conn: &mut Conn, mut waiting: Vec<&Program>) -> Result<Vec<St
     let mut remarks = Vec::new();
     for program in &waiting {
         if let Made::No(e) = programs::one(conn, program)? {
-            remarks.push(programs::remark(program, &e));
+            remarks.push(programs::instead(conn, program, &e, old)?);
         }
     }
     clear(conn)?;

@@ -25,6 +25,7 @@ use read::ViewTable;
 use watch::Watch;
 
 use super::binlog;
+use super::case;
 use super::check;
 use super::clock::Where;
 use super::core::Core;
@@ -256,6 +257,7 @@ impl View {
         // Temporary tables of ours are nobody else's business.
         let _ = locker.run(KEEPS_LOCKS);
         check_sight(&mut locker, extent)?;
+        case::refuse(&mut locker, "what it holds cannot be restored elsewhere")?;
         let mut conns = Vec::with_capacity(width());
         let mut gives_back = true;
         for _ in 0..width() {
@@ -401,6 +403,10 @@ impl Snapshot for View {
     fn keep_alive(&self) -> Result<(), ClusterError> {
         self.pool.each_idle(|conn| conn.run("DO 1").is_ok())?;
         self.watch.check(&self.core)
+    }
+
+    fn interrupt(&self) {
+        self.pool.interrupt();
     }
 
     fn release(&self) -> Result<(), ClusterError> {
