@@ -53,8 +53,10 @@ impl Orders {
                 if_not_exists: false,
                 ..
             }
-            | Statement::Truncate(table) => drop(self.0.insert(table.clone(), Rows::None)),
-            Statement::DropTables { tables, .. } => tables.iter().for_each(|t| drop(self.0.remove(t))),
+            | Statement::Truncate(table) => {
+                self.0.insert(table.clone(), Rows::None);
+            }
+            Statement::DropTables { tables, .. } => self.0.retain(|t, _| !tables.contains(t)),
             Statement::DropDatabase { db, .. } => self.0.retain(|t, _| t.db != *db),
             Statement::CreateDatabase { db, replace: true, .. } => self.0.retain(|t, _| t.db != *db),
             Statement::RenameTables(pairs) => pairs.iter().for_each(|(from, to)| self.renamed(from, to)),
