@@ -190,9 +190,9 @@ fn what_servers_show_with_question_marks_comes_back() {
 
 /// Tables that the log fills with what it does not hold, and others for which the same statements are no riddle.
 const FILLED: &str = "create database d; use d;
-create table stored (s varchar(20)); create table placed (id int primary key); insert into placed values (1);
+create table unkeyed (s varchar(20)); create table placed (id int primary key); insert into placed values (1);
 create table random (id int primary key); insert into random values (1), (2);
-create table empty (id int primary key); create table keyed (a varchar(9) primary key); insert into keyed values ('b'), ('a')";
+create table bare (id int primary key); create table keyed (a varchar(9) primary key); insert into keyed values ('b'), ('a')";
 
 #[test]
 fn a_restore_ends_before_what_the_log_does_not_hold() {
@@ -203,19 +203,22 @@ fn a_restore_ends_before_what_the_log_does_not_hold() {
         w.backup();
         w.start_log();
         let mut first = source.session();
-        first.run("begin; insert into d.stored values ('first')");
-        source.sql("insert into d.stored values ('second')");
+        first.run("begin; insert into d.unkeyed values ('first')");
+        source.sql("insert into d.unkeyed values ('second')");
         first.run("commit");
         source.sql(
-            "use d; alter table stored add id int auto_increment primary key first; update stored set s = 'x' where id = 1;
+            "use d; alter table unkeyed add id int auto_increment primary key first; update unkeyed set s = 'x' where id = 1;
             alter table placed add tenant varchar(64) default (database());
-            alter table empty add tenant varchar(64) default (database()); insert into empty values (1, 'one');
+            alter table bare add tenant varchar(64) default (database()); insert into bare values (1, 'one');
             insert into keyed values ('c'), ('_'); alter table keyed add id int auto_increment, add unique (id);
             update keyed set a = 'first' where id = 1;
             create table made as select 'x' a union all select 'b' union all select 'c';
             alter table made add id int auto_increment primary key; delete from made where id = 2",
         );
-        let mut unknown = vec![("d.stored", "there was no key"), ("d.placed", "because database gives")];
+        let mut unknown = vec![
+            ("d.unkeyed", "there was no key"),
+            ("d.placed", "because database gives"),
+        ];
         if !kind.is_mysql() {
             source.sql(
                 "use d; alter table random add u char(36) default (uuid()); delete from random where u is not null;
@@ -240,8 +243,8 @@ fn a_restore_ends_before_what_the_log_does_not_hold() {
             let ended = w.try_restore(&some(before(id)), &other);
             assert!(ended.is_ok(), "{kind:?}: {table} before {id}");
         }
-        assert_eq!(spare.value("select count(*) from d.stored"), "2");
-        let known = ["d.empty", "d.keyed", "d.made"];
+        assert_eq!(spare.value("select count(*) from d.unkeyed"), "2");
+        let known = ["d.bare", "d.keyed", "d.made"];
         w.restore_some(&other, RestorePoint::Latest, &known);
         for table in known {
             let rows = format!("select * from {table} order by 1");
