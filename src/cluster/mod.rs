@@ -352,6 +352,8 @@ pub enum RestoreScope {
     Whole,
     /// Only the restored tables are touched.
     Tables,
+    /// Only the tables that the filter chooses are touched; those of them that the restored moment lacks are dropped.
+    Exactly,
 }
 
 /// What a restorer is asked to do.

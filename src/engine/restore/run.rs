@@ -29,6 +29,7 @@ use crate::model::crash::crash_point;
 use crate::model::ids::{ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
 use crate::model::position::Moment;
+use crate::model::table::TableName;
 
 // What the job remembers of a restore.
 const WAS: &str = "was";
@@ -261,14 +262,19 @@ impl RestoreRun<'_> {
         Ok(Switched { mark, until, totals })
     }
 
+    /// The tables that are written, where it is not the whole cluster.
+    fn written(&self) -> Option<Vec<TableName>> {
+        (!self.plan.whole).then(|| self.plan.assumptions.writes.clone())
+    }
+
     /// What the target is asked for.
     fn ask(&self, id: String, until: Moment) -> RestoreAsk {
         RestoreAsk {
             id,
-            scope: if self.plan.whole {
-                RestoreScope::Whole
-            } else {
-                RestoreScope::Tables
+            scope: match (self.plan.whole, self.plan.request.exactly) {
+                (true, _) => RestoreScope::Whole,
+                (false, true) => RestoreScope::Exactly,
+                (false, false) => RestoreScope::Tables,
             },
             filter: self.plan.request.filter.clone(),
             rename: self.plan.request.rename.clone(),
@@ -354,7 +360,7 @@ impl RestoreRun<'_> {
         if self.plan.target != self.plan.request.source {
             self.flush(&self.plan.target, false)?;
         }
-        let made = way_back::make(self.target, target, &self.plan.target, self.cx)?;
+        let made = way_back::make(self.target, target, &self.plan.target, self.written(), self.cx)?;
         self.cx.resume_log().save(WAY_BACK, &json!(made))?;
         crash_point("restore.way-back");
         Ok(())
@@ -522,7 +528,7 @@ fn drifted(what: &str, planned: String, found: String) -> Result<(), EngineError
     })
 }
 
-fn assumed_in_the_way(plan: &RestorePlan, name: &crate::model::table::TableName, system: bool) -> bool {
+fn assumed_in_the_way(plan: &RestorePlan, name: &TableName, system: bool) -> bool {
     match plan.whole {
         true => !system,
         false => plan.assumptions.writes.contains(name),
