@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::check::lacking_for_whole;
+use super::check::lacking_for_restore;
 use super::core::Core;
 use super::snapshot::start::processlist;
 use super::wire::{Conn, Flavor, WireError};
@@ -16,9 +16,7 @@ pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>,
     core.ask("looking for what speaks against a restore", |conn| {
         let mut checks = vec![replicas(conn)?, replicates(conn)?];
         checks.extend(galera(conn)?);
-        if whole {
-            checks.push(privileges(conn)?);
-        }
+        checks.push(privileges(conn, whole)?);
         Ok(checks)
     })
 }
@@ -36,11 +34,11 @@ fn check(name: &str, found: Result<String, String>, wanted: &str) -> RestoreChec
     }
 }
 
-/// An account that could not be given its grants back would be noticed only after the switch.
-fn privileges(conn: &mut Conn) -> Result<RestoreCheck, WireError> {
-    let lacking = lacking_for_whole(conn)?;
+/// What lacks would be noticed in the middle of the restore, or only after the switch.
+fn privileges(conn: &mut Conn, whole: bool) -> Result<RestoreCheck, WireError> {
+    let lacking = lacking_for_restore(conn, whole)?;
     let found = match lacking.is_empty() {
-        true => Ok("all that a whole restore needs".to_owned()),
+        true => Ok("all that this restore needs".to_owned()),
         false => Err(format!("{} are lacking", lacking.len())),
     };
     Ok(check("privileges", found, &lacking.join("; ")))

@@ -14,7 +14,7 @@ use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
 use super::way_back;
 use crate::archive::state::WayBack;
 use crate::archive::{Archive, ArchiveLock};
-use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope};
+use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope, Restorer};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError, ErrorKind};
@@ -105,6 +105,22 @@ impl RestoreRun<'_> {
         crash_point("restore.published");
         self.cx.resume_log().save(PUBLISHED, &json!(done))?;
         self.finish(&done, started)
+    }
+
+    /// Builds and compares everything as [`RestoreRun::run`] does, and throws it away instead of switching over: what the
+    /// target holds is not touched, and it stays open. Gives the rows.
+    pub fn rehearse(&self) -> Result<u64, EngineError> {
+        self.check_assumptions()?;
+        self.outline();
+        let ask = self.ask(self.restore_id()?, self.plan.until);
+        let restorer = self.target.restorer(&ask)?;
+        let built = self.load(&ask, &*restorer).run();
+        self.cx.step("Throw away what was built", Unit::Tables, None);
+        let thrown_away = restorer.abandon();
+        let rows = built?.sum.rows;
+        thrown_away.doing(|| "throwing away what was built for the test".to_owned())?;
+        self.cx.resume_log().clear()?;
+        Ok(rows)
     }
 
     /// What an earlier run that died had switched over. After the last step that it remembered, only the target knows.
@@ -206,15 +222,7 @@ impl RestoreRun<'_> {
         let until = self.prepare()?;
         let ask = self.ask(self.restore_id()?, until);
         let restorer = self.target.restorer(&ask)?;
-        let job = load::Load {
-            plan: self.plan,
-            until: ask.until,
-            archive: self.source,
-            restorer: &*restorer,
-            cx: self.cx,
-            capabilities: self.target.capabilities(),
-        };
-        let mut totals = job.run()?;
+        let mut totals = self.load(&ask, &*restorer).run()?;
         self.cx.step("Switch over", Unit::Tables, None);
         self.cx.check()?;
         if let Some(t) = self.target_archive {
@@ -233,6 +241,17 @@ impl RestoreRun<'_> {
         })?;
         totals.remarks = restorer.remarks();
         Ok(Switched { mark, until, totals })
+    }
+
+    fn load<'a>(&'a self, ask: &RestoreAsk, restorer: &'a dyn Restorer) -> load::Load<'a> {
+        load::Load {
+            plan: self.plan,
+            until: ask.until,
+            archive: self.source,
+            restorer,
+            cx: self.cx,
+            capabilities: self.target.capabilities(),
+        }
     }
 
     /// What the target is asked for.
