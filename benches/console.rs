@@ -32,8 +32,8 @@ use ratatui::layout::Rect;
 
 const NOW: Millis = Millis(1_795_140_432_000);
 const CLUSTERS: usize = 500;
-/// Of one cluster; with those of the others it is 100,000 and more.
-const BACKUPS: usize = 10_000;
+/// Of one cluster, as a list; each of the others has 200 in its window.
+const BACKUPS: usize = 100_000;
 const SIZE: (u16, u16) = (120, 36);
 
 fn at(minutes_ago: usize) -> Moment {
@@ -271,7 +271,7 @@ fn main() -> ExitCode {
     console.keys(&["g", "Enter"], 1);
     console.settle(&world);
     kept &= report(
-        "backups: first picture with 10,000",
+        "backups: first picture with 100,000",
         vec![console.frame(What::Deadline)],
         first,
     );
@@ -280,7 +280,7 @@ fn main() -> ExitCode {
     console.keys(&["7"], 1);
     console.settle(&world);
     kept &= report(
-        "timeline: first picture with 10,000 bases",
+        "timeline: first picture with 100,000 bases",
         vec![console.frame(What::Deadline)],
         first,
     );

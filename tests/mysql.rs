@@ -29,6 +29,8 @@ mod edges;
 mod fidelity;
 #[path = "mysql/killed.rs"]
 mod killed;
+#[path = "mysql/large.rs"]
+mod large;
 #[path = "mysql/log.rs"]
 mod log;
 #[path = "mysql/look.rs"]
@@ -49,6 +51,8 @@ mod servers;
 mod small_disk;
 #[path = "mysql/snapshot.rs"]
 mod snapshot;
+#[path = "mysql/source.rs"]
+mod source;
 #[path = "mysql/story.rs"]
 mod story;
 #[path = "mysql/wire.rs"]

@@ -60,7 +60,7 @@ pub fn run(
     let identity = facts.identity;
     let before = expected(archive)?;
     let view = View::read(archive, &SummaryCache::default())?;
-    let continued = continues(cluster, &view, identity != before)?;
+    let continued = continues(cluster, archive, &view, identity != before)?;
     let mut adoption = Adoption {
         continued,
         incarnation: None,
@@ -94,7 +94,7 @@ pub fn run(
 }
 
 /// Whether the database's log has the archive's last place and everything since.
-fn continues(cluster: &dyn Cluster, view: &View, foreign: bool) -> Result<bool, EngineError> {
+fn continues(cluster: &dyn Cluster, archive: &Archive, view: &View, foreign: bool) -> Result<bool, EngineError> {
     let run = view
         .log
         .runs
@@ -116,7 +116,11 @@ fn continues(cluster: &dyn Cluster, view: &View, foreign: bool) -> Result<bool, 
     if foreign && !comparable {
         return Ok(false);
     }
-    match cluster.changes(&end, &runs::anchors(view, &end)) {
+    let recognised = match run {
+        Some(run) => runs::recognise(cluster, archive, run)?,
+        None => Ok(()),
+    };
+    match recognised.and_then(|()| cluster.changes(&end, &runs::anchors(view, &end))) {
         Ok(_) => Ok(true),
         Err(ClusterError::LogGone { .. } | ClusterError::OtherServer(_)) => Ok(false),
         Err(e) => Err(e).doing(|| "looking whether its log continues the archive's".to_owned()),

@@ -9,16 +9,18 @@ mod chunks;
 mod pace;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use self::chunks::{ChunkDone, Resumed, Work};
-use crate::archive::state::IncarnationsDoc;
+use crate::archive::state::{IncarnationsDoc, LogDoc};
 use crate::archive::{Archive, ArchiveLock, Level, Manifest, ManifestChunk, ManifestTable};
 use crate::cluster::{Cluster, ClusterError, Snapshot, TableDef};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError};
 use crate::engine::incarnation;
+use crate::engine::log::runs;
 use crate::model::backup::{BackupSummary, BackupType};
 use crate::model::checksum::TableChecksum;
 use crate::model::clock::Millis;
@@ -26,6 +28,7 @@ use crate::model::crash::crash_point;
 use crate::model::filter::TableFilter;
 use crate::model::ids::{BackupId, ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
+use crate::model::log::LogRun;
 use crate::model::position::Moment;
 
 /// A snapshot backup, planned.
@@ -56,6 +59,10 @@ pub struct BackupPlan {
     pub level: i32,
 }
 
+/// A source's clock that is further behind than this is not waited for.
+const CLOCK_BACK_MS: i64 = 60_000;
+/// How often a wait looks whether it was cancelled.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
 /// The most worker threads that are ever used.
 const MAX_CONCURRENCY: usize = 64;
 
@@ -224,9 +231,16 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
             Err(e) => return Err(e.into()),
         }
     }
-    let snapshot = cluster
-        .open_snapshot(None)
-        .doing(|| "opening a consistent view".to_owned())?;
+    let log = archive.state::<LogDoc>()?.value;
+    if let Some(run) = runs::continuable(&log) {
+        let recognised = runs::recognise(cluster, archive, &run)?;
+        match recognised {
+            // A log that was made anew is a gap; the snapshot is what is needed then.
+            Ok(()) | Err(ClusterError::LogGone { .. }) => {}
+            Err(e) => return Err(e).doing(|| "looking whether this is the source of the archive".to_owned()),
+        }
+    }
+    let snapshot = open_behind(cluster, &log, cx)?;
     let moment = snapshot.mark().moment;
     let histories = archive.state::<IncarnationsDoc>()?.value;
     incarnation::check(&histories, &archive.state()?.value)?;
@@ -240,6 +254,43 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
     cx.resume_log().save(BEGUN, &serde_json::json!(begun))?;
     crash_point("backup.begun");
     Ok((begun, snapshot, Resumed::default()))
+}
+
+/// Opens a view whose moment lies behind everything that the archive has dated. Where the source's clock went back it does
+/// not: then a restore would take changes for later than the view that are in it.
+fn open_behind(cluster: &dyn Cluster, log: &LogDoc, cx: &dyn JobCx) -> Result<Box<dyn Snapshot>, EngineError> {
+    let last = log.runs.iter().max_by_key(|r| r.to);
+    loop {
+        let snapshot = cluster
+            .open_snapshot(None)
+            .doing(|| "opening a consistent view".to_owned())?;
+        let mark = snapshot.mark();
+        let behind = |r: &&LogRun| r.to < mark.moment || (r.to == mark.moment && r.to_position == mark.position);
+        let Some(dated) = last.filter(|r| !behind(r)).map(|r| r.to) else {
+            return Ok(snapshot);
+        };
+        let_go(&*snapshot, cx);
+        drop(snapshot);
+        let ahead = dated.at.since(mark.moment.at);
+        if ahead > CLOCK_BACK_MS {
+            return Err(EngineError::refused(
+                format!(
+                    "the source's clock went back: it shows {}, and the log backup has dated changes up to {}",
+                    mark.moment.at.utc().to_rfc3339(),
+                    dated.at.utc().to_rfc3339()
+                ),
+                "set the source's clock right (NTP); where the time in the archive is the wrong one, wait until it is past",
+            ));
+        }
+        let text = format!("waiting for {ahead} ms: the source's clock is behind the log backup's checkpoint");
+        cx.line(LineLevel::Warning, text);
+        let until = Instant::now() + Duration::from_millis(ahead.unsigned_abs() + 1);
+        while Instant::now() < until {
+            cx.check()?;
+            let left = until.saturating_duration_since(Instant::now());
+            std::thread::sleep(left.min(LOOK_AROUND));
+        }
+    }
 }
 
 /// What the resume log keeps of an interrupted run.

@@ -21,6 +21,10 @@ pub enum Position {
         file: String,
         /// The offset of the next event.
         offset: u64,
+        /// When the file was begun, in seconds since the epoch, where transactions have no GTID: a server whose log is
+        /// reset gives the same names to other files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        begun: Option<u32>,
     },
 }
 
@@ -38,8 +42,8 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Position::Tso(t) => write!(f, "TSO {t}"),
-            Position::Binlog { gtid, file, offset } if gtid.is_empty() => write!(f, "{file}:{offset}"),
-            Position::Binlog { gtid, file, offset } => write!(f, "GTID {gtid} {file}:{offset}"),
+            Position::Binlog { gtid, file, offset, .. } if gtid.is_empty() => write!(f, "{file}:{offset}"),
+            Position::Binlog { gtid, file, offset, .. } => write!(f, "GTID {gtid} {file}:{offset}"),
         }
     }
 }

@@ -105,6 +105,7 @@ impl Host {
             clock: Arc::clone(&clock),
             history,
             log: LogOptions::default(),
+            spool: config.data_dir.clone(),
             holder,
             open_storage: Arc::new(move |name| open_storage(&storages, name)),
             tell: teller(&runner),
@@ -209,7 +210,7 @@ fn start_keeper(ward: &Arc<Ward>) {
     );
 }
 
-/// Looks at the schedules at least every 30 s, and starts what is due.
+/// Looks at the schedules at least once a minute, and starts what is due.
 fn run_schedule(desk: &Arc<LocalDesk>, runner: &Arc<Runner>, stop: &Stop) {
     let mut told = BTreeMap::new();
     loop {

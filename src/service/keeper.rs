@@ -20,7 +20,7 @@ use crate::model::log::LogDesired;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often the wish is read again even when nobody pokes.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Makes a task when one is wanted. Called in the keeper's own thread.
 pub type MakeTask = Box<dyn Fn(Arc<LogShared>) -> Result<LogTask, EngineError> + Send + Sync>;

@@ -34,6 +34,8 @@ use crate::model::settings::BackupSettings;
 
 /// The longest that one question waits.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+/// The longest that somebody waits for any change at all: an idle console shall not be woken for nothing.
+const MAX_PULSE: Duration = Duration::from_secs(120);
 
 /// What this process is.
 #[derive(Clone, Debug)]
@@ -240,7 +242,7 @@ impl LocalDesk {
     fn pulse(&self, since: u64, timeout_ms: u64) -> Answer {
         Answer::Pulse(
             self.runner
-                .changed_since(since, Duration::from_millis(timeout_ms).min(MAX_WAIT)),
+                .changed_since(since, Duration::from_millis(timeout_ms).min(MAX_PULSE)),
         )
     }
 

@@ -20,15 +20,32 @@ use crate::model::log::LogStatus;
 use crate::model::position::Moment;
 use crate::model::settings::BackupSettings;
 
+/// So many archives are read at the same time.
+const READERS: usize = 8;
+
 impl LocalDesk {
     /// All clusters, worst first.
     pub(super) fn fleet(&self) -> Result<Vec<ClusterCard>, Refusal> {
         self.wards.all().for_each(|w| w.ask_facts());
-        let mut cards = self
-            .wards
-            .all()
-            .map(|w| self.card(w).map(|(card, _)| card))
-            .collect::<Result<Vec<_>, _>>()?;
+        let wards: Vec<&Arc<Ward>> = self.wards.all().collect();
+        // Reading an archive is waiting for storage, most of the time: several at once.
+        let share = wards.len().div_ceil(READERS).max(1);
+        let card = |w: &&Arc<Ward>| self.card(w).map(|(card, _)| card);
+        let read = |some: &[&Arc<Ward>]| some.iter().map(card).collect::<Result<Vec<_>, _>>();
+        let shares: Vec<_> = std::thread::scope(|scope| {
+            let work = |some| scope.spawn(move || read(some));
+            let threads: Vec<_> = wards.chunks(share).map(work).collect();
+            let lost = |_| {
+                Err(super::refusal::failed(
+                    "reading an archive failed in brine itself".to_owned(),
+                ))
+            };
+            threads.into_iter().map(|t| t.join().unwrap_or_else(lost)).collect()
+        });
+        let mut cards = Vec::with_capacity(wards.len());
+        for read in shares {
+            cards.extend(read?);
+        }
         cards.sort_by(|a, b| b.health.level.cmp(&a.health.level).then_with(|| a.name.cmp(&b.name)));
         Ok(cards)
     }

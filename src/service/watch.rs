@@ -9,9 +9,9 @@ use crate::cluster::ClusterFacts;
 
 /// What was heard so short a time ago is not asked again.
 const FRESH: Duration = Duration::from_millis(1_000);
-/// How long somebody waits who has nothing yet.
+/// How long an answer is waited for by somebody who has nothing yet.
 const FIRST_WAIT: Duration = Duration::from_millis(3_000);
-/// How long somebody waits for something newer than what there is.
+/// How long one is waited for that is newer than what there is.
 const NEXT_WAIT: Duration = Duration::from_millis(400);
 /// From then on what was heard is no longer believed while no answer comes.
 const STALE: Duration = Duration::from_secs(15);
@@ -69,9 +69,9 @@ impl Watch {
     pub fn heard(&self) -> Heard {
         let mut state = self.shared.state.lock();
         let patience = if state.heard.is_some() { NEXT_WAIT } else { FIRST_WAIT };
-        let end = Instant::now() + patience;
-        while state.asking.is_some() {
-            if self.shared.changed.wait_until(&mut state, end).timed_out() {
+        // From when it was asked on: who looks at many databases waits once for all of them.
+        while let Some(since) = state.asking {
+            if self.shared.changed.wait_until(&mut state, since + patience).timed_out() {
                 break;
             }
         }
@@ -116,6 +116,25 @@ mod tests {
         watch.ask(|| panic!("asked twice"));
         drop(release);
         while watch.heard().unwrap_err() != "refused" {}
+    }
+
+    #[test]
+    fn many_dead_hosts_are_waited_for_once() {
+        let (release, wait) = crossbeam_channel::bounded::<()>(0);
+        let watches: Vec<Watch> = (0..4).map(|_| Watch::default()).collect();
+        for watch in &watches {
+            let wait = wait.clone();
+            watch.ask(move || {
+                let _ = wait.recv();
+                Err("refused".to_owned())
+            });
+        }
+        let started = Instant::now();
+        for watch in &watches {
+            assert!(watch.heard().unwrap_err().contains("no answer"));
+        }
+        assert!(started.elapsed() < 2 * FIRST_WAIT, "{:?}", started.elapsed());
+        drop(release);
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! A list's selection and filter. The selection is an id, so that it stays with its line when the list changes.
+//!
+//! Lists may have a hundred thousand lines. What a line says is written down once for each state of the lines, a filter that
+//! grows is only looked for among what it let through before, and nothing is made for lines that are not seen.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use tui_input::Input;
 
-/// Filter, version and number of lines, and which of them passed.
-type Found = ((String, (u64, u8), usize), Rc<Vec<usize>>);
+/// The ids of a list's lines in the order shown.
+pub type Ids<'a> = Vec<Cow<'a, str>>;
 
 /// The state of a list: which line is selected, and what is filtered.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +23,78 @@ pub struct List {
     pub filter: Input,
     /// By which of the screen's orders the lines are sorted, and whether the other way round.
     pub sort: (usize, bool),
-    /// What passed the filter the last time, and what was filtered then; losing it must not matter.
-    found: RefCell<Option<Found>>,
+    /// What was found out about the lines; losing it must not matter.
+    found: RefCell<Found>,
+}
+
+/// Which lines: a number that is another one whenever their texts are others, and how many they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// Stands for the lines as they are.
+    pub version: (u64, u8),
+    /// How many there are.
+    pub len: usize,
+}
+
+/// What a list remembers of its lines from one picture to the next.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    /// What each line says.
+    texts: Option<(Lines, Rc<Texts>)>,
+    /// The filter, and what it let through, as the lines come.
+    passed: Option<(Lines, Words, Rc<Vec<usize>>)>,
+    /// Filter and order, and what they show.
+    shown: Option<(Asked, Rc<Vec<usize>>)>,
+}
+
+/// Which lines are shown, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    lines: Lines,
+    words: Option<Words>,
+    sort: (usize, bool),
+}
+
+/// What each line says, in lower case, one behind the other.
+#[derive(Debug, Default)]
+struct Texts {
+    all: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    fn new(len: usize, text: impl Fn(usize, &mut String)) -> Texts {
+        let mut texts = Texts {
+            all: String::with_capacity(len * 48),
+            ends: Vec::with_capacity(len),
+        };
+        let mut line = String::new();
+        for i in 0..len {
+            line.clear();
+            text(i, &mut line);
+            if line.is_ascii() {
+                line.make_ascii_lowercase();
+                texts.all.push_str(&line);
+            } else {
+                texts.all.push_str(&line.to_lowercase());
+            }
+            texts.ends.push(texts.all.len());
+        }
+        texts
+    }
+
+    fn get(&self, i: usize) -> &str {
+        let from = i.checked_sub(1).and_then(|before| self.ends.get(before)).unwrap_or(&0);
+        let to = self.ends.get(i).unwrap_or(from);
+        self.all.get(*from..*to).unwrap_or_default()
+    }
+}
+
+/// Where the selection comes to lie; see [`List::find`].
+#[derive(Debug)]
+pub struct Place {
+    index: usize,
+    selected: Option<String>,
 }
 
 impl List {
@@ -49,33 +123,64 @@ impl List {
     }
 
     /// Keeps the selection valid: by id, else the line that took its place.
-    pub fn reconcile(&mut self, ids: &[String]) {
-        if self.at_top && !ids.is_empty() {
-            (self.index, self.selected) = (0, ids.first().cloned());
-            return;
-        }
-        if let Some(at) = self.selected.as_ref().and_then(|s| ids.iter().position(|id| id == s)) {
-            self.index = at;
-            return;
-        }
-        if ids.is_empty() {
-            self.index = 0;
+    pub fn reconcile(&mut self, ids: &Ids<'_>) {
+        let place = self.find(ids);
+        self.put(place);
+    }
+
+    /// Where the selection belongs among these lines; nothing when it lies there already.
+    pub fn find(&self, ids: &Ids<'_>) -> Option<Place> {
+        let own = self.selected.as_deref();
+        let is_own = |at: usize| own.is_some() && ids.get(at).map(Cow::as_ref) == own;
+        let at = if self.at_top && !ids.is_empty() {
+            0
+        } else if is_own(self.index) {
+            return None;
+        } else if let Some(at) = own.and_then(|s| ids.iter().position(|id| id == s)) {
+            at
+        } else if ids.is_empty() {
             // While nothing is loaded yet, an id that was asked for is kept; what a filter hides is not selected.
-            if !self.filter.value().is_empty() {
-                self.selected = None;
-            }
-            return;
+            let kept = self.selected.clone().filter(|_| self.filter.value().is_empty());
+            return Some(Place {
+                index: 0,
+                selected: kept,
+            });
+        } else {
+            self.index.min(ids.len() - 1)
+        };
+        (at != self.index || !is_own(at)).then(|| Place {
+            index: at,
+            selected: ids.get(at).map(|id| id.clone().into_owned()),
+        })
+    }
+
+    /// Where so many lines away from the selection lie, stopping at the ends.
+    pub fn away(&self, ids: &Ids<'_>, by: isize) -> Place {
+        let index = self.index.saturating_add_signed(by).min(ids.len().saturating_sub(1));
+        let there = ids.get(index).map(|id| id.clone().into_owned());
+        Place {
+            index,
+            selected: there.or_else(|| self.selected.clone()),
         }
-        self.index = self.index.min(ids.len() - 1);
-        self.selected = ids.get(self.index).cloned();
+    }
+
+    /// Selects what was found.
+    pub fn put(&mut self, place: Option<Place>) {
+        if let Some(place) = place {
+            (self.index, self.selected) = (place.index, place.selected);
+        }
+    }
+
+    /// Selects what was moved to: from now on new lines do not take the selection.
+    pub fn move_to(&mut self, place: Place) {
+        self.at_top = false;
+        self.put(Some(place));
     }
 
     /// Moves by so many lines, stopping at the ends.
-    pub fn step(&mut self, ids: &[String], by: isize) {
-        let last = ids.len().saturating_sub(1);
-        self.at_top = false;
-        self.index = self.index.saturating_add_signed(by).min(last);
-        self.selected = ids.get(self.index).cloned().or(self.selected.take());
+    pub fn step(&mut self, ids: &Ids<'_>, by: isize) {
+        let place = self.away(ids, by);
+        self.move_to(place);
     }
 
     /// The filter, taken apart once for many lines; none when it is empty.
@@ -94,23 +199,64 @@ impl List {
         self.words().is_none_or(|w| w.passes(text))
     }
 
-    /// The numbers of the lines that pass the filter; found anew only when the filter or the lines have changed.
-    ///
-    /// `version` stands for the lines as they are; it must be another one whenever their texts are others.
-    pub fn hits(&self, version: (u64, u8), len: usize, text: impl Fn(usize) -> String) -> Rc<Vec<usize>> {
-        let key = (self.filter.value().to_owned(), version, len);
-        if let Some((known, hits)) = &*self.found.borrow()
-            && *known == key
-        {
-            return Rc::clone(hits);
-        }
-        let hits = match self.words() {
-            Some(words) => (0..len).filter(|i| words.passes(&text(*i))).collect(),
-            None => (0..len).collect(),
+    /// The numbers of the lines shown, in their order. `text` writes what a line says; `order` sorts by the order that is
+    /// chosen, when it is not the first.
+    pub fn shown(
+        &self,
+        lines: Lines,
+        text: impl Fn(usize, &mut String),
+        order: impl FnOnce(usize, &mut [usize]),
+    ) -> Rc<Vec<usize>> {
+        let asked = Asked {
+            lines,
+            words: self.words(),
+            sort: self.sort,
         };
-        let hits = Rc::new(hits);
-        *self.found.borrow_mut() = Some((key, Rc::clone(&hits)));
-        hits
+        if let Some((known, shown)) = &self.found.borrow().shown
+            && *known == asked
+        {
+            return Rc::clone(shown);
+        }
+        let passed = match &asked.words {
+            Some(words) => self.passed(lines, words, text),
+            None => Rc::new((0..lines.len).collect()),
+        };
+        let shown = match self.sort {
+            (0, false) => passed,
+            (by, reverse) => {
+                let mut sorted = passed.to_vec();
+                if by > 0 {
+                    order(by, &mut sorted);
+                }
+                if reverse {
+                    sorted.reverse();
+                }
+                Rc::new(sorted)
+            }
+        };
+        self.found.borrow_mut().shown = Some((asked, Rc::clone(&shown)));
+        shown
+    }
+
+    /// The numbers of the lines that pass a filter, as they come.
+    fn passed(&self, lines: Lines, words: &Words, text: impl Fn(usize, &mut String)) -> Rc<Vec<usize>> {
+        let found = &mut *self.found.borrow_mut();
+        let texts = match &found.texts {
+            Some((known, texts)) if *known == lines => Rc::clone(texts),
+            _ => Rc::new(Texts::new(lines.len, text)),
+        };
+        let passes = |i: &usize| words.passes_lower(texts.get(*i));
+        let passed: Vec<usize> = match &found.passed {
+            // One more letter: only what passed before can pass still.
+            Some((known, before, hits)) if *known == lines && words.is_within(before) => {
+                hits.iter().copied().filter(passes).collect()
+            }
+            _ => (0..lines.len).filter(passes).collect(),
+        };
+        let passed = Rc::new(passed);
+        found.texts = Some((lines, texts));
+        found.passed = Some((lines, words.clone(), Rc::clone(&passed)));
+        passed
     }
 }
 
@@ -121,7 +267,21 @@ pub struct Words(Vec<(bool, String)>);
 impl Words {
     /// Whether a line with this text passes.
     pub fn passes(&self, text: &str) -> bool {
-        let text = text.to_lowercase();
+        self.passes_lower(&text.to_lowercase())
+    }
+
+    /// Whether everything that passes would have passed the other filter, too.
+    fn is_within(&self, other: &Words) -> bool {
+        let within = |(wanted, word): &(bool, String)| {
+            let grown = |(also, longer): &(bool, String)| also == wanted && *wanted && longer.contains(word.as_str());
+            // An absence that is looked for must be looked for still.
+            self.0.iter().any(|w| w == &(*wanted, word.clone()) || grown(w))
+        };
+        other.0.iter().all(|w| w.1.is_empty() || within(w))
+    }
+
+    /// The same with a text in lower case.
+    fn passes_lower(&self, text: &str) -> bool {
         // `!` alone, while the word behind it is not typed yet, leaves nothing out.
         self.0
             .iter()
@@ -146,8 +306,8 @@ pub fn scroll(offset: usize, index: usize, height: usize, len: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn ids(text: &str) -> Vec<String> {
-        text.split_whitespace().map(str::to_owned).collect()
+    fn ids(text: &str) -> Ids<'_> {
+        text.split_whitespace().map(Cow::Borrowed).collect()
     }
 
     #[test]
@@ -184,21 +344,72 @@ mod tests {
         assert!(list.passes("20 Nov AUTO complete") && !list.passes("auto Failed") && !list.passes("manual"));
     }
 
+    fn lines(version: u64, len: usize) -> Lines {
+        Lines {
+            version: (version, 0),
+            len,
+        }
+    }
+
     #[test]
-    fn hits_are_found_anew_only_when_something_changed() {
+    fn what_lines_say_is_written_down_once() {
         let mut list = List::default();
         let asked = std::cell::Cell::new(0);
-        let text = |i: usize| {
+        let text = |i: usize, out: &mut String| {
             asked.set(asked.get() + 1);
-            format!("line {i}")
+            out.push_str(&format!("Line {i}"));
         };
+        let sort = |_: usize, _: &mut [usize]| {};
+        assert_eq!(list.shown(lines(0, 12), text, sort).len(), 12);
+        assert_eq!(asked.get(), 0, "without a filter nobody asks what lines say");
         list.filter = Input::new("1".to_owned());
-        assert_eq!(*list.hits((0, 0), 12, text), [1, 10, 11]);
-        assert_eq!(*list.hits((0, 0), 12, text), [1, 10, 11]);
-        assert_eq!(asked.get(), 12);
-        assert_eq!(*list.hits((1, 0), 2, text), [1]);
+        assert_eq!(*list.shown(lines(0, 12), text, sort), [1, 10, 11]);
+        list.filter = Input::new("line 1 !0".to_owned());
+        assert_eq!(*list.shown(lines(0, 12), text, sort), [1, 11]);
         list.filter = Input::new("!1".to_owned());
-        assert_eq!(*list.hits((1, 0), 2, text), [0]);
+        assert_eq!(list.shown(lines(0, 12), text, sort).len(), 9);
+        assert_eq!(asked.get(), 12);
+        assert_eq!(*list.shown(lines(1, 2), text, sort), [0]);
+        assert_eq!(asked.get(), 14);
+    }
+
+    #[test]
+    fn orders_are_kept_until_something_changes() {
+        let sorted = std::cell::Cell::new(0);
+        let order = |by: usize, rows: &mut [usize]| {
+            sorted.set(sorted.get() + 1);
+            rows.sort_by_key(|i| (i * by) % 5);
+        };
+        let mut list = List {
+            sort: (3, false),
+            ..List::default()
+        };
+        for _ in 0..2 {
+            assert_eq!(*list.shown(lines(0, 5), |_, _| {}, order), [0, 2, 4, 1, 3]);
+        }
+        assert_eq!(sorted.get(), 1);
+        list.sort.1 = true;
+        assert_eq!(*list.shown(lines(0, 5), |_, _| {}, order), [3, 1, 4, 2, 0]);
+    }
+
+    #[test]
+    fn a_filter_that_grows_only_ever_takes_away() {
+        let texts = ["auto complete", "auto failed", "manual", "Ärger AUTO"];
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut list = List::default();
+        for _ in 0..3_000 {
+            let c = *random.choice(&['a', 'u', 't', '!', ' ', 'f', 'ä', 'm']).unwrap();
+            let mut filter = list.filter.value().to_owned();
+            match random.u8(..4) {
+                0 => drop(filter.pop()),
+                1 if filter.len() > 8 => filter.clear(),
+                _ => filter.push(c),
+            }
+            list.filter = Input::new(filter.clone());
+            let shown = list.shown(lines(0, 4), |i, out| out.push_str(texts[i]), |_, _| {});
+            let wanted: Vec<usize> = (0..4).filter(|i| list.passes(texts[*i])).collect();
+            assert_eq!(*shown, wanted, "{filter:?}");
+        }
     }
 
     #[test]

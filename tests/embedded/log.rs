@@ -95,6 +95,7 @@ fn positions_from_elsewhere_are_refused() {
         gtid: String::new(),
         file: "b".into(),
         offset: 4,
+        begun: None,
     };
     assert!(matches!(open(&binlog), ClusterError::Malformed { .. }));
 }

@@ -18,24 +18,29 @@ fn cluster(server: &Server) -> MysqlCluster {
 }
 
 /// A cluster, its stream, and what has come.
-struct Follower {
-    cluster: MysqlCluster,
+pub struct Follower {
+    pub cluster: Arc<MysqlCluster>,
     stream: Box<dyn Changes>,
     /// Where the stream goes on after it was lost.
-    last: Mark,
-    txns: Vec<Txn>,
-    reached: Vec<Mark>,
-    restored: Vec<Mark>,
+    pub last: Mark,
+    pub txns: Vec<Txn>,
+    pub reached: Vec<Mark>,
+    pub restored: Vec<Mark>,
 }
 
 impl Follower {
-    fn new(server: &Server) -> Follower {
+    pub fn new(server: &Server) -> Follower {
         let cluster = cluster(server);
         let last = cluster.mark().unwrap();
         Follower::at(cluster, last)
     }
 
     fn at(cluster: MysqlCluster, last: Mark) -> Follower {
+        Follower::of(Arc::new(cluster), last)
+    }
+
+    /// Beside others that use the cluster.
+    pub fn of(cluster: Arc<MysqlCluster>, last: Mark) -> Follower {
         let stream = cluster.changes(&last, &[]).unwrap();
         Follower {
             cluster,
@@ -47,7 +52,7 @@ impl Follower {
         }
     }
 
-    fn step(&mut self) -> Result<bool, ClusterError> {
+    pub fn step(&mut self) -> Result<bool, ClusterError> {
         let Some(event) = self.stream.next(Duration::from_millis(100))? else {
             return Ok(false);
         };
@@ -78,7 +83,7 @@ impl Follower {
     }
 
     /// Reads until everything that is there now has come.
-    fn catch_up(&mut self) {
+    pub fn catch_up(&mut self) {
         let now = self.cluster.mark().unwrap().moment;
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.reached.last().is_none_or(|m| m.moment < now) {
@@ -137,6 +142,7 @@ fn everything(server: &Server, kind: Kind) -> Mark {
         gtid: String::new(),
         file,
         offset,
+        begun: None,
     };
     Mark {
         moment: Moment::of_tso(Tso(1)),
@@ -349,7 +355,7 @@ fn brines_own_tables_are_left_out_and_its_marker_ends_a_history() {
         );
         // The next history begins there, and nothing of the old one comes again.
         s.sql("create database e");
-        let mut next = Follower::at(follower.cluster, restored);
+        let mut next = Follower::of(follower.cluster, restored);
         next.catch_up();
         assert_eq!(next.txns.iter().map(said).collect::<Vec<_>>(), ["create database e"]);
         assert!(next.txns[0].commit > Moment::of_tso(at));
@@ -376,10 +382,10 @@ fn a_purged_log_is_a_gap_and_another_server_is_named() {
         s.sql(&format!("purge binary logs to '{last}'"));
         match refusal(&cluster, &old) {
             ClusterError::LogGone { asked, oldest } => {
-                assert_eq!(asked, old.position);
+                assert_eq!(*asked, old.position);
                 // The server may keep more than it was asked to.
                 let first = s.column("show binary logs").remove(0);
-                let Position::Binlog { file, .. } = oldest else {
+                let Position::Binlog { file, .. } = *oldest else {
                     panic!("{oldest:?}")
                 };
                 assert_eq!(file, first, "{kind:?}: {last}");
@@ -465,7 +471,7 @@ fn without_gtids_the_file_and_offset_name_a_transaction() {
 }
 
 /// Makes `replica` follow `source`.
-fn follow(replica: &Server, source: &Server) {
+pub fn follow(replica: &Server, source: &Server) {
     let port = source.port;
     let sql = if source.kind.is_mysql() {
         format!(

@@ -83,8 +83,8 @@ impl Stream {
         let oldest = self.core.log.oldest();
         if self.at < oldest {
             return Err(ClusterError::LogGone {
-                asked: Position::Tso(self.at),
-                oldest: Position::Tso(oldest),
+                asked: Box::new(Position::Tso(self.at)),
+                oldest: Box::new(Position::Tso(oldest)),
             });
         }
         Ok(())
@@ -168,6 +168,7 @@ impl Stream {
             deltas,
             ddl,
             payload: record.to_vec(),
+            pieces: None,
         }))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 
 use crate::cluster::{
     Capabilities, Changes, ClosedAs, Cluster, ClusterError, ClusterFacts, ClusterKind, Codec, Mark, RestoreAsk,
@@ -15,6 +15,7 @@ use crate::model::checksum::TableChecksum;
 use crate::model::filter::TableFilter;
 use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
+use crate::model::tso::Tso;
 
 use super::core::{Core, mark_at};
 use super::gc::{self, Effort, GcReport};
@@ -70,16 +71,31 @@ impl EmbeddedCluster {
 
 /// Writes marks and estimates now and then, and collects garbage. What fails here is tried again; a store
 /// that is broken tells those who commit.
+///
+/// While nothing is committed there is nothing to write, and nobody is woken for it.
 fn keep_house(core: &Core, stopped: &Receiver<()>) {
     let window = core.window.unwrap_or_default();
     let collect_every = COLLECT_EVERY.max(window / 24);
+    let over = || stopped.try_recv() == Err(TryRecvError::Disconnected);
     let (mut saved, mut collected) = (Instant::now(), Instant::now());
-    while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-        let tip = core.commit.lock().tip;
-        let _ = core.guard.lock().write(tip);
+    // Everything that is visible before the mark and the estimates are written is in them.
+    let (mut marked, mut estimated) = (Tso::ZERO, Tso::ZERO);
+    loop {
+        let rest = collect_every.saturating_sub(collected.elapsed()).max(TICK);
+        let unsaved = estimated < marked;
+        let wait = if unsaved { rest.min(SAVE_EVERY) } else { rest };
+        core.visible.wait_while_still(marked, wait, over);
+        // Commits come in swarms: one mark for all within a moment.
+        if stopped.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+        let (seen, tip) = (core.visible.get(), core.commit.lock().tip);
+        if core.guard.lock().write(tip).is_ok() {
+            marked = seen;
+        }
         if saved.elapsed() > SAVE_EVERY {
+            (saved, estimated) = (Instant::now(), marked);
             let _ = core.estimates.save(&core.store);
-            saved = Instant::now();
         }
         if collected.elapsed() > collect_every {
             let _ = gc::collect(core, Effort::Worthwhile);
@@ -91,6 +107,7 @@ fn keep_house(core: &Core, stopped: &Receiver<()>) {
 impl Drop for EmbeddedCluster {
     fn drop(&mut self) {
         drop(self.stop.take());
+        self.core.visible.wake();
         if let Some(thread) = self.housekeeping.take() {
             let _ = thread.join();
         }

@@ -48,6 +48,18 @@ impl Visible {
     /// Makes a commit visible and wakes those who wait for one.
     pub(super) fn publish(&self, ts: Tso) {
         self.ts.store(ts.0, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Waits until something after `seen` is visible, the time is over, or [`Visible::wake`] was called and `over` says so.
+    pub(super) fn wait_while_still(&self, seen: Tso, wait: Duration, over: impl Fn() -> bool) {
+        let end = Instant::now() + wait;
+        let mut lock = self.lock.lock();
+        while self.get() <= seen && !over() && !self.moved.wait_until(&mut lock, end).timed_out() {}
+    }
+
+    /// Wakes everybody who waits, to look again.
+    pub(super) fn wake(&self) {
         drop(self.lock.lock());
         self.moved.notify_all();
     }

@@ -57,6 +57,8 @@ pub(super) struct Where {
     pub set: GtidSet,
     /// The file and offset.
     pub place: Place,
+    /// When the file was begun: only where the server has no GTIDs, and places alone tell what is before them.
+    pub begun: Option<u32>,
 }
 
 impl Where {
@@ -66,7 +68,13 @@ impl Where {
             what: "a position",
             why: format!("{position} is not one of a MySQL or MariaDB server"),
         };
-        let Position::Binlog { gtid, file, offset } = position else {
+        let Position::Binlog {
+            gtid,
+            file,
+            offset,
+            begun,
+        } = position
+        else {
             return Err(bad());
         };
         Ok(Where {
@@ -75,6 +83,7 @@ impl Where {
                 file: file.clone(),
                 offset: *offset,
             },
+            begun: *begun,
         })
     }
 
@@ -84,6 +93,7 @@ impl Where {
             gtid: self.set.to_string(),
             file: self.place.file.clone(),
             offset: self.place.offset,
+            begun: self.begun,
         }
     }
 

@@ -24,6 +24,7 @@ fn behind(n: u64) -> Position {
         gtid: if n == 0 { String::new() } else { gtid(n).to_string() },
         file: "b.000001".to_owned(),
         offset: n,
+        begun: None,
     }
 }
 

@@ -65,6 +65,10 @@ impl Cluster for MysqlCluster {
         binlog::changes(&self.core, after, anchors)
     }
 
+    fn recognise(&self, from: &Position, earlier: &[String], last: &[u8]) -> Result<(), ClusterError> {
+        binlog::recognise(&self.core, from, earlier, last)
+    }
+
     fn keep_log(&self, from: Option<&Position>) -> Result<(), ClusterError> {
         binlog::keep_log(&self.core, from)
     }

@@ -254,6 +254,39 @@ impl GtidSet {
         }
     }
 
+    /// Takes a transaction of MySQL out. MariaDB's positions have only the last one of each domain, and stay.
+    pub fn remove(&mut self, gtid: &Gtid) {
+        let (GtidSet::MySql(sources), Gtid::MySql { source, number }) = (self, gtid) else {
+            return;
+        };
+        let Some(ranges) = sources.get_mut(source) else { return };
+        let parts = |&(first, last): &(u64, u64)| match (first..=last).contains(number) {
+            false => [Some((first, last)), None],
+            true => [
+                (first < *number).then(|| (first, number - 1)),
+                (*number < last).then(|| (number + 1, last)),
+            ],
+        };
+        *ranges = ranges.iter().flat_map(parts).flatten().collect();
+        if ranges.is_empty() {
+            sources.remove(source);
+        }
+    }
+
+    /// What of it one server of MySQL has counted itself.
+    pub fn counted_by(&self, uuid: &str) -> GtidSet {
+        let (GtidSet::MySql(sources), Some(uuid)) = (self, parse_uuid(uuid)) else {
+            return GtidSet::Empty;
+        };
+        let own = sources.iter().filter(|(source, _)| source.uuid == uuid);
+        let own: BTreeMap<Source, Ranges> = own.map(|(s, r)| (s.clone(), r.clone())).collect();
+        if own.is_empty() {
+            GtidSet::Empty
+        } else {
+            GtidSet::MySql(own)
+        }
+    }
+
     /// Whether it has this transaction. Never a place.
     pub fn contains(&self, gtid: &Gtid) -> bool {
         match (self, gtid) {
@@ -270,7 +303,7 @@ impl GtidSet {
     /// Whether it has everything that the other has.
     pub fn contains_all(&self, other: &GtidSet) -> bool {
         match (self, other) {
-            (_, GtidSet::Empty) => true,
+            (_, other) if other.is_empty() => true,
             (GtidSet::Maria(mine), GtidSet::Maria(others)) => others
                 .iter()
                 .all(|(domain, (_, seq))| mine.get(domain).is_some_and(|(_, last)| last >= seq)),
@@ -345,7 +378,7 @@ impl fmt::Display for GtidSet {
 
 /// Whether a position includes a transaction; `None` when the id is no name of a transaction of these servers.
 pub fn covers(position: &Position, transaction: &str) -> Option<bool> {
-    let Position::Binlog { gtid, file, offset } = position else {
+    let Position::Binlog { gtid, file, offset, .. } = position else {
         return None;
     };
     match Gtid::parse(transaction)? {
@@ -401,6 +434,7 @@ mod tests {
             gtid: gtid.to_owned(),
             file: file.to_owned(),
             offset,
+            begun: None,
         };
         let maria = at("0-1-100,1-2-5", "b.000009", 50);
         assert_eq!(covers(&maria, "0-9-100"), Some(true));
@@ -429,9 +463,14 @@ mod tests {
             let source = |n: u8| Source { uuid: [n; 16], tag: String::new() };
             let gtid = |(n, number): (u8, u64)| Gtid::MySql { source: source(n), number };
             let (mut set, mut model) = (GtidSet::Empty, BTreeSet::new());
-            for add in adds {
-                set.add(&gtid(add));
-                model.insert(add);
+            for (i, add) in adds.into_iter().enumerate() {
+                if i % 3 == 2 {
+                    set.remove(&gtid(add));
+                    model.remove(&add);
+                } else {
+                    set.add(&gtid(add));
+                    model.insert(add);
+                }
                 prop_assert_eq!(GtidSet::parse(&set.to_string()), Some(set.clone()));
             }
             let mut other = GtidSet::Empty;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::archive::log::{ChainHash, SegmentInfo};
 use crate::archive::state::{IncarnationsDoc, LogDoc, Versioned};
-use crate::archive::{Archive, ArchiveLock};
+use crate::archive::{Archive, ArchiveError, ArchiveLock};
 use crate::cluster::{Changes, Cluster, ClusterError, Mark};
 use crate::engine::cx::JobCx;
 use crate::engine::error::{Doing, EngineError};
 use crate::engine::incarnation;
+use crate::engine::lookup;
 use crate::engine::view::{SummaryCache, View};
 use crate::model::backup::BackupSummary;
 use crate::model::crash::crash_point;
@@ -45,7 +46,8 @@ pub(super) fn open(
             moment: run.to,
             position: run.to_position.clone(),
         };
-        match cluster.changes(&end, &anchors(&view, &end)) {
+        let opened = recognise(cluster, archive, &run)?.and_then(|()| cluster.changes(&end, &anchors(&view, &end)));
+        match opened {
             Ok(changes) => return reopen(archive, lock, run, changes),
             Err(e @ ClusterError::LogGone { .. }) => {
                 cx.line(
@@ -73,6 +75,38 @@ pub(super) fn open(
     begin(archive, lock, live, &now, changes)
 }
 
+/// Whether the source's log has the transaction that was archived last: if not, it is another source than the archive's,
+/// or its log was made anew. The outer error is one of the archive.
+pub(in crate::engine) fn recognise(
+    cluster: &dyn Cluster,
+    archive: &Archive,
+    run: &LogRun,
+) -> Result<Result<(), ClusterError>, EngineError> {
+    let mut last = None;
+    let mut segments = lookup::segments(archive, run)?;
+    while let Some(name) = segments.next()? {
+        last = Some(name);
+    }
+    let Some(name) = last else { return Ok(Ok(())) };
+    let read = || -> Result<_, ArchiveError> {
+        let mut reader = archive.segment_reader(&name)?;
+        let (mut earlier, mut last) = (Vec::new(), None);
+        while let Some(entry) = reader.next()? {
+            if let Some((id, _)) = last.replace((entry.id, entry.payload)) {
+                earlier.push(id);
+            }
+        }
+        Ok(last.map(|(_, payload)| (reader.info().from_position.clone(), earlier, payload)))
+    };
+    match read() {
+        Ok(Some((from, earlier, payload))) => Ok(cluster.recognise(&from, &earlier, &payload)),
+        Ok(None) => Ok(Ok(())),
+        // A hole in the past is said elsewhere; what comes now is still archived.
+        Err(e) if e.is_corrupt() => Ok(Ok(())),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// The snapshots behind a place: what the log dates must agree with them.
 pub(in crate::engine) fn anchors(view: &View, after: &Mark) -> Vec<Mark> {
     let later = view.backups.iter().filter(|b| b.commit > after.moment);
@@ -85,7 +119,7 @@ pub(in crate::engine) fn anchors(view: &View, after: &Mark) -> Vec<Mark> {
 
 /// The last stretch, if nothing but a stop ended it. One of an earlier incarnation goes on as well: what it does not
 /// have yet is archived first, and then the stream comes across the restore.
-fn continuable(doc: &LogDoc) -> Option<LogRun> {
+pub(in crate::engine) fn continuable(doc: &LogDoc) -> Option<LogRun> {
     let run = doc.runs.last()?;
     matches!(run.ended, None | Some(RunEnd::Stopped)).then(|| run.clone())
 }

@@ -27,7 +27,7 @@ const GRACE_MS: i64 = 10 * Millis::MINUTE;
 /// A run further ahead than this was made by a clock that stood wrong.
 const AHEAD_MS: i64 = Millis::DAY;
 /// Clocks are stepped and machines sleep: never trust a longer wait.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// What is known of a cluster's schedule.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ mod zone;
 pub use echo::Echo;
 pub use parse::{When, parse_duration, parse_when};
 pub use show::{
-    age, ago, clock, clock_offset, day, exact, local, offset, range, short, short_seconds, took, utc, words,
+    age, ago, clock, clock_offset, day, exact, local, offset, push_short, range, short, short_seconds, took, utc, words,
 };
 pub use zone::parse_zone;
 

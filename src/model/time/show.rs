@@ -1,6 +1,6 @@
 //! Instants and lengths of time as text of known widths.
 
-use chrono::{DateTime, Offset, TimeZone, Timelike};
+use chrono::{DateTime, Datelike, Offset, TimeZone, Timelike};
 use chrono_tz::Tz;
 
 use super::NONE;
@@ -39,7 +39,30 @@ pub(super) fn exact_at<Z: TimeZone>(t: &DateTime<Z>) -> String {
 
 /// `20 Nov 02:00`, 12 wide. Only beside something that names the zone.
 pub fn short(at: Millis, zone: Tz) -> String {
-    formatted(at, zone, "%d %b %H:%M")
+    let mut out = String::with_capacity(12);
+    push_short(&mut out, at, zone);
+    out
+}
+
+/// The same, behind what is there already: a filter over many lines asks for this of each.
+pub fn push_short(out: &mut String, at: Millis, zone: Tz) {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let Some(t) = in_zone(at, zone).map(|t| t.naive_local()) else {
+        return out.push_str(NONE);
+    };
+    push_two(out, t.day());
+    out.push(' ');
+    out.push_str(MONTHS.get(t.month0() as usize).copied().unwrap_or_default());
+    out.push(' ');
+    push_two(out, t.hour());
+    out.push(':');
+    push_two(out, t.minute());
+}
+
+fn push_two(out: &mut String, n: u32) {
+    out.extend([n / 10 % 10, n % 10].map(|d| char::from_digit(d, 10).unwrap_or('0')));
 }
 
 /// `20 Nov 02:31:40`, 15 wide. Only beside something that names the zone.
@@ -179,6 +202,16 @@ mod tests {
         assert_eq!(clock_offset(AT, BERLIN), "02:00:04 +01:00");
         assert_eq!(utc(AT), "01:00:04Z");
         assert_eq!(offset(AT, Tz::America__St_Johns), "-03:30");
+    }
+
+    #[test]
+    fn short_is_what_chrono_writes() {
+        for days in 0..400 {
+            for zone in [BERLIN, Tz::America__St_Johns, Tz::UTC] {
+                let at = AT.plus(days * Millis::DAY + days * 7 * Millis::MINUTE);
+                assert_eq!(short(at, zone), formatted(at, zone, "%d %b %H:%M"));
+            }
+        }
     }
 
     #[test]

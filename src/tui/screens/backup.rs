@@ -1,5 +1,8 @@
 //! The Backup page of a cluster: what can be restored, the log, the settings, and every snapshot with its proof.
 
+use std::cmp::Reverse;
+use std::rc::Rc;
+
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
@@ -13,7 +16,7 @@ use crate::model::size;
 use crate::model::time;
 use crate::service::desk::{ClusterPage, NextRun, Question};
 use crate::tui::event::Query;
-use crate::tui::list::List;
+use crate::tui::list::{Lines, List};
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, fit_middle, safe};
 use crate::tui::theme::Meaning;
@@ -59,46 +62,36 @@ impl Backup {
     /// The lines shown.
     pub fn rows<'a>(&self, m: &'a Model) -> Vec<&'a BackupEntry> {
         let all = m.store.backups(&self.cluster, self.trash).unwrap_or_default();
-        let text = |b: &BackupEntry| {
-            let (status, _) = status::backup(&b.status, &crate::tui::glyphs::ASCII);
-            let s = &b.summary;
-            format!(
-                "{} {} {} {status} {}",
-                m.stamp(s.commit.at),
-                s.id,
-                s.kind.word(),
-                s.note.as_deref().unwrap_or("")
-            )
-        };
-        if self.list.filter.value().is_empty() {
-            return self.sorted(all.iter().collect());
-        }
-        let query = Query::Backups(self.cluster.clone(), self.trash);
-        let version = (m.store.version(&query), m.time_mode as u8);
-        let hits = self
-            .list
-            .hits(version, all.len(), |i| all.get(i).map(text).unwrap_or_default());
-        self.sorted(hits.iter().filter_map(|i| all.get(*i)).collect())
+        self.shown(m, all).iter().filter_map(|i| all.get(*i)).collect()
     }
 
-    fn sorted<'a>(&self, mut rows: Vec<&'a BackupEntry>) -> Vec<&'a BackupEntry> {
-        match self.list.sort.0 {
-            1 => rows.sort_by_key(|b| std::cmp::Reverse(b.summary.stored_bytes)),
-            2 => rows.sort_by_key(|b| std::cmp::Reverse(b.summary.finished.since(b.summary.started))),
-            3 => rows.sort_by_key(|b| b.summary.kind.word()),
-            _ => {}
-        }
-        if self.list.sort.1 {
-            rows.reverse();
-        }
-        rows
+    /// The numbers of the backups that are shown, in their order.
+    fn shown(&self, m: &Model, all: &[BackupEntry]) -> Rc<Vec<usize>> {
+        let query = Query::Backups(self.cluster.clone(), self.trash);
+        let lines = Lines {
+            version: (m.store.version(&query), m.time_mode as u8),
+            len: all.len(),
+        };
+        let text = |i: usize, out: &mut String| {
+            if let Some(b) = all.get(i) {
+                says(m, b, out);
+            }
+        };
+        let of = |i: &usize| all.get(*i).map(|b| &b.summary);
+        self.list.shown(lines, text, |by, rows| match by {
+            1 => rows.sort_by_key(|i| Reverse(of(i).map(|s| s.stored_bytes))),
+            2 => rows.sort_by_key(|i| Reverse(of(i).map(|s| s.finished.since(s.started)))),
+            _ => rows.sort_by_key(|i| of(i).map(|s| s.kind.word())),
+        })
     }
 
     /// The selected backup.
     pub fn selected<'a>(&self, m: &'a Model) -> Option<&'a BackupEntry> {
         let id = self.list.selected()?;
         let all = m.store.backups(&self.cluster, self.trash)?;
-        all.iter().find(|b| b.summary.id.as_str() == id)
+        let is_it = |b: &&BackupEntry| b.summary.id.as_str() == id;
+        let in_place = self.shown(m, all).get(self.list.index()).and_then(|i| all.get(*i));
+        in_place.filter(is_it).or_else(|| all.iter().find(is_it))
     }
 
     /// What the page needs to know.
@@ -218,6 +211,18 @@ impl Backup {
             more,
             Meaning::Muted,
         );
+    }
+}
+
+/// What a filter is matched against.
+fn says(m: &Model, b: &BackupEntry, out: &mut String) {
+    let s = &b.summary;
+    m.push_stamp(out, s.commit.at);
+    let (status, _) = status::backup_words(&b.status, &crate::tui::glyphs::ASCII);
+    let note = s.note.as_deref().unwrap_or_default();
+    for word in [s.id.as_str(), s.kind.word(), status.0, status.1, note] {
+        out.push(' ');
+        out.push_str(word);
     }
 }
 

@@ -17,17 +17,12 @@ use crate::tui::widgets::{progress, status};
 pub fn rows<'a>(m: &'a Model, list: &List) -> Vec<&'a Job> {
     let all = m.store.jobs().unwrap_or_default().iter();
     let fresh = all.map(|j| m.store.job(j.id).unwrap_or(j));
+    let (words, says) = (list.words(), |j: &Job| {
+        let (verb, state) = (j.verb.word(), j.state.word());
+        format!("{} {verb} {} {state} {}", j.id, j.cluster, j.title)
+    });
     fresh
-        .filter(|j| {
-            list.passes(&format!(
-                "{} {} {} {} {}",
-                j.id,
-                j.verb.word(),
-                j.cluster,
-                j.state.word(),
-                j.title
-            ))
-        })
+        .filter(|j| words.as_ref().is_none_or(|w| w.passes(&says(j))))
         .collect()
 }
 

@@ -96,8 +96,9 @@ pub fn changes<'a>(m: &'a Model, cluster: &ClusterName, all: bool, list: &List) 
             c.table.as_ref().map(ToString::to_string).unwrap_or_default()
         )
     };
+    let words = list.words();
     changes
-        .filter(|c| list.filter.value().is_empty() || list.passes(&text(c)))
+        .filter(|c| words.as_ref().is_none_or(|w| w.passes(&text(c))))
         .collect()
 }
 

@@ -4,7 +4,7 @@ use crate::model::ids::ClusterName;
 use crate::service::desk::Question;
 use crate::tui::commands::Scope;
 use crate::tui::event::Query;
-use crate::tui::list::List;
+use crate::tui::list::{Ids, List};
 use crate::tui::model::Model;
 use crate::tui::paint::Painter;
 use crate::tui::view::ViewCache;
@@ -117,18 +117,21 @@ impl Screen {
     }
 
     /// The ids of its list's lines, filtered, in the order shown.
-    pub fn ids(&self, m: &Model) -> Vec<String> {
+    pub fn ids<'a>(&self, m: &'a Model) -> Ids<'a> {
         match self {
-            Screen::Fleet(s) => s.rows(m).iter().map(|c| c.name.to_string()).collect(),
-            Screen::Backup(s) => s.rows(m).iter().map(|b| b.summary.id.to_string()).collect(),
-            Screen::Log(s) => s.rows(m).iter().map(|c| c.id.clone()).collect(),
-            Screen::Timeline(s) => s.rows(m).iter().map(|c| c.id.clone()).collect(),
+            Screen::Fleet(s) => s.rows(m).iter().map(|c| c.name.as_str().into()).collect(),
+            Screen::Backup(s) => s.rows(m).iter().map(|b| b.summary.id.as_str().into()).collect(),
+            Screen::Log(s) => s.rows(m).iter().map(|c| c.id.as_str().into()).collect(),
+            Screen::Timeline(s) => s.rows(m).iter().map(|c| c.id.as_str().into()).collect(),
             Screen::Restore(s) => s.ids(m),
-            Screen::Jobs(list) => jobs::rows(m, list).iter().map(|j| j.id.to_string()).collect(),
-            Screen::Storages(list) => storages::rows(m, list).iter().map(|s| s.name.to_string()).collect(),
-            Screen::Messages(list) => messages::rows(m, list).iter().map(|(id, _)| id.clone()).collect(),
-            Screen::Retention(s) => s.rows(m).iter().map(|l| l.id.to_string()).collect(),
-            Screen::InEffect(list) => in_effect::rows(m, list).into_iter().map(|(key, ..)| key).collect(),
+            Screen::Jobs(list) => jobs::rows(m, list).iter().map(|j| j.id.to_string().into()).collect(),
+            Screen::Storages(list) => storages::rows(m, list).iter().map(|s| s.name.as_str().into()).collect(),
+            Screen::Messages(list) => messages::rows(m, list).into_iter().map(|(id, _)| id.into()).collect(),
+            Screen::Retention(s) => s.rows(m).iter().map(|l| l.id.as_str().into()).collect(),
+            Screen::InEffect(list) => in_effect::rows(m, list)
+                .into_iter()
+                .map(|(key, ..)| key.into())
+                .collect(),
             Screen::Plan(_) | Screen::Run(_) | Screen::Overview(_) => Vec::new(),
         }
     }

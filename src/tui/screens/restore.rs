@@ -13,7 +13,7 @@ use crate::model::window::Window;
 use crate::service::desk::Question;
 use crate::tui::event::Query;
 use crate::tui::keys::Key;
-use crate::tui::list::List;
+use crate::tui::list::{Ids, Lines, List};
 use crate::tui::model::Model;
 use crate::tui::widgets::bar::Stretch;
 
@@ -76,6 +76,7 @@ pub enum Focus {
     Place,
     Suffix,
     Other,
+    Names,
     StayClosed,
 }
 
@@ -113,6 +114,8 @@ pub struct Restore {
     pub other: Option<ClusterName>,
     /// What is put behind database names beside.
     pub suffix: Input,
+    /// New names in the other cluster, as typed; empty keeps the names.
+    pub names: Input,
     /// Whether the cluster stays closed after a restore in place.
     pub stay_closed: bool,
     /// Which field has the keys.
@@ -149,6 +152,7 @@ impl Restore {
             place: Place::Beside,
             other: None,
             suffix: Input::new(SUFFIX.to_owned()),
+            names: Input::default(),
             stay_closed: false,
             focus: Focus::Point,
             zoom: 0,
@@ -210,11 +214,11 @@ impl Restore {
             out.push(Focus::Tables);
         }
         out.push(Focus::Place);
-        out.push(match self.place {
-            Place::Beside => Focus::Suffix,
-            Place::Other => Focus::Other,
-            Place::InPlace => Focus::StayClosed,
-        });
+        match self.place {
+            Place::Beside => out.push(Focus::Suffix),
+            Place::Other => out.extend([Focus::Other, Focus::Names]),
+            Place::InPlace => out.push(Focus::StayClosed),
+        }
         out
     }
 
@@ -236,7 +240,7 @@ impl Restore {
         if !self.fields().contains(&self.focus) {
             self.focus = match self.focus {
                 Focus::Tables => Focus::Which,
-                Focus::Suffix | Focus::Other | Focus::StayClosed => Focus::Place,
+                Focus::Suffix | Focus::Other | Focus::Names | Focus::StayClosed => Focus::Place,
                 _ => Focus::Point,
             };
         }
@@ -269,27 +273,37 @@ impl Restore {
     }
 
     /// The ids of that list.
-    pub fn ids(&self, m: &Model) -> Vec<String> {
+    pub fn ids<'a>(&self, m: &'a Model) -> Ids<'a> {
         match (self.mode, self.point) {
-            (Mode::Snapshot, _) => self.snapshot_rows(m).iter().map(|b| b.summary.id.to_string()).collect(),
-            (Mode::PointInTime, Point::BeforeChange) => self.change_rows(m).iter().map(|c| c.id.clone()).collect(),
+            (Mode::Snapshot, _) => self
+                .snapshot_rows(m)
+                .iter()
+                .map(|b| b.summary.id.as_str().into())
+                .collect(),
+            (Mode::PointInTime, Point::BeforeChange) => {
+                self.change_rows(m).iter().map(|c| c.id.as_str().into()).collect()
+            }
             (Mode::PointInTime, _) => Vec::new(),
         }
     }
 
     /// Snapshots that can be restored.
     pub fn snapshot_rows<'a>(&self, m: &'a Model) -> Vec<&'a BackupEntry> {
-        let all = m.store.backups(&self.cluster, false).unwrap_or_default().iter();
-        let text = |b: &BackupEntry| {
-            format!(
-                "{} {} {}",
-                m.stamp(b.summary.commit.at),
-                b.summary.kind.word(),
-                b.summary.id
-            )
+        let all = m.store.backups(&self.cluster, false).unwrap_or_default();
+        let query = Query::Backups(self.cluster.clone(), false);
+        let lines = Lines {
+            version: (m.store.version(&query), m.time_mode as u8),
+            len: all.len(),
         };
-        all.filter(|b| b.status == BackupStatus::Complete && self.snapshots.passes(&text(b)))
-            .collect()
+        let text = |i: usize, out: &mut String| {
+            if let Some(s) = all.get(i).map(|b| &b.summary) {
+                m.push_stamp(out, s.commit.at);
+                out.extend([" ", s.kind.word(), " ", s.id.as_str()]);
+            }
+        };
+        let shown = self.snapshots.shown(lines, text, |_, _| {});
+        let found = shown.iter().filter_map(|i| all.get(*i));
+        found.filter(|b| b.status == BackupStatus::Complete).collect()
     }
 
     /// Changes to restore to just before of.
@@ -306,7 +320,10 @@ impl Restore {
     /// The selected snapshot.
     pub fn snapshot<'a>(&self, m: &'a Model) -> Option<&'a BackupEntry> {
         let id = self.snapshots.selected()?;
-        self.snapshot_rows(m).into_iter().find(|b| b.summary.id.as_str() == id)
+        let rows = self.snapshot_rows(m);
+        let is_it = |b: &&BackupEntry| b.summary.id.as_str() == id;
+        let in_place = rows.get(self.snapshots.index()).copied().filter(is_it);
+        in_place.or_else(|| rows.into_iter().find(is_it))
     }
 
     /// What the page needs to know.
@@ -429,6 +446,7 @@ impl Restore {
             Focus::Time => Some(&mut self.time),
             Focus::Tables => Some(&mut self.tables),
             Focus::Suffix => Some(&mut self.suffix),
+            Focus::Names => Some(&mut self.names),
             _ => None,
         }
     }
@@ -470,7 +488,13 @@ impl Restore {
                 let to = (at + by).rem_euclid(others.len().max(1) as isize) as usize;
                 self.other = others.get(to).cloned();
             }
-            Focus::Timeline | Focus::Time | Focus::Changes | Focus::Snapshots | Focus::Tables | Focus::Suffix => {}
+            Focus::Timeline
+            | Focus::Time
+            | Focus::Changes
+            | Focus::Snapshots
+            | Focus::Tables
+            | Focus::Suffix
+            | Focus::Names => {}
         }
         if self.time.value().is_empty() && matches!(self.point, Point::Exact | Point::Fastest) {
             let latest = self.window(m).and_then(Window::bounds).map_or(m.now, |(_, to)| to.at);

@@ -12,7 +12,7 @@ use crate::model::size;
 use crate::model::time;
 use crate::service::desk::Question;
 use crate::tui::event::Query;
-use crate::tui::list::List;
+use crate::tui::list::{Lines, List};
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, safe, wrap};
 use crate::tui::theme::Meaning;
@@ -51,12 +51,21 @@ impl Retention {
     /// The lines shown, newest first.
     pub fn rows<'a>(&self, m: &'a Model) -> Vec<&'a RetentionLine> {
         let all = self.plan(m).map(|p| p.backups.as_slice()).unwrap_or_default();
-        let filtered = !self.list.filter.value().is_empty();
-        let text = |l: &RetentionLine| {
-            let word = if l.keep { "stays" } else { "goes" };
-            format!("{} {word} {} {}", m.stamp(l.commit.at), l.reason, l.id)
+        let query = Query::Retention(self.cluster.clone(), self.days);
+        let days = self.days.map_or(0, |d| u64::from(d) << 32);
+        let lines = Lines {
+            version: (m.store.version(&query) | days, m.time_mode as u8),
+            len: all.len(),
         };
-        all.iter().filter(|l| !filtered || self.list.passes(&text(l))).collect()
+        let text = |i: usize, out: &mut String| {
+            if let Some(l) = all.get(i) {
+                m.push_stamp(out, l.commit.at);
+                let word = if l.keep { " stays " } else { " goes " };
+                out.extend([word, l.reason.as_str(), " ", l.id.as_str()]);
+            }
+        };
+        let shown = self.list.shown(lines, text, |_, _| {});
+        shown.iter().filter_map(|i| all.get(*i)).collect()
     }
 
     /// What the page needs to know.

@@ -16,7 +16,7 @@ use crate::model::time;
 use crate::model::window::{Base, Span, Window};
 use crate::service::desk::Question;
 use crate::tui::event::{Effect, Query};
-use crate::tui::list::List;
+use crate::tui::list::{Ids, List};
 use crate::tui::model::Model;
 use crate::tui::widgets::bar::Stretch;
 use crate::tui::widgets::month;
@@ -186,12 +186,14 @@ impl Timeline {
             let table = c.table.as_ref().map(ToString::to_string).unwrap_or_default();
             format!("{} {} {table}", m.stamp_seconds(c.at.at), super::log::what(c))
         };
-        let filtered = !self.list.filter.value().is_empty();
+        let words = self.list.words();
         let all = found.unwrap_or_default();
         // Newest first: what lies right of the bar is skipped without being looked at.
         let first = all.partition_point(|c| c.at.at > stretch.to);
         let inside = all.iter().skip(first).take_while(|c| c.at.at >= stretch.from);
-        inside.filter(|c| !filtered || self.list.passes(&text(c))).collect()
+        inside
+            .filter(|c| words.as_ref().is_none_or(|w| w.passes(&text(c))))
+            .collect()
     }
 
     /// What the page needs to know.
@@ -233,7 +235,7 @@ impl Timeline {
         if let Some(On::Change(id)) = &self.on {
             self.list.select(id.clone());
         }
-        let ids: Vec<String> = self.rows(m).iter().map(|c| c.id.clone()).collect();
+        let ids: Ids<'_> = self.rows(m).iter().map(|c| c.id.as_str().into()).collect();
         self.list.reconcile(&ids);
         if self.focus == Focus::Changes && ids.is_empty() {
             self.focus = Focus::Bar;
@@ -316,7 +318,7 @@ impl Timeline {
             Focus::Changes if by == -1 && self.list.index() == 0 => self.focus = Focus::Bar,
             Focus::Changes => {
                 let rows = self.rows(m);
-                let ids: Vec<String> = rows.iter().map(|c| c.id.clone()).collect();
+                let ids: Ids<'_> = rows.iter().map(|c| c.id.as_str().into()).collect();
                 self.list.step(&ids, by);
                 if let Some(c) = rows.get(self.list.index()) {
                     self.go_to(m, c.at.at, Some(On::Change(c.id.clone())));

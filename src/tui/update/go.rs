@@ -148,25 +148,23 @@ fn step(m: &mut Model, by: isize) -> Vec<Effect> {
         timeline::with(m, |s, m| s.step(m, by, cells));
         return Vec::new();
     }
-    let ids = m.screen().ids(m);
+    let moved = m.screen().list().map(|list| {
+        let ids = m.screen().ids(m);
+        let ends = ids.is_empty() || (list.index() == 0 && by == -1) || (list.index() + 1 >= ids.len() && by == 1);
+        (list.away(&ids, by), ends)
+    });
     match m.screen_mut() {
         Screen::Plan(s) => s.scroll = s.scroll.saturating_add_signed(by).min(1000),
         Screen::Overview(s) => s.scroll = s.scroll.saturating_add_signed(by).min(1000),
         Screen::Run(s) => s.scroll = s.scroll.saturating_add_signed(by).min(100_000),
         Screen::Restore(s) if !s.in_list() => s.move_focus(by.signum()),
-        Screen::Restore(s) => {
-            let last = ids.len().saturating_sub(1);
-            let at = s.list().map_or(0, |l| l.index());
-            let leaves = ids.is_empty() || (at == 0 && by == -1) || (at >= last && by == 1);
-            if leaves {
-                s.move_focus(by.signum());
-            } else if let Some(list) = s.list_mut() {
-                list.step(&ids, by);
-            }
-        }
+        Screen::Restore(s) => match (moved, s.list_mut()) {
+            (Some((place, false)), Some(list)) => list.move_to(place),
+            _ => s.move_focus(by.signum()),
+        },
         other => {
-            if let Some(list) = other.list_mut() {
-                list.step(&ids, by);
+            if let (Some((place, _)), Some(list)) = (moved, other.list_mut()) {
+                list.move_to(place);
             }
         }
     }
@@ -281,7 +279,8 @@ fn sort(m: &mut Model, by: usize) -> Vec<Effect> {
 
 fn themes(m: &mut Model) -> Vec<Effect> {
     let now = m.theme.clone().unwrap_or_default();
-    open(m, Popup::Themes(crate::tui::popups::themes::Themes::new(&now)));
+    let picker = crate::tui::popups::themes::Themes::new(&m.themes, &now);
+    open(m, Popup::Themes(picker));
     Vec::new()
 }
 

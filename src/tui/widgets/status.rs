@@ -102,13 +102,19 @@ pub fn proof(m: &Model, proof: Option<&Proof>) -> Words {
 
 /// A backup's status.
 pub fn backup(status: &BackupStatus, g: &Glyphs) -> Words {
+    let ((glyph, word), meaning) = backup_words(status, g);
+    words(glyph, word, meaning)
+}
+
+/// The same as sign and word.
+pub fn backup_words(status: &BackupStatus, g: &Glyphs) -> ((&'static str, &'static str), Meaning) {
     match status {
-        BackupStatus::Complete => words(g.ok, "Complete", Meaning::Ok),
-        BackupStatus::Running { .. } => words(g.busy, "Running", Meaning::Busy),
-        BackupStatus::Incomplete => words(g.warn, "Partial", Meaning::Warn),
-        BackupStatus::Failed { .. } => words(g.bad, "Failed", Meaning::Error),
-        BackupStatus::Deleted { .. } => words(g.off, "In trash", Meaning::Muted),
-        BackupStatus::Broken { .. } => words(g.bad, "Broken", Meaning::Error),
+        BackupStatus::Complete => ((g.ok, "Complete"), Meaning::Ok),
+        BackupStatus::Running { .. } => ((g.busy, "Running"), Meaning::Busy),
+        BackupStatus::Incomplete => ((g.warn, "Partial"), Meaning::Warn),
+        BackupStatus::Failed { .. } => ((g.bad, "Failed"), Meaning::Error),
+        BackupStatus::Deleted { .. } => ((g.off, "In trash"), Meaning::Muted),
+        BackupStatus::Broken { .. } => ((g.bad, "Broken"), Meaning::Error),
     }
 }
 

@@ -1,12 +1,20 @@
 //! What is asked of a server about its log: where it is, how far it reaches back, whether it fits.
 
+use std::time::{Duration, Instant};
+
+use super::event::{Header, Kind};
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::clock::Where;
 use crate::cluster::mysql::gtid::{GtidSet, Place};
 use crate::cluster::mysql::text;
-use crate::cluster::mysql::wire::{Conn, DumpStart, Flavor, WireError};
+use crate::cluster::mysql::wire::{Conn, DumpRequest, DumpStart, Flavor, WireError};
 use crate::model::clock::Millis;
 use crate::model::position::Position;
+
+/// The first event of a file stands here.
+const FIRST: u64 = 4;
+/// For so long a server may need to describe a file.
+const DESCRIBED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The server's clock.
 pub(super) fn server_now(conn: &mut Conn) -> Result<Millis, WireError> {
@@ -18,6 +26,7 @@ pub(super) fn server_now(conn: &mut Conn) -> Result<Millis, WireError> {
 
 /// Where the server's log is now; without a log the place has no file.
 pub(super) fn position(conn: &mut Conn) -> Result<Position, WireError> {
+    let by_place = by_place(conn)?;
     let info = conn.info();
     let (flavor, sql) = match info.flavor {
         Flavor::MySql if info.version >= (8, 2, 0) => (Flavor::MySql, "SHOW BINARY LOG STATUS"),
@@ -28,16 +37,53 @@ pub(super) fn position(conn: &mut Conn) -> Result<Position, WireError> {
             gtid: String::new(),
             file: String::new(),
             offset: 0,
+            begun: None,
         });
     };
     let (file, offset) = (row.text(0), row.number(1));
     // Read behind the place: it has at least what is before it.
     let gtid = match flavor {
         Flavor::MariaDb => one(conn, "SELECT @@global.gtid_binlog_pos")?,
+        // A server that gives none may still have a set of when it did, which says nothing about what comes now.
+        Flavor::MySql if by_place => String::new(),
         Flavor::MySql => row.text(4),
     };
     let gtid: String = gtid.chars().filter(|c| !c.is_whitespace()).collect();
-    Ok(Position::Binlog { gtid, file, offset })
+    Ok(Position::Binlog {
+        gtid,
+        file,
+        offset,
+        begun: None,
+    })
+}
+
+/// Whether transactions are known by file and offset only: MySQL, unless it names each of them.
+pub(in crate::cluster::mysql) fn by_place(conn: &mut Conn) -> Result<bool, WireError> {
+    Ok(conn.info().flavor == Flavor::MySql && one(conn, "SELECT @@global.gtid_mode")? != "ON")
+}
+
+/// When a file of the log was begun, by its first event. No statement tells it.
+pub(super) fn file_begun(conn: Conn, file: &str) -> Result<u32, WireError> {
+    let mut dump = conn.dump(&DumpRequest {
+        server_id: 0,
+        start: DumpStart::File {
+            name: file.to_owned(),
+            offset: FIRST,
+        },
+        heartbeat: Duration::from_secs(1),
+    })?;
+    let end = Instant::now() + DESCRIBED_WITHIN;
+    while Instant::now() < end {
+        let left = end.saturating_duration_since(Instant::now());
+        if let Some(header) = dump.next(left)?.and_then(Header::parse)
+            && header.kind == Kind::FORMAT_DESCRIPTION
+        {
+            return Ok(header.timestamp);
+        }
+    }
+    Err(WireError::Protocol(format!(
+        "the server does not describe its log {file}"
+    )))
 }
 
 /// The same, taken apart.
@@ -93,17 +139,21 @@ pub(super) fn check_settings(conn: &mut Conn) -> Result<(), ClusterError> {
 /// With GTIDs any of several `hosts` may be the one; without, a file's name and an offset mean something on one host only.
 pub(super) fn start(conn: &mut Conn, after: &Where, hosts: usize) -> Result<DumpStart, ClusterError> {
     check_settings(conn)?;
-    let by_gtid = conn.info().flavor == Flavor::MariaDb || ask(conn, "SELECT @@global.gtid_mode")? == "ON";
     if after.place.file.is_empty() && after.set.is_empty() {
         // There was no log then.
         return Err(gone(after, &oldest(conn)?));
     }
-    if !by_gtid {
+    let by_place = by_place(conn).map_err(|e| e.doing("reading the settings of the binary log"))?;
+    if by_place && after.set.is_empty() {
         return by_file(conn, after, hosts);
+    }
+    if by_place || after.begun.is_some() {
+        // GTIDs were turned on or off since: neither name of the place is one that is still used.
+        return Err(gone(after, &oldest(conn)?));
     }
     let now = place(conn)?;
     if !now.set.contains_all(&after.set) {
-        return Err(other_server(conn, after, &now));
+        return Err(lacking(conn, after, &now)?);
     }
     let oldest = oldest(conn)?;
     if !after.set.contains_all(&oldest.set) {
@@ -128,12 +178,14 @@ fn by_file(conn: &mut Conn, after: &Where, hosts: usize) -> Result<DumpStart, Cl
         return Err(gone(after, &oldest(conn)?));
     };
     if size < after.place.offset {
-        let now = place(conn)?;
-        return Err(other_server(conn, after, &now));
+        // That it is the server of the archive is known by its UUID: its log was reset.
+        return Err(gone(after, &oldest(conn)?));
     }
+    // The protocol has 32 bits for the offset: from further on the stream skips to the place itself.
+    let offset = after.place.offset.max(FIRST);
     Ok(DumpStart::File {
         name: after.place.file.clone(),
-        offset: after.place.offset.max(4),
+        offset: if offset > u64::from(u32::MAX) { FIRST } else { offset },
     })
 }
 
@@ -150,7 +202,8 @@ pub(super) fn oldest(conn: &mut Conn) -> Result<Where, ClusterError> {
     };
     Ok(Where {
         set: GtidSet::parse(&gtid).unwrap_or(GtidSet::Empty),
-        place: Place { file, offset: 4 },
+        place: Place { file, offset: FIRST },
+        begun: None,
     })
 }
 
@@ -164,9 +217,21 @@ fn gtid_list(conn: &mut Conn, file: &str) -> Option<String> {
 
 pub(super) fn gone(after: &Where, oldest: &Where) -> ClusterError {
     ClusterError::LogGone {
-        asked: after.position(),
-        oldest: oldest.position(),
+        asked: Box::new(after.position()),
+        oldest: Box::new(oldest.position()),
     }
+}
+
+/// The server's log does not have all that was archived.
+fn lacking(conn: &mut Conn, after: &Where, now: &Where) -> Result<ClusterError, ClusterError> {
+    if conn.info().flavor == Flavor::MySql {
+        let own = ask(conn, "SELECT @@server_uuid")?;
+        if !now.set.contains_all(&after.set.counted_by(&own)) {
+            // It lacks what it has counted itself: its log was reset, or an older state of it was put back.
+            return Ok(gone(after, &oldest(conn)?));
+        }
+    }
+    Ok(other_server(conn, after, now))
 }
 
 fn other_server(conn: &Conn, after: &Where, now: &Where) -> ClusterError {

@@ -6,6 +6,7 @@ mod format;
 mod group;
 mod gtid_event;
 mod host;
+mod known;
 pub mod marker;
 pub mod payload;
 pub mod query;
@@ -13,9 +14,14 @@ pub mod rows;
 mod stream;
 mod summary;
 mod unfold;
+mod written;
 
 pub use gtid_event::{AlterPhase, GtidEvent};
 pub use summary::is_own;
+
+pub(super) use host::by_place;
+pub(super) use known::recognise;
+pub(super) use written::write_marker;
 
 use std::sync::Arc;
 use std::thread;
@@ -23,10 +29,9 @@ use std::time::{Duration, Instant};
 
 use super::clock::Where;
 use super::core::Core;
-use super::gtid::{Gtid, GtidSet};
-use super::wire::{Conn, Flavor};
+use super::wire::Conn;
 use crate::cluster::{Changes, ClusterError, Mark};
-use crate::model::position::{Moment, Position};
+use crate::model::position::Position;
 
 /// For so long a server may need to count what it has already sent.
 const COUNTED_WITHIN: Duration = Duration::from_secs(10);
@@ -36,8 +41,11 @@ pub(super) fn mark(core: &Arc<Core>) -> Result<Mark, ClusterError> {
     let end = Instant::now() + COUNTED_WITHIN;
     loop {
         let mut state = core.commit_clock.hold();
-        let read = |conn: &mut Conn| Ok((host::server_now(conn)?, host::position(conn)?));
-        let (now, position) = core.ask("reading the position of the binary log", read)?;
+        let read = |conn: &mut Conn| Ok((host::server_now(conn)?, host::position(conn)?, host::by_place(conn)?));
+        let (now, mut position, by_place) = core.ask("reading the position of the binary log", read)?;
+        if by_place {
+            position = stamped(core, position)?;
+        }
         // MySQL sends a transaction some moments before it counts it as executed.
         if state.is_behind(&Where::of(&position)?) && Instant::now() < end {
             drop(state);
@@ -49,51 +57,14 @@ pub(super) fn mark(core: &Arc<Core>) -> Result<Mark, ClusterError> {
     }
 }
 
-/// Writes the marker of a restore into the log of a server that is closed to everyone else (whatever the session's
-/// `sql_log_bin` is; it is put back), and dates it: the stream hands out the same mark as `LogEvent::Restored`.
-/// The table `_brine.restores` must exist.
-pub(super) fn write_marker(core: &Core, conn: &mut Conn, id: &str) -> Result<Mark, ClusterError> {
-    let doing = |e: super::wire::WireError| e.doing("writing the restore into the binary log");
-    let mut state = core.commit_clock.hold();
-    let now = host::server_now(conn).map_err(doing)?;
-    let before = host::place(conn)?;
-    let at = state.date_marker(now);
-    let logged = conn
-        .row("SELECT @@sql_log_bin")
-        .map_err(doing)?
-        .is_some_and(|r| r.number(0) == 1);
-    conn.run("SET SESSION sql_log_bin = 1").map_err(doing)?;
-    let written = conn.run(&marker::statement(id, at));
-    if !logged {
-        conn.run("SET SESSION sql_log_bin = 0").map_err(doing)?;
+/// A place with the time at which its file was begun, which tells it from another of its name. For servers without GTIDs.
+pub(super) fn stamped(core: &Core, position: Position) -> Result<Position, ClusterError> {
+    let mut at = Where::of(&position)?;
+    if !at.place.file.is_empty() {
+        let begun = host::file_begun(core.connect()?, &at.place.file);
+        at.begun = Some(begun.map_err(|e| e.doing("asking when a file of the binary log was begun"))?);
     }
-    written.map_err(doing)?;
-    let position = behind_marker(conn, before)?;
-    state.place_marker(at, &position)?;
-    Ok(Mark {
-        moment: Moment::of_tso(at),
-        position,
-    })
-}
-
-/// The place behind the marker. MariaDB tells its GTID; MySQL's set after it has nothing else, because nobody else may write.
-fn behind_marker(conn: &mut Conn, before: Where) -> Result<Position, ClusterError> {
-    let mut after = host::place(conn)?;
-    if conn.info().flavor == Flavor::MariaDb && after.set != before.set {
-        let row = conn
-            .row("SELECT @@last_gtid")
-            .map_err(|e| e.doing("reading the GTID of a statement"))?;
-        let own = row.and_then(|r| Gtid::parse(&r.text(0)));
-        let mut set = match before.set {
-            GtidSet::MySql(_) => GtidSet::Empty,
-            set => set,
-        };
-        if let Some(own) = own {
-            set.add(&own);
-            after.set = set;
-        }
-    }
-    Ok(after.position())
+    Ok(at.position())
 }
 
 /// The stream behind a place.

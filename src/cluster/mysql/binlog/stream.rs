@@ -4,6 +4,7 @@
 //! event. Now and then it takes a mark (the server's clock, then the end of its log) and reads on until it is there: then
 //! everything before that moment has been handed over.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,8 @@ use parking_lot::MutexGuard;
 
 use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
 use super::group::{Group, Groups};
-use super::payload::{self, Head};
-use super::{format, host};
+use super::payload::Head;
+use super::{COUNTED_WITHIN, format, host};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
 use crate::cluster::mysql::core::Core;
 use crate::cluster::mysql::gtid::{Gtid, Place};
@@ -39,6 +40,10 @@ pub(super) struct Stream {
     at: Where,
     /// The place of the last event.
     read: Place,
+    /// Transactions are known by their places only.
+    by_place: bool,
+    /// What ends up to this offset was archived: the dump could not begin there. 0 for nothing.
+    skip: u64,
     ready: Option<Ready>,
     dates: StreamDates,
     marked: Instant,
@@ -46,8 +51,20 @@ pub(super) struct Stream {
     dated: u64,
     /// What the server's clock showed, and when.
     server_clock: (Millis, Instant),
+    /// Since when the server counts less than was handed out.
+    behind: Option<Instant>,
     /// After a damaged event the stream was opened once more.
     again: bool,
+}
+
+/// A dump, a connection beside it, and how they begin.
+struct Opened {
+    dump: Dump,
+    control: Conn,
+    by_place: bool,
+    /// Where reading begins.
+    read: Place,
+    skip: u64,
 }
 
 /// A transaction that was not handed out yet.
@@ -60,7 +77,8 @@ struct Ready {
 /// Opens the stream behind a place.
 pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<Stream, ClusterError> {
     let mut at = Where::of(&after.position)?;
-    let (dump, control) = connect(core, &mut at)?;
+    let opened = connect(core, &mut at)?;
+    let Opened { dump, control, .. } = opened;
     let now = Instant::now();
     let head = Head {
         flavor: dump.conn().info().flavor,
@@ -72,14 +90,17 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
         core: Arc::clone(core),
         control,
         dump,
-        groups: Groups::new(head),
-        read: at.place.clone(),
+        groups: Groups::new(head, &core.options.spool),
+        read: opened.read,
+        by_place: opened.by_place,
+        skip: opened.skip,
         at,
         ready: None,
         dates,
         marked: now.checked_sub(MARK_EVERY).unwrap_or(now),
         dated: 0,
         server_clock: (after.moment.at, now),
+        behind: None,
         again: false,
     };
     stream.first()?;
@@ -88,15 +109,23 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
 
 /// A dump from the server that continues the history, and a connection beside it. Where GTIDs decide, it may be another host
 /// than the one that the place was read from: its files are its own, and the place in them is learned from the dump.
-fn connect(core: &Arc<Core>, at: &mut Where) -> Result<(Dump, Conn), ClusterError> {
+fn connect(core: &Arc<Core>, at: &mut Where) -> Result<Opened, ClusterError> {
     let (mut start, hosts) = (None, core.options.endpoints.len());
     let mut control = core.connect_where(&mut |conn| {
         start = Some(host::start(conn, at, hosts)?);
         Ok(true)
     })?;
     let start = start.unwrap_or_else(|| DumpStart::Gtid(at.set.to_string()));
-    if matches!(start, DumpStart::Gtid(_)) {
-        at.place = Place::unknown();
+    let (mut read, mut skip, mut by_place) = (at.place.clone(), 0, true);
+    match &start {
+        DumpStart::Gtid(_) => {
+            at.place = Place::unknown();
+            (read, by_place) = (Place::unknown(), false);
+        }
+        DumpStart::File { offset, .. } if *offset < read.offset => {
+            (skip, read.offset) = (read.offset, *offset);
+        }
+        DumpStart::File { .. } => {}
     }
     let conn = core.connect_beside(&mut control)?;
     let request = DumpRequest {
@@ -105,7 +134,13 @@ fn connect(core: &Arc<Core>, at: &mut Where) -> Result<(Dump, Conn), ClusterErro
         heartbeat: HEARTBEAT,
     };
     let dump = conn.dump(&request).map_err(|e| e.doing("asking for the binary log"))?;
-    Ok((dump, control))
+    Ok(Opened {
+        dump,
+        control,
+        by_place,
+        read,
+        skip,
+    })
 }
 
 /// What reading one event gave.
@@ -141,11 +176,11 @@ impl Stream {
                 }
                 // It may have been damaged on its way: what the log really holds is seen by reading it again.
                 self.again = true;
-                let (dump, control) = connect(&self.core, &mut self.at)?;
-                (self.dump, self.control) = (dump, control);
+                let opened = connect(&self.core, &mut self.at)?;
+                (self.dump, self.control) = (opened.dump, opened.control);
+                (self.read, self.skip, self.by_place) = (opened.read, opened.skip, opened.by_place);
                 self.dates.forget_target();
                 self.groups.forget();
-                self.read = self.at.place.clone();
                 Ok(Step::More)
             }
             other => other,
@@ -168,6 +203,9 @@ impl Stream {
                     version: numbers(&version),
                     checksum,
                 });
+                if self.by_place {
+                    self.begin_file(header.timestamp)?;
+                }
                 return Ok(Step::More);
             }
             Kind::ROTATE | Kind::HEARTBEAT => {
@@ -178,33 +216,59 @@ impl Stream {
                 } else {
                     heartbeat(&mut self.read, &event);
                 }
-                if !self.groups.is_open() {
-                    self.at.place = self.read.clone();
-                }
+                self.settle();
                 return Ok(Step::More);
             }
             _ => {}
         }
         let event = Event::parse(raw, self.groups.checksum())?;
         let part = self.groups.is_open() || header.kind.is_gtid();
-        advance(&mut self.read, &event, part);
+        advance(&mut self.read, &event, part || self.skip > 0);
+        if self.skip > 0 {
+            match self.read.offset.cmp(&self.skip) {
+                Ordering::Less => {}
+                Ordering::Equal => self.skip = 0,
+                // No event ends at the place: it is another file of this name.
+                Ordering::Greater => return Err(made_anew(&self.at, &mut self.control)),
+            }
+            return Ok(Step::More);
+        }
         match self.groups.feed(&event)? {
             Some(group) => {
                 self.prepare(group)?;
                 Ok(Step::Ready)
             }
             None => {
-                if !self.groups.is_open() {
-                    self.at.place = self.read.clone();
-                }
+                self.settle();
                 Ok(Step::More)
             }
         }
     }
 
+    /// Between transactions the place moves to what was read; into a new file when it is known when that was begun, where
+    /// that matters.
+    fn settle(&mut self) {
+        let unknown = self.by_place && self.read.file != self.at.place.file;
+        if !self.groups.is_open() && self.skip == 0 && !unknown {
+            self.at.place = self.read.clone();
+        }
+    }
+
+    /// A file is described that was begun at this second. A server whose log was reset gives old names to new files.
+    fn begin_file(&mut self, begun: u32) -> Result<(), ClusterError> {
+        if self.read.file == self.at.place.file && self.at.begun.is_some_and(|known| known != begun) {
+            return Err(made_anew(&self.at, &mut self.control));
+        }
+        if self.skip == 0 {
+            self.at.place = self.read.clone();
+        }
+        self.at.begun = Some(begun);
+        Ok(())
+    }
+
     /// A transaction that its GTID places before what was read already would count as part of places that do not have it.
     fn prepare(&mut self, group: Group) -> Result<(), ClusterError> {
-        let gtid = group.gtid.gtid.clone();
+        let gtid = group.gtid.gtid.clone().filter(|_| !self.by_place);
         if let Some(gtid) = gtid.as_ref().filter(|gtid| self.at.set.contains(gtid)) {
             return Err(ClusterError::Malformed {
                 what: "the change log",
@@ -248,6 +312,14 @@ impl Stream {
         if self.dates.aim(&mut state, now, &end).is_some() {
             self.marked = Instant::now();
             self.dated = state.dated();
+            self.behind = None;
+        } else if self.behind.get_or_insert_with(Instant::now).elapsed() > COUNTED_WITHIN {
+            // Its log was reset while it was read. A stream that is opened anew finds out what that means.
+            return Err(ClusterError::OtherServer(format!(
+                "the server's log ends at {}, and it was read up to {}: it was reset",
+                end.position(),
+                self.at.position()
+            )));
         }
         Ok(())
     }
@@ -271,7 +343,7 @@ impl Stream {
     /// Hands `ready` out, if there is something to hand out.
     fn hand(&mut self, until: Instant) -> Result<Option<LogEvent>, ClusterError> {
         let Some(next) = self.ready.take() else { return Ok(None) };
-        let summary = payload::summary_of_known(&next.group.payload)?;
+        let summary = &next.group.summary;
         if let Some(statement) = &summary.by_statement {
             return Err(by_statement(&next, statement));
         }
@@ -305,9 +377,10 @@ impl Stream {
             commit,
             position: self.at.position(),
             id: name(&next),
-            deltas: summary.deltas,
-            ddl: summary.ddl,
+            deltas: next.group.summary.deltas,
+            ddl: next.group.summary.ddl,
             payload: next.group.payload,
+            pieces: next.group.pieces,
         })))
     }
 
@@ -380,6 +453,14 @@ fn explain(e: WireError, at: &Where, control: &mut Conn) -> ClusterError {
         _ => None,
     };
     host::refused(e, at, oldest.as_ref().unwrap_or(at))
+}
+
+/// The file of the place is there, and it is not the one that was read.
+fn made_anew(at: &Where, control: &mut Conn) -> ClusterError {
+    match host::oldest(control) {
+        Ok(oldest) => host::gone(at, &oldest),
+        Err(e) => e,
+    }
 }
 
 /// Major, minor and patch of a version's text.

@@ -24,6 +24,7 @@ use pool::{Lent, Pool};
 use read::ViewTable;
 use watch::Watch;
 
+use super::binlog;
 use super::check;
 use super::clock::Where;
 use super::core::Core;
@@ -180,10 +181,14 @@ fn begin(core: &Core, conns: &mut [Conn], locker: &mut Conn, extent: Extent) -> 
                 2
             }
             (Some(started), Some(clock)) => {
-                return Ok(Mark {
-                    moment: clock.date_place(started.server_now, &started.position)?,
-                    position: started.position,
-                });
+                let moment = clock.date_place(started.server_now, &started.position)?;
+                let by_place =
+                    binlog::by_place(locker).map_err(|e| e.doing("reading the settings of the binary log"))?;
+                let position = match by_place {
+                    true => binlog::stamped(core, started.position)?,
+                    false => started.position,
+                };
+                return Ok(Mark { moment, position });
             }
             (None, _) => match pauses.next() {
                 Some(pause) => *pause,

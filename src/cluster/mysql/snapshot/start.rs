@@ -6,6 +6,7 @@
 //! wait behind it: so it is given up after [`LOCK_WAIT`] seconds and tried again, and at last the error names who was in the way.
 
 use crate::cluster::ClusterError;
+use crate::cluster::mysql::binlog::by_place;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::clock::Millis;
@@ -148,6 +149,7 @@ fn mariadb_position(conn: &mut Conn, file: String, offset: u64) -> Result<Positi
         gtid: gtid.map(|r| r.text(0)).unwrap_or_default(),
         file,
         offset,
+        begun: None,
     })
 }
 
@@ -181,14 +183,19 @@ fn locked(conns: &mut [Conn], locker: &mut Conn, flavor: Flavor) -> Result<Optio
             gtid: String::new(),
             file: String::new(),
             offset: 0,
+            begun: None,
         }));
     };
     match flavor {
         Flavor::MariaDb => mariadb_position(locker, log.file, log.offset).map(Some),
         Flavor::MySql => Ok(Some(Position::Binlog {
-            gtid: log.executed,
+            gtid: match by_place(locker)? {
+                true => String::new(),
+                false => log.executed,
+            },
             file: log.file,
             offset: log.offset,
+            begun: None,
         })),
     }
 }
