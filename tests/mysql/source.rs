@@ -317,3 +317,35 @@ fn turning_gtids_on_or_off_is_a_gap() {
     assert_eq!(t.value(count), s.value(count));
     assert!(w.view().backups.iter().any(|b| b.id == base.id));
 }
+
+#[test]
+fn a_server_that_folds_names_is_refused_everywhere() {
+    for kind in [Kind::MariaDb1011, Kind::MariaDb118] {
+        let [plain, folding] = servers([kind, kind]);
+        plain.sql(TABLE);
+        folding.sql(TABLE);
+        let w = World::new(&folding);
+        let before = w.c().mark().unwrap();
+        folding.stop();
+        folding.up_with(&["--lower-case-table-names=1"]);
+        let findings = w.c().check().unwrap();
+        assert!(findings.iter().any(|f| f.name == "lower_case_table_names"), "{kind:?}");
+        let refused = [
+            chain(&w.try_backup().unwrap_err()),
+            chain(&w.c().changes(&before, &[]).map(|_| ()).unwrap_err()),
+        ];
+        for e in refused {
+            assert!(e.contains("lower_case_table_names is 1"), "{kind:?}: {e}");
+        }
+        let source = World::new(&plain);
+        let base = source.backup();
+        let request = source.request_to(&w, snapshot(&base.id));
+        let plan = source.plan_to(&request, &w);
+        let said = match &plan {
+            Ok(plan) => serde_json::to_string(plan).unwrap(),
+            Err(e) => chain(e),
+        };
+        assert!(said.contains("lower_case_table_names is 1"), "{kind:?}: {said}");
+        assert!(source.try_restore(&request, &w).is_err(), "{kind:?}");
+    }
+}

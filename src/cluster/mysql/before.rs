@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::case;
 use super::check::lacking_for_restore;
 use super::core::Core;
 use super::snapshot::start::processlist;
@@ -17,6 +18,7 @@ pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>,
         let mut checks = vec![replicas(conn)?, replicates(conn)?];
         checks.extend(galera(conn)?);
         checks.push(privileges(conn, whole)?);
+        checks.extend(case::finding(conn)?.map(|(name, found, mend)| check(name, Err(found), mend)));
         Ok(checks)
     })
 }

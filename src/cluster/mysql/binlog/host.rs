@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{Header, Kind};
 use crate::cluster::ClusterError;
+use crate::cluster::mysql::case;
 use crate::cluster::mysql::clock::Where;
 use crate::cluster::mysql::gtid::{GtidSet, Place};
 use crate::cluster::mysql::text;
@@ -108,6 +109,7 @@ pub(super) fn check_settings(conn: &mut Conn) -> Result<(), ClusterError> {
             hint: hint.to_owned(),
         })
     };
+    case::refuse(conn, "its log cannot be replayed")?;
     if ask(conn, "SELECT @@global.log_bin")? != "1" {
         return refuse(
             "the server keeps no binary log, so there is nothing to archive".to_owned(),
