@@ -7,7 +7,7 @@ mod grants;
 mod log;
 mod privileges;
 mod tables;
-mod topology;
+pub(super) mod topology;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
