@@ -5,8 +5,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use brine::cli::args::{DemoArgs, GlobalArgs};
-use brine::cli::{Screens, asked_by, carry_on, console};
-use brine::config::Config;
+use brine::cli::output::chain_of;
+use brine::cli::{KeyRow, Screens, asked_by, carry_on, console};
+use brine::config::{Config, ConfigError, Problem, StandardPaths};
 use brine::demo::{DemoOptions, Stage};
 use brine::jobs::detach::{self, Link};
 use brine::jobs::runner::Shutdown;
@@ -14,10 +15,15 @@ use brine::service::desk::{Desk, Refusal, RefusalKind};
 use brine::service::host::Host;
 use brine::service::local::Role;
 use brine::service::shop::Shop;
+use brine::tui::keys::Keymap;
+use brine::tui::theme::{Depth, Library};
 use brine::tui::{self, DemoStrip, Exit, Options};
 
 /// Orders that an empty cluster of the default config is given to look at.
 const SAMPLE_ORDERS: u64 = 200;
+
+/// In the data directory: whoever works there has seen the tips of the first run.
+const TIPS_SEEN: &str = "tips-seen";
 
 /// The screens.
 pub struct Front {
@@ -50,12 +56,15 @@ impl Front {
 
 impl Screens for Front {
     fn console(&self, global: &GlobalArgs, config: Config) -> Result<(), Refusal> {
+        self.check(&config)?;
         let opened = console(&config, global)?;
         let desk: Arc<dyn Desk> = Arc::clone(&opened.desk);
         if let Some(host) = opened.host.as_ref().filter(|_| config.file.is_none()) {
             stock_samples(host)?;
         }
-        let exit = tui::run(desk, options(global, &config)).map_err(|e| failed(&e));
+        let mut options = options(global, &config);
+        options.tips = Some(config.data_dir.join(TIPS_SEEN));
+        let exit = tui::run(desk, options).map_err(|e| failed(&e));
         let Some(host) = opened.host else {
             return exit.map(|_| ());
         };
@@ -104,9 +113,37 @@ impl Screens for Front {
         tui::run(desk, options).map(|_| ()).map_err(|e| failed(&e))
     }
 
-    fn keys(&self) -> Result<Vec<String>, Refusal> {
-        let line = |k: &tui::keys::KeyLine| format!("{:24} {:10} {}", k.keys.join(" "), k.place, k.help);
-        Ok(tui::keys::table().iter().map(line).collect())
+    fn keys(&self, config: &Config) -> Result<Vec<KeyRow>, Refusal> {
+        self.check(config)?;
+        let keymap = Keymap::new(&bindings(config)).map_err(|e| failed(&e.into()))?;
+        let row = |k: &tui::keys::KeyLine<'_>| KeyRow {
+            id: k.id.to_owned(),
+            keys: k.keys.to_vec(),
+            place: k.place.to_owned(),
+            help: k.help.to_owned(),
+        };
+        Ok(keymap.table().iter().map(row).collect())
+    }
+
+    fn check(&self, config: &Config) -> Result<Vec<String>, Refusal> {
+        let place = |id: &&str| config.keys.get(*id).map(|binding| binding.place);
+        let problems: Vec<Problem> = Keymap::problems(&bindings(config))
+            .iter()
+            .map(|bad| Problem {
+                place: bad.ids().iter().find_map(place),
+                text: bad.to_string(),
+            })
+            .collect();
+        if !problems.is_empty() {
+            let file = config.file.clone();
+            return Err(wrong(&ConfigError::Invalid { file, problems }));
+        }
+        let (library, mut warnings) = themes(config);
+        library
+            .load(&config.console.theme, Depth::True)
+            .map_err(|e| wrong(&e))?;
+        warnings.extend(library.warnings());
+        Ok(warnings)
     }
 }
 
@@ -127,7 +164,33 @@ fn stock_samples(host: &Host) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The themes to choose from, and what is wrong with the operator's own.
+fn themes(config: &Config) -> (Library, Vec<String>) {
+    // The demo has no config of its own; the themes are the operator's all the same.
+    let standard = || Some(StandardPaths::of_user()?.config_file.parent()?.join("themes"));
+    let Some(dir) = config.theme_dir.clone().or_else(standard) else {
+        return (Library::default(), Vec::new());
+    };
+    let (library, bad) = Library::read(&dir);
+    (library, bad.iter().map(|e| chain_of(e).join(": ")).collect())
+}
+
+/// The `[keys]` table.
+fn bindings(config: &Config) -> Vec<(String, Vec<String>)> {
+    config.keys.iter().map(|(id, b)| (id.clone(), b.keys.clone())).collect()
+}
+
+/// The config says something that the console cannot do.
+fn wrong(error: &dyn std::error::Error) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Usage,
+        chain: chain_of(error),
+        hint: None,
+    }
+}
+
 fn options(global: &GlobalArgs, config: &Config) -> Options {
+    let (themes, warnings) = themes(config);
     Options {
         theme: global
             .theme
@@ -139,7 +202,11 @@ fn options(global: &GlobalArgs, config: &Config) -> Options {
         mouse: global.mouse || config.console.mouse,
         read_only: global.read_only,
         zone: global.tz,
-        keys: config.keys.iter().map(|(id, b)| (id.clone(), b.keys.clone())).collect(),
+        keys: bindings(config),
+        themes,
+        warnings,
+        bell: config.console.bell,
+        notify: config.console.notify,
         ..Options::default()
     }
 }

@@ -17,6 +17,8 @@ mod local;
 mod lock;
 #[path = "archive/log.rs"]
 mod log;
+#[path = "archive/pieces.rs"]
+mod pieces;
 #[path = "archive/retry.rs"]
 mod retry;
 #[path = "archive/snapshots.rs"]

@@ -536,3 +536,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn notifications_are_chosen_by_name_and_themes_lie_beside_the_file() {
+    let env = Env::with_file("[console]\nbell = false\nnotify = \"osc777\"\n");
+    let config = env.load().unwrap();
+    assert_eq!(
+        (config.console.bell, config.console.notify),
+        (false, brine::config::Notify::Osc777)
+    );
+    let file = config.file.clone().unwrap();
+    assert_eq!(
+        config.theme_dir.as_deref(),
+        Some(file.parent().unwrap().join("themes").as_path())
+    );
+    let text = errors("[console]\nnotify = \"loud\"\n");
+    assert!(
+        text.contains("2:10: notify is `loud`") && text.contains("\"osc9\""),
+        "{text}"
+    );
+}

@@ -25,6 +25,8 @@ mod direct;
 mod edges;
 #[path = "mysql/fidelity.rs"]
 mod fidelity;
+#[path = "mysql/large.rs"]
+mod large;
 #[path = "mysql/log.rs"]
 mod log;
 #[path = "mysql/look.rs"]

@@ -2,6 +2,7 @@
 //! clusters whose archives hold 100,000 backups.
 
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ impl Terminal {
             _master: pair.master,
             child,
             bytes,
-            parser: vt100::Parser::new(SIZE.rows, SIZE.cols, 0),
+            parser: vt100::Parser::new(cells(SIZE.rows), cells(SIZE.cols), 0),
             seen: 0,
         }
     }
@@ -169,6 +170,10 @@ impl Drop for Terminal {
         }
         let _ = self.child.wait();
     }
+}
+
+fn cells(n: u16) -> NonZero<u16> {
+    NonZero::new(n).unwrap()
 }
 
 fn brine(args: &[&str]) {

@@ -9,7 +9,7 @@ use crate::storage::{ErrorKind, Storage};
 use super::error::ArchiveError;
 use super::layout::Layout;
 use super::sealed::ArchiveId;
-use super::{FORMAT_VERSION, Result};
+use super::{FIRST_VERSION, Result};
 
 /// More than it can ever have.
 const MAX_SIZE: u64 = 64 << 10;
@@ -100,7 +100,7 @@ pub(super) fn read(storage: &dyn Storage, layout: &Layout) -> Result<Option<(Arc
 
 fn encode(id: ArchiveId, identity: &ArchiveIdentity) -> Result<String> {
     let wire = Wire {
-        format: FORMAT_VERSION.into(),
+        format: FIRST_VERSION.into(),
         archive: id.hex(),
         cluster: identity.cluster.clone(),
         cluster_identity: identity.cluster_identity.clone(),
@@ -122,12 +122,12 @@ fn decode(object: &str, bytes: &[u8]) -> Result<(ArchiveId, ArchiveIdentity)> {
     let corrupt = |why: &str| ArchiveError::corrupt(object, why);
     let text = std::str::from_utf8(bytes).map_err(|_| corrupt("it is not text"))?;
     if let Ok(Format { format }) = serde_json::from_str(text)
-        && format > FORMAT_VERSION.into()
+        && format > FIRST_VERSION.into()
     {
         return Err(ArchiveError::TooNew {
             object: object.to_owned(),
             found: format,
-            known: FORMAT_VERSION.into(),
+            known: FIRST_VERSION.into(),
         });
     }
     let (body, sum) = text

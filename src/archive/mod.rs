@@ -7,7 +7,7 @@
 //! 4. *Whoever writes holds the [`lock::ArchiveLock`]; every publishing step checks it, and everything
 //!    written carries its epoch.*
 //!
-//! # Format, version 1
+//! # Format, versions 1 and 2
 //!
 //! All numbers are little-endian. The layout of names stands in [`layout`].
 //!
@@ -21,7 +21,7 @@
 //! | offset | size | header |
 //! |---|---|---|
 //! | 0 | 8 | magic `BRINE\r\n\x1a` |
-//! | 8 | 2 | format version, 1 |
+//! | 8 | 2 | format version: 1, or 2 of a segment that holds a transaction in pieces |
 //! | 10 | 1 | suite: 0 plain (AES-256-GCM has its place here) |
 //! | 11 | 1 | compression of frames: 0 none, 1 zstd |
 //! | 12 | 1 | kind: 1 data, 2 manifest, 3 segment, 4 state, 5 trash note |
@@ -55,12 +55,15 @@
 //!
 //! | offset | size | entry of a segment |
 //! |---|---|---|
-//! | 0 | 1 | 1 when it has a TSO, else 0 |
+//! | 0 | 1 | flags: 1 it has a TSO; version 2: 2 pieces of it follow, 4 it is such a piece |
 //! | 1 | 8 | commit time, ms since the Unix epoch |
 //! | 9 | 8 | TSO, or 0 |
 //! | 17 | 2 | size of the transaction's id |
 //! | 19 | 4 | size of the payload |
 //! | 23 | | id, payload |
+//!
+//! A transaction that is too large for memory is an entry flagged 2, whose payload begins with the number of its pieces (8
+//! bytes), and behind it as many entries flagged 4, with its commit time, an empty id and a piece each; all in one segment.
 //!
 //! | offset | size | trailer of a segment |
 //! |---|---|---|
@@ -101,8 +104,10 @@ use crate::storage::{DirName, ObjectName, Storage};
 use layout::Layout;
 use sealed::SALT_LEN;
 
-/// The version of the format that is written, and the newest that is read.
-pub const FORMAT_VERSION: u16 = 1;
+/// The newest version of the format: that of segments with transactions in pieces.
+pub const FORMAT_VERSION: u16 = 2;
+/// The version of everything else, so that an older brine reads what it can.
+const FIRST_VERSION: u16 = 1;
 
 /// How many names a listing asks for at once.
 const PAGE: usize = 1000;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::{ConfigCommand, GlobalArgs};
 use super::table::columns;
-use super::{Outcome, Std, exit::ExitCode, refuse};
+use super::{Outcome, Screens, Std, exit::ExitCode, refuse};
 use crate::config::{Config, Setting, Sources, StandardPaths};
 use crate::service::desk::{Refusal, RefusalKind};
 
@@ -26,20 +26,20 @@ pub(super) fn load(global: &GlobalArgs) -> Result<Config, Refusal> {
     Config::load(&sources).map_err(|e| refuse::config(&e))
 }
 
-pub(super) fn run(global: &GlobalArgs, command: &ConfigCommand, out: &mut Std) -> Outcome {
+pub(super) fn run(global: &GlobalArgs, command: &ConfigCommand, out: &mut Std, screens: &dyn Screens) -> Outcome {
     let config = load(global)?;
     let printed = match command {
-        ConfigCommand::Check => check(&config, out),
+        ConfigCommand::Check => check(&config, screens.check(&config)?, out),
         ConfigCommand::Show => show(&config, out),
     };
     printed.map_err(refuse::printing)?;
     Ok(ExitCode::Done)
 }
 
-fn check(config: &Config, out: &mut Std) -> std::io::Result<()> {
+fn check(config: &Config, of_screens: Vec<String>, out: &mut Std) -> std::io::Result<()> {
     let file = config.file.as_ref().map(|f| f.display().to_string());
     let (clusters, storages) = (config.clusters.len(), config.storages.len());
-    let warnings = config.warnings();
+    let warnings = [config.warnings(), of_screens].concat();
     let document =
         json!({ "ok": true, "file": file, "clusters": clusters, "storages": storages, "warnings": warnings });
     out.result(&document, |_| {

@@ -45,6 +45,8 @@ use std::io::{self, Write};
 pub use agent::carry_on;
 pub use open::{Opened, asked_by, console};
 
+use serde::Serialize;
+
 use args::{Cli, Command, DemoArgs, GlobalArgs};
 use call::Call;
 use exit::ExitCode;
@@ -59,8 +61,23 @@ pub trait Screens {
     fn console(&self, global: &GlobalArgs, config: Config) -> Result<(), Refusal>;
     /// The console on a throw-away cluster.
     fn demo(&self, global: &GlobalArgs, demo: &DemoArgs) -> Result<(), Refusal>;
-    /// The keys of the console, one line each.
-    fn keys(&self) -> Result<Vec<String>, Refusal>;
+    /// The keys of the console as they are in effect.
+    fn keys(&self, config: &Config) -> Result<Vec<KeyRow>, Refusal>;
+    /// Whether the console can work with its part of the config; what is worth a word, as sentences.
+    fn check(&self, config: &Config) -> Result<Vec<String>, Refusal>;
+}
+
+/// One command of the console.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyRow {
+    /// Its id, as `[keys]` in the config names it.
+    pub id: String,
+    /// Its keys.
+    pub keys: Vec<String>,
+    /// Where it is offered.
+    pub place: String,
+    /// What it does.
+    pub help: String,
 }
 
 /// Does what the arguments say.
@@ -99,16 +116,22 @@ fn perform(cli: Cli, out: &mut Std, screens: &dyn Screens) -> Outcome {
             .map(|()| ExitCode::Done),
         Some(Command::Demo(demo)) => screens.demo(&global, &demo).map(|()| ExitCode::Done),
         Some(Command::Agent) => agent::run(&global, out),
-        Some(Command::Config(command)) => config::run(&global, &command, out),
+        Some(Command::Config(command)) => config::run(&global, &command, out, screens),
         Some(Command::Keys) => {
-            let keys = screens.keys()?;
-            out.result(&keys, Clone::clone).map_err(refuse::printing)?;
+            let keys = screens.keys(&config::load(&global)?)?;
+            out.result(&keys, |keys| key_lines(keys)).map_err(refuse::printing)?;
             Ok(ExitCode::Done)
         }
         Some(Command::Completions { shell }) => print_raw(&manual::completions(shell)),
         Some(Command::Man) => print_raw(&manual::manual().map_err(refuse::printing)?),
         Some(verb) => at_the_desk(global, verb, out),
     }
+}
+
+fn key_lines(keys: &[KeyRow]) -> Vec<String> {
+    let row = |k: &KeyRow| vec![k.keys.join(" "), k.place.clone(), k.id.clone(), k.help.clone()];
+    let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
+    table::columns(&["KEYS", "WHERE", "COMMAND", "DOES"], &[], &rows)
 }
 
 /// Opens the desk, does the verb, and closes what was opened whatever came out.

@@ -8,8 +8,6 @@
 //!
 //! *Invariant: the engine knows no driver by name; everything it does goes through these traits.*
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::checksum::TableChecksum;
@@ -22,9 +20,11 @@ use crate::model::tso::Tso;
 
 mod checks;
 pub mod embedded;
+mod log;
 pub mod mysql;
 
 pub use checks::{CheckResult, RestoreCheck};
+pub use log::{Changes, Ddl, LogEvent, PieceStore, Pieces, ReplayTxn, TableDelta, Txn};
 
 /// What kind of database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -340,66 +340,6 @@ pub trait Snapshot: Send + Sync {
     fn release(&self) -> Result<(), ClusterError>;
 }
 
-/// What one transaction did to one table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableDelta {
-    /// The table.
-    pub table: TableName,
-    /// Rows put (inserted or updated).
-    pub puts: u64,
-    /// Of those, rows known to have existed before; 0 where the source does not tell.
-    pub updates: u64,
-    /// Rows deleted.
-    pub deletes: u64,
-    /// Bytes of the change.
-    pub bytes: u64,
-}
-
-/// A schema change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ddl {
-    /// The statement, or its equivalent.
-    pub text: String,
-    /// The table concerned.
-    pub table: Option<TableName>,
-    /// Rows the table had, where known.
-    pub rows: u64,
-}
-
-/// A transaction of the change log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Txn {
-    /// Its commit time; never goes back within a stream.
-    pub commit: Moment,
-    /// The place just behind it.
-    pub position: Position,
-    /// GTID or TSO as text.
-    pub id: String,
-    /// What it did, table by table.
-    pub deltas: Vec<TableDelta>,
-    /// The schema change, if it is one.
-    pub ddl: Option<Ddl>,
-    /// The record itself, for the archive and for [`Restorer::replay`].
-    pub payload: Vec<u8>,
-}
-
-/// An item of the change stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogEvent {
-    /// A transaction.
-    Txn(Txn),
-    /// Everything up to this mark has been handed over: the checkpoint may move there.
-    Reached(Mark),
-    /// A restore replaced tables of the cluster at this mark; the history before and after must not be mixed.
-    Restored(Mark),
-}
-
-/// The change log, from a position on.
-pub trait Changes: Send {
-    /// The next event; `None` when there was none within `wait`.
-    fn next(&mut self, wait: Duration) -> Result<Option<LogEvent>, ClusterError>;
-}
-
 /// What a restore shall do to the target as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -458,6 +398,17 @@ pub trait Restorer: Send + Sync {
     /// Where [`Capabilities::log_before_load`] says so, all log comes before the first `load`.
     fn replay(&self, txn: &ReplayTxn<'_>) -> Result<(), ClusterError>;
 
+    /// The same for a transaction in pieces: `txn` holds its opening.
+    fn replay_pieces(&self, txn: &ReplayTxn<'_>, _pieces: &mut dyn BatchSource) -> Result<(), ClusterError> {
+        Err(ClusterError::Malformed {
+            what: "the log",
+            why: format!(
+                "transaction {} comes in pieces, which such a cluster never writes",
+                txn.id
+            ),
+        })
+    }
+
     /// No more log will come.
     fn end_of_log(&self) -> Result<(), ClusterError>;
 
@@ -472,6 +423,12 @@ pub trait Restorer: Send + Sync {
     /// Reads what was built and returns the checksum of each table, by target name.
     fn checksums(&self) -> Result<Vec<(TableName, TableChecksum)>, ClusterError>;
 
+    /// Reads how many rows each table that was built has now, by target name.
+    fn counts(&self) -> Result<Vec<(TableName, u64)>, ClusterError> {
+        let sums = self.checksums()?;
+        Ok(sums.into_iter().map(|(name, sum)| (name, sum.rows)).collect())
+    }
+
     /// Where it was made visible, if it was: before a crash, an earlier run of this restore may have come so far.
     fn published(&self) -> Result<Option<Mark>, ClusterError>;
 
@@ -485,17 +442,6 @@ pub trait Restorer: Send + Sync {
 
     /// Throws away what was built.
     fn abandon(&self) -> Result<(), ClusterError>;
-}
-
-/// A transaction of an archived log, on its way into a restore.
-#[derive(Clone, Copy, Debug)]
-pub struct ReplayTxn<'a> {
-    /// Its commit time.
-    pub commit: Moment,
-    /// GTID or TSO as text.
-    pub id: &'a str,
-    /// The record as [`Txn::payload`] had it.
-    pub payload: &'a [u8],
 }
 
 /// A database that brine protects.

@@ -10,7 +10,7 @@ use super::error::{ConfigError, Problem};
 use super::origin::{Origin, Setting, Sourced};
 use super::paths::absolute;
 use super::read::{FileConfig, read_file};
-use super::{Config, ConsoleConfig, Sources, checks};
+use super::{Config, ConsoleConfig, Notify, Sources, checks};
 use crate::model::text::safe;
 
 pub(super) fn load(sources: &Sources<'_>) -> Result<Config, ConfigError> {
@@ -31,7 +31,11 @@ pub(super) fn load(sources: &Sources<'_>) -> Result<Config, ConfigError> {
     if !problems.is_empty() {
         return Err(ConfigError::Invalid { file: path, problems });
     }
-    Ok(assemble(path, data_dir, from_file, console))
+    let mut config = assemble(path, data_dir, from_file, console);
+    let standard = || sources.standard.as_ref().map(|s| s.config_file.clone());
+    let beside = config.file.clone().or_else(standard);
+    config.theme_dir = beside.and_then(|f| Some(f.parent()?.join("themes")));
+    Ok(config)
 }
 
 /// A variable that is set to the empty text counts as not set.
@@ -106,6 +110,8 @@ fn console(sources: &Sources<'_>, file: &FileConfig, problems: &mut Vec<Problem>
             &file.accessible,
             defaults.accessible,
         ),
+        bell: layered(None, None, &file.bell, defaults.bell),
+        notify: layered(None, None, &file.notify, defaults.notify),
         theme: layered(
             flags.theme.clone().map(|t| (t, "--theme")),
             theme.map(|t| (t, "BRINE_THEME")),
@@ -156,6 +162,8 @@ struct SourcedConsole {
     ascii: Sourced<bool>,
     mouse: Sourced<bool>,
     accessible: Sourced<bool>,
+    bell: Sourced<bool>,
+    notify: Sourced<Notify>,
 }
 
 fn assemble(path: Option<PathBuf>, data_dir: Sourced<PathBuf>, file: FileConfig, console: SourcedConsole) -> Config {
@@ -174,9 +182,16 @@ fn assemble(path: Option<PathBuf>, data_dir: Sourced<PathBuf>, file: FileConfig,
             console.accessible.value.to_string(),
             &console.accessible.origin,
         ),
+        setting("console.bell", console.bell.value.to_string(), &console.bell.origin),
+        setting(
+            "console.notify",
+            console.notify.value.word().to_owned(),
+            &console.notify.origin,
+        ),
     ]);
     Config {
         file: path,
+        theme_dir: None,
         data_dir: data_dir.value,
         storages: file.storages.into_iter().flatten().map(|s| s.config).collect(),
         clusters: file.clusters.into_iter().flatten().map(|c| c.config).collect(),
@@ -185,6 +200,8 @@ fn assemble(path: Option<PathBuf>, data_dir: Sourced<PathBuf>, file: FileConfig,
             ascii: console.ascii.value,
             mouse: console.mouse.value,
             accessible: console.accessible.value,
+            bell: console.bell.value,
+            notify: console.notify.value,
         },
         keys: file.keys,
         settings,

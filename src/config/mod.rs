@@ -68,6 +68,8 @@ pub struct Sources<'a> {
 pub struct Config {
     /// The file that was read, if there is one.
     pub file: Option<PathBuf>,
+    /// Where the operator's own themes lie, if anywhere: `themes` beside the config file.
+    pub theme_dir: Option<PathBuf>,
     /// Where jobs, socket and the default cluster live. [`prepare_data_dir`] makes it.
     pub data_dir: PathBuf,
     /// The storages, as they were written.
@@ -156,6 +158,40 @@ pub struct ConsoleConfig {
     pub mouse: bool,
     /// No moving parts, for screen readers.
     pub accessible: bool,
+    /// Whether the terminal's bell is rung.
+    pub bell: bool,
+    /// How the terminal is asked for a notification when a job ends and nobody looks.
+    pub notify: Notify,
+}
+
+/// The sequences by which terminals show notifications; not all know them, so that one must be chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notify {
+    /// None.
+    #[default]
+    Off,
+    /// OSC 9, one text: iTerm2, WezTerm, Windows Terminal, Ghostty, kitty.
+    Osc9,
+    /// OSC 777, title and text: foot, urxvt, Ghostty.
+    Osc777,
+}
+
+impl Notify {
+    /// As the config has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Notify::Off => "off",
+            Notify::Osc9 => "osc9",
+            Notify::Osc777 => "osc777",
+        }
+    }
+
+    /// Reads that word.
+    pub fn parse(text: &str) -> Option<Notify> {
+        [Notify::Off, Notify::Osc9, Notify::Osc777]
+            .into_iter()
+            .find(|n| n.word() == text)
+    }
 }
 
 impl Default for ConsoleConfig {
@@ -165,6 +201,8 @@ impl Default for ConsoleConfig {
             ascii: false,
             mouse: false,
             accessible: false,
+            bell: true,
+            notify: Notify::Off,
         }
     }
 }

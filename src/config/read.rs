@@ -12,7 +12,7 @@ use super::error::Place;
 use super::origin::{Origin, Setting, Sourced};
 use super::paths::{read_path, read_storage_url};
 use super::server::{self, ServerPlaces};
-use super::{ClusterConfig, ClusterSource, KeyBinding, StorageConfig, StoragePlace};
+use super::{ClusterConfig, ClusterSource, KeyBinding, Notify, StorageConfig, StoragePlace};
 use crate::model::ids::{ClusterName, StorageName};
 use crate::model::text::{nearest, safe};
 use crate::model::time::parse_zone;
@@ -49,6 +49,8 @@ pub(super) struct FileConfig {
     pub ascii: Option<Sourced<bool>>,
     pub mouse: Option<Sourced<bool>>,
     pub accessible: Option<Sourced<bool>>,
+    pub bell: Option<Sourced<bool>>,
+    pub notify: Option<Sourced<Notify>>,
     pub keys: BTreeMap<String, KeyBinding>,
     /// The lines of `config show` for what was written about storages, clusters and keys.
     pub settings: Vec<Setting>,
@@ -251,9 +253,22 @@ impl Reader<'_, '_> {
         let theme = section.string("theme").map(|t| self.sourced(t));
         let mut switch = |key| section.boolean(key).map(|v| self.sourced(v));
         let (ascii, mouse, accessible) = (switch("ascii"), switch("mouse"), switch("accessible"));
+        let bell = switch("bell");
+        let notify = section.string("notify").and_then(|At { value, place }| {
+            let known = Notify::parse(&value);
+            if known.is_none() {
+                let text = format!(
+                    "notify is `{}`: write \"off\", \"osc9\" or \"osc777\"",
+                    safe(&value, 40)
+                );
+                self.document.problem(place, text);
+            }
+            known.map(|value| self.sourced(At { value, place }))
+        });
         section.finish();
         let config = &mut self.config;
         (config.theme, config.ascii, config.mouse, config.accessible) = (theme, ascii, mouse, accessible);
+        (config.bell, config.notify) = (bell, notify);
     }
 
     fn keys(&mut self, section: &Section<'_, '_>) {

@@ -31,8 +31,12 @@ impl Database {
 }
 
 /// The driver of a server; it connects when it is first needed.
-pub(super) fn server(config: &ServerConfig, clock: &Arc<dyn Clock>) -> Arc<MysqlCluster> {
-    Arc::new(MysqlCluster::new(options(config), Arc::clone(clock)))
+///
+/// What is too large for memory is kept in `spool`.
+pub(super) fn server(config: &ServerConfig, clock: &Arc<dyn Clock>, spool: &Path) -> Arc<MysqlCluster> {
+    let mut options = options(config);
+    options.spool.dir = spool.to_owned();
+    Arc::new(MysqlCluster::new(options, Arc::clone(clock)))
 }
 
 /// What the config says, in the driver's words.

@@ -105,6 +105,7 @@ impl Host {
             clock: Arc::clone(&clock),
             history,
             log: LogOptions::default(),
+            spool: config.data_dir.clone(),
             holder,
             open_storage: Arc::new(move |name| open_storage(&storages, name)),
             tell: teller(&runner),

@@ -3,7 +3,7 @@
 //! Everything is opened when it is first needed, so that a dead database does not keep its archive from being read and a
 //! locked archive does not keep its window from being shown.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -40,6 +40,8 @@ pub struct WardOptions {
     pub history: Option<std::time::Duration>,
     /// How the log backup works.
     pub log: LogOptions,
+    /// The folder for what is too large for memory.
+    pub spool: PathBuf,
     /// Who holds the archive locks.
     pub holder: Holder,
     /// Opens a storage by name.
@@ -141,7 +143,9 @@ impl Ward {
         }
         let database = match &self.config.source {
             ClusterSource::Embedded { path } => Database::Embedded(self.open_embedded(path)?),
-            ClusterSource::Mysql(server) => Database::Mysql(database::server(server, &self.options.clock)),
+            ClusterSource::Mysql(server) => {
+                Database::Mysql(database::server(server, &self.options.clock, &self.options.spool))
+            }
         };
         *slot = Some(database.clone());
         Ok(database)

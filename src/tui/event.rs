@@ -28,6 +28,8 @@ pub enum What {
     Click(i32),
     /// The wheel was turned, so many lines down.
     Wheel(i32),
+    /// The terminal's window got the keys, or lost them.
+    Focus(bool),
     /// Text was pasted.
     Paste(String),
     /// The terminal has a new size.
@@ -101,9 +103,13 @@ pub enum Effect {
     /// Take the terminal again: whoever continued the process may have changed its modes.
     Retake,
     /// Paint in another theme.
-    Theme(&'static str),
+    Theme(String),
     /// Ring.
     Bell,
+    /// Ask the terminal for a notification.
+    Notify(String),
+    /// Note that the tips of the first run were seen.
+    TipsSeen,
     /// Leave the console.
     Quit(Exit),
 }

@@ -102,8 +102,15 @@ impl fmt::Display for Key {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeys {
     /// No such command.
-    #[error("[keys] there is no command `{0}`; `brine keys` lists them")]
-    UnknownCommand(String),
+    #[error(
+        "[keys] there is no command `{}`{}; `brine keys` lists them",
+        crate::model::text::safe(id, 60),
+        meant(id)
+    )]
+    UnknownCommand {
+        /// As it was written.
+        id: String,
+    },
     /// Not a key.
     #[error("[keys] \"{id}\": {source}")]
     Key {
@@ -124,6 +131,23 @@ pub enum BadKeys {
     },
 }
 
+/// The command that was probably meant.
+fn meant(id: &str) -> String {
+    let known = COMMANDS.iter().map(|c| c.id);
+    let near = crate::model::text::nearest(id, known);
+    near.map_or_else(String::new, |near| format!(", did you mean `{near}`?"))
+}
+
+impl BadKeys {
+    /// The lines of the config that it is about, the likeliest first.
+    pub fn ids(&self) -> Vec<&str> {
+        match self {
+            BadKeys::UnknownCommand { id } | BadKeys::Key { id, .. } => vec![id],
+            BadKeys::Conflict { one, other, .. } => vec![other, one],
+        }
+    }
+}
+
 /// Which keys mean which command.
 #[derive(Clone, Debug)]
 pub struct Keymap {
@@ -135,9 +159,20 @@ pub struct Keymap {
 impl Keymap {
     /// The command table's own keys, with the operator's instead where given.
     pub fn new(overrides: &[(String, Vec<String>)]) -> Result<Keymap, BadKeys> {
-        if let Some((id, _)) = overrides.iter().find(|(id, _)| !COMMANDS.iter().any(|c| c.id == id)) {
-            return Err(BadKeys::UnknownCommand(crate::model::text::safe(id, 60)));
-        }
+        let (map, problems) = Keymap::build(overrides);
+        problems.into_iter().next().map_or(Ok(map), Err)
+    }
+
+    /// Everything that is wrong with an operator's keys.
+    pub fn problems(overrides: &[(String, Vec<String>)]) -> Vec<BadKeys> {
+        Keymap::build(overrides).1
+    }
+
+    fn build(overrides: &[(String, Vec<String>)]) -> (Keymap, Vec<BadKeys>) {
+        let unknown = overrides.iter().filter(|(id, _)| !COMMANDS.iter().any(|c| c.id == id));
+        let mut problems: Vec<BadKeys> = unknown
+            .map(|(id, _)| BadKeys::UnknownCommand { id: id.clone() })
+            .collect();
         let mut map = Keymap {
             bindings: Vec::new(),
             shown: Vec::new(),
@@ -147,15 +182,15 @@ impl Keymap {
             let given = overrides.iter().find(|(id, _)| command.id == id);
             let texts = given.map_or_else(own, |(_, keys)| keys.clone());
             for text in &texts {
-                let key: Key = text.parse().map_err(|source| BadKeys::Key {
+                let key = text.parse().map_err(|source| BadKeys::Key {
                     id: command.id.to_owned(),
                     source,
-                })?;
-                map.bind(key, command)?;
+                });
+                problems.extend(key.and_then(|key| map.bind(key, command)).err());
             }
             map.shown.push((command.cmd, texts));
         }
-        Ok(map)
+        (map, problems)
     }
 
     fn bind(&mut self, key: Key, command: &'static Command) -> Result<(), BadKeys> {
@@ -199,28 +234,30 @@ impl Keymap {
 
 /// One line of `brine keys` and of the README's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyLine {
+pub struct KeyLine<'a> {
     /// The command's id, as `[keys]` in the config names it.
     pub id: &'static str,
     /// Its keys.
-    pub keys: &'static [&'static str],
+    pub keys: &'a [String],
     /// Where it is offered, in words.
     pub place: &'static str,
     /// What it does.
     pub help: &'static str,
 }
 
-/// The command table for people: what `brine keys` prints.
-pub fn table() -> Vec<KeyLine> {
-    COMMANDS
-        .iter()
-        .map(|c| KeyLine {
-            id: c.id,
-            keys: c.keys,
-            place: c.scopes.first().map_or("", |s| s.words()),
-            help: c.help,
-        })
-        .collect()
+impl Keymap {
+    /// The command table for people: what `brine keys` prints.
+    pub fn table(&self) -> Vec<KeyLine<'_>> {
+        COMMANDS
+            .iter()
+            .map(|c| KeyLine {
+                id: c.id,
+                keys: self.keys_of(c.cmd),
+                place: c.scopes.first().map_or("", |s| s.words()),
+                help: c.help,
+            })
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -243,7 +280,8 @@ mod tests {
         Keymap::new(&[]).unwrap();
         let with = |id: &str, key: &str| Keymap::new(&[(id.to_owned(), vec![key.to_owned()])]);
         assert!(with("backup.now", "b").is_ok());
-        assert!(matches!(with("backup.no", "b"), Err(BadKeys::UnknownCommand(_))));
+        let unknown = with("backup.no", "b").unwrap_err();
+        assert!(unknown.to_string().contains("did you mean `backup.now`?"), "{unknown}");
         assert!(matches!(with("backup.now", "bb"), Err(BadKeys::Key { .. })));
         assert!(matches!(with("backup.now", "E"), Err(BadKeys::Conflict { .. })));
     }
@@ -255,5 +293,34 @@ mod tests {
         let key = "Ctrl-b".parse().unwrap();
         assert_eq!(map.find(key, Scope::Backup).map(|c| c.cmd), Some(Cmd::BackupNow));
         assert!(map.find("B".parse().unwrap(), Scope::Backup).is_none());
+        let line = map.table().into_iter().find(|l| l.id == "backup.now").unwrap();
+        assert_eq!(line.keys, ["ctrl-b"]);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once_and_no_keys_are_allowed() {
+        let keys = |list: &[(&str, &[&str])]| -> Vec<(String, Vec<String>)> {
+            let owned = |(id, keys): &(&str, &[&str])| (id.to_string(), keys.iter().map(|k| k.to_string()).collect());
+            list.iter().map(owned).collect()
+        };
+        let bad = Keymap::problems(&keys(&[
+            ("nobody", &["x"]),
+            ("backup.now", &["E", "bb"]),
+            ("help", &["q"]),
+        ]));
+        let ids: Vec<Vec<&str>> = bad.iter().map(BadKeys::ids).collect();
+        assert_eq!(
+            ids,
+            [
+                vec!["nobody"],
+                vec!["backup.now"],
+                vec!["backup.settings", "backup.now"],
+                vec!["quit", "help"]
+            ]
+        );
+        // Two that change places do not clash.
+        assert!(Keymap::problems(&keys(&[("backup.now", &["E"]), ("backup.settings", &["B"])])).is_empty());
+        let none = Keymap::new(&keys(&[("themes", &[])])).unwrap();
+        assert_eq!(none.hint(Cmd::Themes), "");
     }
 }

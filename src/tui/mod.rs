@@ -10,13 +10,16 @@
 //!
 //! *Invariant: `update` and `view` do no I/O, take no locks and ask no clock.*
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
 
+use crate::config::Notify;
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::ids::ClusterName;
 use crate::service::desk::Desk;
+use theme::Library;
 
 pub mod commands;
 pub mod event;
@@ -42,6 +45,10 @@ pub mod widgets;
 pub struct Options {
     /// The theme's name; chosen by the terminal when not given.
     pub theme: Option<String>,
+    /// The themes to choose from.
+    pub themes: Library,
+    /// What shall be said at the start, as warnings.
+    pub warnings: Vec<String>,
     /// Only ASCII signs.
     pub ascii: bool,
     /// No colours.
@@ -54,6 +61,12 @@ pub struct Options {
     pub tour: bool,
     /// Changes are refused here, before they are asked for.
     pub read_only: bool,
+    /// Whether the bell is rung.
+    pub bell: bool,
+    /// How the terminal is asked for notifications.
+    pub notify: Notify,
+    /// The file that says that the tips of the first run were seen; tips are shown where it is named and not there.
+    pub tips: Option<PathBuf>,
     /// The zone in which times are shown; the cluster's own when not given.
     pub zone: Option<Tz>,
     /// The demo's strip, in the demo.
@@ -70,12 +83,17 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             theme: None,
+            themes: Library::default(),
+            warnings: Vec::new(),
             ascii: false,
             no_color: false,
             accessible: false,
             mouse: false,
             tour: false,
             read_only: false,
+            bell: true,
+            notify: Notify::Off,
+            tips: None,
             zone: None,
             demo: None,
             keys: Vec::new(),

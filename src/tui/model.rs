@@ -11,9 +11,11 @@ use super::list::List;
 use super::popups::Popup;
 use super::screens::Screen;
 use super::store::{Slot, Store};
+use super::theme::Library;
 use super::tour::Tour;
 use super::trends::Trends;
 use super::{DemoStrip, Options};
+use crate::config::Notify;
 use crate::model::clock::Millis;
 use crate::model::ids::ClusterName;
 use crate::model::job::LineLevel;
@@ -77,6 +79,14 @@ pub struct Model {
     pub accessible: bool,
     /// Whether changes are refused.
     pub read_only: bool,
+    /// Whether the bell is rung.
+    pub bell: bool,
+    /// Whether the terminal shall be asked for notifications.
+    pub notify: bool,
+    /// Whether the terminal's window has the keys, as far as it says so.
+    pub focused: bool,
+    /// Whether the tips of the first run are shown.
+    pub tips: bool,
     /// The demo's strip.
     pub demo: Option<DemoStrip>,
     /// The tour, while it walks.
@@ -85,6 +95,8 @@ pub struct Model {
     pub keymap: Keymap,
     /// The theme's name; none without colours.
     pub theme: Option<String>,
+    /// All themes.
+    pub themes: Library,
     /// What the desk answered.
     pub store: Store,
     /// How numbers went since the console was started.
@@ -125,16 +137,21 @@ pub struct Model {
 impl Model {
     /// A console that knows nothing yet.
     pub fn new(options: &Options, keymap: Keymap, now: Millis, size: (u16, u16)) -> Model {
-        Model {
+        let mut model = Model {
             now,
             size,
             zone: options.zone,
             accessible: options.accessible,
             read_only: options.read_only,
+            bell: options.bell,
+            notify: options.notify != Notify::Off,
+            focused: true,
+            tips: options.tips.as_ref().is_some_and(|seen| !seen.exists()),
             demo: options.demo.clone(),
             tour: options.tour.then(|| Tour::new(now)),
             keymap,
             theme: options.theme.clone(),
+            themes: options.themes.clone(),
             store: Store::default(),
             trends: Trends::default(),
             screens: vec![Screen::Fleet(super::screens::fleet::Fleet::default())],
@@ -153,7 +170,11 @@ impl Model {
             desk_lost: false,
             pid: 0,
             acts_so_far: 0,
+        };
+        for warning in &options.warnings {
+            model.toast(LineLevel::Warning, warning.as_str());
         }
+        model
     }
 
     /// The screen on top.

@@ -3,6 +3,7 @@
 //! The picture is painted into a buffer first and goes to the terminal only when it differs from the last one, so
 //! that ticking without change costs no bytes. Input is never made to wait for the frame limit.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,10 +25,11 @@ use super::glyphs::{ASCII, UNICODE, wants_ascii};
 use super::keys::Keymap;
 use super::model::Model;
 use super::terminal::{self, PanicGuard, Screen};
-use super::theme::{Depth, Theme};
+use super::theme::Depth;
 use super::update::{next_deadline, update};
 use super::view::{Look, ViewCache, view};
 use super::{Exit, Options};
+use crate::config::Notify;
 use crate::service::desk::{Answer, Desk, Question, Refusal, RefusalKind};
 
 /// Pictures that no key asked for are at least this far apart.
@@ -60,7 +62,7 @@ pub fn run(desk: Arc<dyn Desk>, options: Options) -> anyhow::Result<Exit> {
 fn look(options: &Options) -> anyhow::Result<Look> {
     let env = options.env;
     let depth = depth(options);
-    let theme = Theme::load(&theme_name(options, depth), depth)?;
+    let theme = options.themes.load(&theme_name(options, depth), depth)?;
     let ascii = options.ascii || wants_ascii(&env);
     let glyphs = if ascii { &ASCII } else { &UNICODE };
     Ok(Look { theme, glyphs })
@@ -126,6 +128,10 @@ struct Shell {
     depth: Depth,
     /// Whether clicks and the wheel are listened to.
     mouse: bool,
+    notify: Notify,
+    /// tmux keeps sequences that it does not know to itself, unless they are wrapped.
+    in_tmux: bool,
+    tips: Option<PathBuf>,
     /// The terminal's title as it was last set.
     title: String,
     cache: ViewCache,
@@ -171,6 +177,9 @@ impl Shell {
             look,
             depth,
             mouse: options.mouse,
+            notify: options.notify,
+            in_tmux: (options.env)("TMUX").is_some_and(|v| !v.is_empty()),
+            tips: options.tips.clone(),
             title: String::new(),
             cache: ViewCache::default(),
             screen,
@@ -256,17 +265,16 @@ impl Shell {
             match effect {
                 Effect::Ask(ticket, question) => drop(self.asking.send((ticket, *question))),
                 Effect::Copy(text) => self.copy(&text)?,
-                Effect::Bell => {
-                    execute!(std::io::stdout(), crossterm::style::Print('\u{7}'))
-                        .context("the terminal cannot be written")?;
-                }
+                Effect::Bell => self.print("\u{7}")?,
+                Effect::Notify(text) => self.print(&terminal::notification(self.notify, &text, self.in_tmux))?,
+                Effect::TipsSeen => self.note_tips(),
                 Effect::Repaint => {
                     self.last = None;
                     terminal::clear(&mut self.screen)?;
                 }
                 Effect::Retake => self.retake()?,
                 Effect::Theme(name) => {
-                    self.look.theme = Theme::load(name, self.depth)?;
+                    self.look.theme = self.model.themes.load(&name, self.depth)?;
                     self.last = None;
                 }
                 Effect::Suspend => self.suspended = true,
@@ -274,6 +282,17 @@ impl Shell {
             }
         }
         Ok(None)
+    }
+
+    fn print(&self, text: &str) -> anyhow::Result<()> {
+        execute!(std::io::stdout(), crossterm::style::Print(text)).context("the terminal cannot be written")
+    }
+
+    /// Where that cannot be noted, the tips come again the next time.
+    fn note_tips(&self) {
+        if let Some(file) = &self.tips {
+            let _ = std::fs::write(file, "");
+        }
     }
 
     fn copy(&self, text: &str) -> anyhow::Result<()> {
@@ -407,7 +426,8 @@ async fn next_input(input: &mut Option<EventStream>, rows: Option<Rect>, cursor:
                     return what;
                 }
             }
-            Some(Ok(TermEvent::FocusGained | TermEvent::FocusLost)) => {}
+            Some(Ok(TermEvent::FocusGained)) => return What::Focus(true),
+            Some(Ok(TermEvent::FocusLost)) => return What::Focus(false),
             Some(Err(_)) | None => return What::Hangup,
         }
     }

@@ -7,13 +7,15 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste};
+use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange};
 use crossterm::style::Print;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::config::Notify;
 
 /// The terminal that is painted on.
 pub type Screen = Terminal<CrosstermBackend<std::io::BufWriter<std::io::Stdout>>>;
@@ -42,7 +44,8 @@ pub fn take() -> anyhow::Result<Screen> {
         stdout(),
         Print("\x1b[22;0t"),
         EnterAlternateScreen,
-        EnableBracketedPaste
+        EnableBracketedPaste,
+        EnableFocusChange
     )
     .context("the terminal cannot be taken over")?;
     let backend = CrosstermBackend::new(std::io::BufWriter::with_capacity(16 << 10, stdout()));
@@ -61,6 +64,21 @@ pub fn retake() -> anyhow::Result<Screen> {
     // Without this crossterm believes that raw mode is still on, and does nothing.
     disable_raw_mode().context("the terminal's mode cannot be changed")?;
     take()
+}
+
+/// What asks the terminal to show a notification.
+pub fn notification(kind: Notify, text: &str, in_tmux: bool) -> String {
+    let text = crate::model::text::safe(text, 200);
+    let sequence = match kind {
+        Notify::Off => return String::new(),
+        Notify::Osc9 => format!("\x1b]9;{text}\x07"),
+        // Its fields are parted by semicolons.
+        Notify::Osc777 => format!("\x1b]777;notify;brine;{}\x07", text.replace(';', ",")),
+    };
+    match in_tmux {
+        true => format!("\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b")),
+        false => sequence,
+    }
 }
 
 /// Clears the terminal, so that the next picture is painted whole.
@@ -157,4 +175,23 @@ pub fn abandon() -> std::io::Result<OwnedFd> {
     rustix::stdio::dup2_stderr(&null)?;
     // Whoever keeps this end keeps the pipe silent: without it the reader would see its end, and spin again.
     Ok(write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notifications_are_what_terminals_know_and_carry_no_sequence_of_others() {
+        let text = "job 7 failed\u{7}; \u{1b}]52;c;x";
+        assert_eq!(notification(Notify::Off, text, true), "");
+        for kind in [Notify::Osc9, Notify::Osc777] {
+            let plain = notification(kind, text, false);
+            assert_eq!(plain.matches(['\u{1b}', '\u{7}']).count(), 2, "{plain:?}");
+            assert!(plain.contains("job 7 failed"));
+        }
+        assert!(notification(Notify::Osc777, text, false).starts_with("\x1b]777;notify;brine;job 7 failed"));
+        let wrapped = notification(Notify::Osc9, "done", true);
+        assert_eq!(wrapped, "\x1bPtmux;\x1b\x1b]9;done\x07\x1b\\");
+    }
 }

@@ -38,6 +38,13 @@ impl ViewCache {
     }
 }
 
+/// What somebody who opens the console for the first time should know.
+const TIPS: [&str; 3] = [
+    "Enter opens a cluster, Esc goes back, q leaves. ? lists the keys of a screen.",
+    "Lower case looks, upper case acts: B backs up, R restores, and each asks first.",
+    "In doubt press : and type what you want to do. Any key puts these lines away.",
+];
+
 /// How things look.
 #[derive(Clone)]
 pub struct Look {
@@ -116,6 +123,13 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
     if let Some(tour) = &m.tour {
         let lines = wrap(&tour.caption(), usize::from(area.width.saturating_sub(2)));
         for line in lines.iter().take(2).rev() {
+            bottom -= 1;
+            let pad = " ".repeat(usize::from(area.width).saturating_sub(line.width() + 1));
+            p.put(area.x, bottom, area.width, &format!(" {line}{pad}"), Meaning::Badge);
+        }
+    }
+    if m.tips {
+        for line in TIPS.iter().rev() {
             bottom -= 1;
             let pad = " ".repeat(usize::from(area.width).saturating_sub(line.width() + 1));
             p.put(area.x, bottom, area.width, &format!(" {line}{pad}"), Meaning::Badge);
@@ -291,7 +305,7 @@ fn hinted(m: &Model) -> Vec<&'static Command> {
         .iter()
         .filter(here)
         .filter(|c| c.cmd != Cmd::Accident || m.is_demo())
-        .filter(|c| enabled(c.cmd, m).is_ok() && !is_idle_enter(m, c))
+        .filter(|c| !m.keymap.hint(c.cmd).is_empty() && enabled(c.cmd, m).is_ok() && !is_idle_enter(m, c))
         .collect();
     shown.sort_by_key(|c| std::cmp::Reverse(priority(c, scope)));
     shown

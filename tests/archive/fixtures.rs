@@ -12,6 +12,7 @@ use brine::storage::local::Local;
 
 use crate::env::{NOW, id, identity, objects, read_data, take, write_backup};
 use crate::log::{append, new_run};
+use crate::pieces::{append_large, piece};
 use crate::snapshots::note;
 
 const BACKUP: &str = "20261120100000-aaaa";
@@ -69,6 +70,31 @@ fn format_1_is_read() {
     write_backup(&archive, &lock, "20261122100000-cccc", &[b"more"]).unwrap();
 }
 
+#[test]
+fn format_2_is_read() {
+    let temp = tempfile::tempdir().unwrap();
+    copy(&fixture(2), temp.path());
+    let storage: Arc<dyn Storage> = Arc::new(Local::open(temp.path()).unwrap());
+    let archive = Archive::open(storage, &identity().cluster).unwrap().unwrap();
+    let doc = archive.state::<LogDoc>().unwrap().value;
+    let run = &doc.runs[0];
+    let mut reader = archive.read_log(run, run.from, run.to).unwrap();
+    let mut found = Vec::new();
+    while let Some(entry) = reader.next().unwrap() {
+        let mut pieces = 0;
+        while let Some(bytes) = reader.next_piece().unwrap() {
+            assert_eq!(bytes, piece(entry.id.parse().unwrap(), pieces));
+            pieces += 1;
+        }
+        found.push((entry.id, pieces));
+    }
+    let found: Vec<_> = found.iter().map(|(id, n)| (id.as_str(), *n)).collect();
+    assert_eq!(
+        found,
+        [("10", 0), ("20", 0), ("30", 3), ("40", 0), ("50", 2), ("60", 0)]
+    );
+}
+
 /// Writes the fixture of the present version. Only by hand, and only for a version that was never shipped.
 #[test]
 #[ignore = "fixtures are written once"]
@@ -82,8 +108,12 @@ fn write_fixture() {
         write_backup(&archive, &lock, BACKUP, &[b"first", &[7; 10_000], b"third"]).unwrap();
         write_backup(&archive, &lock, DELETED, &[b"gone soon"]).unwrap();
         archive.trash(&lock, &id(DELETED), &note()).unwrap();
-        let run = append(&archive, &lock, new_run(1), &[2, 1, 2], "");
-        let mut segments = archive.segments(1..3, None).unwrap();
+        let run = append(&archive, &lock, new_run(1), &[2], "");
+        let run = append_large(&archive, &lock, run, 3);
+        let run = append(&archive, &lock, run, &[1], "");
+        let run = append_large(&archive, &lock, run, 2);
+        let run = append(&archive, &lock, run, &[1], "");
+        let mut segments = archive.segments(2..4, None).unwrap();
         let small: Vec<_> = std::iter::from_fn(|| segments.next().unwrap()).collect();
         archive.compact(&lock, &small).unwrap();
         let log = |doc: &mut LogDoc| {

@@ -275,3 +275,57 @@ fn a_missing_and_a_damaged_piece_of_the_log_is_named() {
     fs::write(segment, good).unwrap();
     brine.ok(&format!("restore demo --at {moment} --to other"));
 }
+
+#[test]
+fn keys_and_themes_that_cannot_be_are_named_with_their_line() {
+    let brine = Brine::new();
+    let config = brine.path("config.toml");
+    let good = fs::read_to_string(&config).unwrap();
+    let line = good.lines().count() + 3;
+    fs::write(
+        &config,
+        format!("{good}\n[keys]\n\"backup.now\" = \"E\"\n\"bakup.verify\" = \"v\"\nhelp = \"hh\"\n"),
+    )
+    .unwrap();
+    for args in [&["config", "check"][..], &["keys"]] {
+        let run = brine.run(args);
+        assert_eq!(run.code, 2, "{}", run.err);
+        for said in [
+            format!("config.toml:{line}:"),
+            "E means both \"backup.now\" and \"backup.settings\"".to_owned(),
+            format!("config.toml:{}:", line + 1),
+            "did you mean `backup.verify`?".to_owned(),
+            "`hh` is not a key".to_owned(),
+        ] {
+            assert!(run.err.contains(&said), "{args:?} should say {said}:\n{}", run.err);
+        }
+    }
+    fs::write(
+        &config,
+        format!("{good}\n[keys]\n\"backup.now\" = [\"ctrl-b\", \"b\"]\n"),
+    )
+    .unwrap();
+    brine.ok("config check");
+    let keys = brine.run(&["keys"]).ok().out;
+    let backup = keys.lines().find(|l| l.contains("backup.now")).unwrap();
+    assert!(backup.starts_with("ctrl-b b  "), "{backup}");
+    let list = brine.run(&["keys", "--json"]).json();
+    let of = |id: &str| list.as_array().unwrap().iter().find(|k| k["id"] == id).unwrap()["keys"].clone();
+    assert_eq!(of("backup.now"), serde_json::json!(["ctrl-b", "b"]));
+    fs::create_dir(brine.path("themes")).unwrap();
+    fs::write(brine.path("themes/mine.toml"), "inherits = \"nobody\"").unwrap();
+    fs::write(
+        brine.path("themes/pale.toml"),
+        "inherits = \"brine-dark\"\n[style]\nmuted = { fg = \"#2a333c\" }",
+    )
+    .unwrap();
+    let said = brine.run(&["config", "check"]).ok().out;
+    assert!(
+        said.contains("no theme `nobody`") && said.contains("`pale` is hard to read"),
+        "{said}"
+    );
+    let run = brine.run(&["config", "check", "--theme", "mine"]);
+    assert_eq!(run.code, 2, "{}", run.err);
+    assert!(run.err.contains("there is no theme `mine`"), "{}", run.err);
+    brine.run(&["config", "check", "--theme", "pale"]).ok();
+}

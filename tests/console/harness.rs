@@ -38,7 +38,7 @@ impl Console {
     }
 
     pub fn with(world: World, options: Options, size: (u16, u16)) -> Console {
-        let mut model = Model::new(&options, Keymap::new(&[]).unwrap(), NOW, size);
+        let mut model = Model::new(&options, Keymap::new(&options.keys).unwrap(), NOW, size);
         model.pid = 1;
         model.theme = Some("ansi".to_owned());
         let mut console = Console {

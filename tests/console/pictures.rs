@@ -155,7 +155,7 @@ fn in_every_theme_at_every_depth() {
     for name in brine::tui::theme::Theme::names() {
         for depth in [Depth::Ansi16, Depth::Cube256, Depth::True] {
             let mut console = Console::new(Mood::Normal, (80, 24));
-            console.look = look(name, depth, &UNICODE);
+            console.look = look(&name, depth, &UNICODE);
             for keys in ["", "jj<Enter>", "7"] {
                 let text = console.keys(keys).text();
                 assert!(text.contains("brine"), "{name}");

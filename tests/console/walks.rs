@@ -7,7 +7,7 @@ use brine::tui::Exit;
 use brine::tui::event::{Effect, What};
 
 use crate::harness::Console;
-use crate::world::{Mood, cluster};
+use crate::world::{Mood, World, cluster};
 
 fn normal() -> Console {
     Console::new(Mood::Normal, (80, 24))
@@ -481,11 +481,11 @@ fn the_timeline_goes_from_months_to_single_transactions() {
 fn themes_are_seen_while_they_are_chosen() {
     let mut console = normal();
     console.keys("c").shows("Themes").keys("k");
-    assert_eq!(console.effects, [Effect::Theme("color-blind")]);
+    assert_eq!(console.effects, [Effect::Theme("color-blind".to_owned())]);
     console.keys("<Esc>");
     assert_eq!(
         console.effects.last(),
-        Some(&Effect::Theme("ansi")),
+        Some(&Effect::Theme("ansi".to_owned())),
         "Esc brings the one before back"
     );
     console.keys("cj<Enter>").shows("Theme mono");
@@ -720,4 +720,175 @@ fn help_is_searched() {
         .shows("Take a snapshot backup now")
         .keys("<Esc>")
         .lacks("On this screen");
+}
+
+#[test]
+fn an_operators_own_theme_is_offered_and_tried_like_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("mine.toml"), "inherits = \"ansi\"").unwrap();
+    let (themes, bad) = brine::tui::theme::Library::read(dir.path());
+    assert!(bad.is_empty(), "{bad:?}");
+    let options = brine::tui::Options {
+        themes,
+        ..Default::default()
+    };
+    let mut console = Console::with(World::new(Mood::Normal), options, (80, 24));
+    console
+        .keys("c")
+        .shows("mine")
+        .shows("yours")
+        .keys("<Up><Up><Up><Up><Up><Up><Up><Up><Enter>");
+    console.shows("Theme mine");
+    assert_eq!(console.effects.last(), Some(&Effect::Theme("mine".to_owned())));
+}
+
+#[test]
+fn rebound_keys_work_and_are_shown() {
+    let keys = [("backup.now", "b"), ("restore", "Ctrl-r"), ("themes", "")];
+    let bound = |(id, key): (&str, &str)| (id.to_owned(), key.split_whitespace().map(str::to_owned).collect());
+    let options = brine::tui::Options {
+        keys: keys.map(bound).to_vec(),
+        ..Default::default()
+    };
+    let mut console = Console::with(World::new(Mood::Normal), options, (80, 24));
+    console.keys("jj<Enter>").shows("b Back up").shows("Ctrl-r Restore");
+    console
+        .keys("B")
+        .lacks("Back up prod-eu now")
+        .keys("b")
+        .shows("Back up prod-eu now");
+    console.keys("<Esc>c").lacks("Enter keeps it");
+    console
+        .keys("?")
+        .shows("[backup.now]")
+        .keys("/ctrl-r")
+        .shows("[restore]");
+    console
+        .keys("<Esc><Esc>:choose a theme")
+        .shows("Themes: Choose a theme")
+        .keys("<Enter>")
+        .shows("Enter keeps it");
+}
+
+#[test]
+fn an_end_that_nobody_sees_rings_and_is_notified_as_the_config_wants() {
+    use brine::config::Notify;
+    let ended = |bell: bool, notify: Notify, focused: bool| {
+        let options = brine::tui::Options {
+            bell,
+            notify,
+            ..Default::default()
+        };
+        let mut console = Console::with(World::new(Mood::Normal), options, (80, 24));
+        console.keys("jj<Enter>R<Enter>R");
+        console.event(What::Focus(focused));
+        *console.world.restored.lock().unwrap() = true;
+        console.wait(1000);
+        let notice = console
+            .effects
+            .iter()
+            .any(|e| matches!(e, Effect::Notify(t) if t.contains("job 200")));
+        (console.effects.contains(&Effect::Bell), notice)
+    };
+    assert_eq!(ended(true, Notify::Osc9, true), (false, false), "it was looked at");
+    assert_eq!(ended(true, Notify::Osc777, false), (true, true));
+    assert_eq!(ended(true, Notify::Off, false), (true, false));
+    assert_eq!(ended(false, Notify::Osc9, false), (false, true));
+    let options = brine::tui::Options {
+        bell: false,
+        ..Default::default()
+    };
+    let mut console = Console::with(World::new(Mood::Normal), options, (80, 24));
+    console.keys("jj<Enter>D<Enter>");
+    assert_eq!(console.effects, [], "no bell where none is wanted");
+}
+
+#[test]
+fn the_first_run_has_tips_until_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || brine::tui::Options {
+        tips: Some(dir.path().join("seen")),
+        ..Default::default()
+    };
+    let mut console = Console::with(World::new(Mood::Normal), options(), (80, 24));
+    console.shows("upper case acts").shows("? lists the keys");
+    console.keys("j").lacks("upper case acts");
+    assert_eq!(console.effects, [Effect::TipsSeen]);
+    console.keys("j");
+    assert_eq!(console.effects.len(), 1);
+    std::fs::write(dir.path().join("seen"), "").unwrap();
+    Console::with(World::new(Mood::Normal), options(), (80, 24)).lacks("upper case acts");
+}
+
+#[test]
+fn what_is_wrong_with_themes_is_said_at_the_start_and_kept() {
+    let options = brine::tui::Options {
+        warnings: vec!["theme `pale` is hard to read".to_owned()],
+        ..Default::default()
+    };
+    let mut console = Console::with(World::new(Mood::Normal), options, (80, 24));
+    console
+        .shows("`pale` is hard to read")
+        .wait(60_000)
+        .keys("6")
+        .shows("`pale` is hard to read");
+}
+
+#[test]
+fn tables_get_new_names_in_another_cluster_too() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>R<Tab><Tab><Tab><Right><Tab>")
+        .shows("other cluster")
+        .shows("empty: as they are");
+    console.keys("<Enter>");
+    assert!(
+        planned(&console).rename.is_empty(),
+        "the names stay when none are given"
+    );
+    console.keys("<Esc><Tab>shop=shop2 shop.orders=audit.orders<Enter>");
+    let request = planned(&console);
+    assert!(matches!(request.target, RestoreTarget::Cluster { .. }));
+    assert_eq!(request.rename.0.len(), 2);
+    console.keys("<Esc><Ctrl-u>shop2<Enter>").shows("is not a rename");
+}
+
+#[test]
+fn the_moment_and_the_command_of_a_restore_can_be_copied() {
+    let mut console = normal();
+    console.keys("jj<Enter>Ryc");
+    match console.effects.as_slice() {
+        [Effect::Copy(text)] => assert!(
+            text.starts_with("brine restore prod-eu --before ")
+                && text.ends_with("--filter '`shop`.`order_items`' --beside --plan"),
+            "{text}"
+        ),
+        other => panic!("{other:?}"),
+    }
+    console.keys("yi");
+    assert!(matches!(console.effects.last(), Some(Effect::Copy(t)) if t.starts_with("2026-11-20 02:47:14")));
+    console.keys("<Esc>7NNyi");
+    assert!(matches!(console.effects.last(), Some(Effect::Copy(t)) if t.starts_with("2026-11-20 02:47:13")));
+}
+
+#[test]
+fn what_the_typed_name_agrees_to_stands_beside_it() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>R<Tab><Tab><Tab><Right><Right><Enter>")
+        .shows("Overwrites prod-eu: 18,402 transactions lost, 12 sessions ended, 34-51 min.");
+    // The cluster on top is protected.
+    Console::new(Mood::Normal, (80, 24))
+        .keys("<Enter>R<Enter>")
+        .shows("Nothing is overwritten")
+        .shows("prod-us is protected");
+}
+
+#[test]
+fn the_timeline_says_to_which_history_a_moment_belongs() {
+    let mut console = Console::new(Mood::Turned, (80, 24));
+    console.keys("jj7").lacks("in the history before");
+    console.keys("i<Ctrl-u>2026-11-16 12:00 Europe/Berlin<Enter>");
+    console.shows("YES").shows("before the restore of 16 Nov 23:02");
+    console.keys("n").shows("where a restore began a new history");
 }

@@ -37,6 +37,8 @@ pub enum Mood {
     Normal,
     /// Every question is refused.
     Broken,
+    /// The same, but what looks like a gap is a restore that began a new history.
+    Turned,
     /// Names, notes and errors that are long, wide, or full of escape sequences.
     Hostile,
 }
@@ -113,16 +115,19 @@ fn runs() -> Vec<LogRun> {
     ]
 }
 
-fn window() -> Window {
-    let bases = ages()
-        .into_iter()
-        .map(|a| brine::model::window::Base {
-            id: id(a),
-            commit: at(a),
-            incarnation: IncarnationId(1),
-        })
-        .collect();
-    Window::new(bases, &runs())
+/// The window; with the gap as it is, or as the turn of a history.
+fn window(turned: bool) -> Window {
+    let base = |a: i64| brine::model::window::Base {
+        id: id(a),
+        commit: at(a),
+        incarnation: IncarnationId(if turned && a < gap().1 { 2 } else { 1 }),
+    };
+    let mut runs = runs();
+    if turned {
+        runs[0].ended = Some(RunEnd::Restored);
+        runs[1].incarnation = IncarnationId(2);
+    }
+    Window::new(ages().into_iter().map(base).collect(), &runs)
 }
 
 fn log(desired: Option<LogDesired>, actual: LogActual, behind: i64) -> LogStatus {
@@ -261,7 +266,7 @@ impl World {
             state: ClusterState::Available,
             health: health(HealthLevel::Ok, "ok", &[]),
             log: log(Some(LogDesired::Running), LogActual::Streaming, 9_000),
-            window: window(),
+            window: window(self.mood == Mood::Turned),
             backups: 9,
             last_backup: Some(at(TODAY).at),
             next_run: NextRun::At {
@@ -315,11 +320,15 @@ impl World {
             ],
             storages: vec![StorageName::new("local").unwrap()],
             location: self.text("file:///var/backups/brine/backup-prod-eu").to_owned(),
-            incarnations: vec![IncarnationView {
-                id: IncarnationId(1),
-                began: at(30 * DAY),
-                restored_to: None,
-            }],
+            incarnations: [(1, 30 * DAY), (2, gap().1)]
+                .into_iter()
+                .take(if self.mood == Mood::Turned { 2 } else { 1 })
+                .map(|(id, ago)| IncarnationView {
+                    id: IncarnationId(id),
+                    began: at(ago),
+                    restored_to: None,
+                })
+                .collect(),
             undo,
             in_trash: 1,
             traffic: (0..40).map(|i| (i * 7) % 23).collect(),
@@ -666,8 +675,8 @@ impl World {
                 .collect(),
             truncate_until: None,
             freed_bytes: 41 << 30,
-            window_before: window(),
-            window_after: window(),
+            window_before: window(false),
+            window_after: window(false),
         }
     }
 
@@ -683,7 +692,7 @@ impl World {
     }
 
     fn answer(&self, question: Question) -> Result<Answer, Refusal> {
-        let window_after = window();
+        let window_after = window(false);
         Ok(match question {
             Question::Fleet => Answer::Fleet(self.fleet()),
             Question::Cluster { cluster } => Answer::Cluster(Box::new(self.page(&cluster))),
@@ -780,7 +789,7 @@ impl World {
                 freed_bytes: 8 << 30,
                 bases_lost: vec![id(TODAY + 7 * DAY)],
                 refused: None,
-                window_before: window(),
+                window_before: window(false),
                 window_after,
             }),
             Question::Restore { .. } | Question::Undo { .. } => Answer::Job(JobId(200)),

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use brine::cluster::mysql::{Endpoint, MysqlCluster, MysqlOptions, Password};
 use brine::cluster::{
-    BatchSink, BatchSource, ClosedAs, Cluster, ClusterState, LogEvent, Mark, ReplayTxn, RestoreAsk, RestoreScope, Stop,
-    TableDef,
+    BatchSink, BatchSource, ClosedAs, Cluster, ClusterState, LogEvent, Mark, Pieces, ReplayTxn, RestoreAsk,
+    RestoreScope, Stop, TableDef,
 };
 use brine::model::clock::SystemClock;
 use brine::model::definition::Definition;
@@ -20,14 +20,18 @@ use brine::model::filter::{RenameMap, TableFilter};
 use brine::model::position::Moment;
 use serde::{Deserialize, Serialize};
 
+use crate::large::little_memory;
 use crate::look;
 use crate::server::{Kind, Server, servers};
 
 /// What the child restores, from a file.
 const JOB: &str = "BRINE_TEST_RESTORE_JOB";
 
+/// With little memory, so that some of the log comes in pieces.
 fn driver(socket: &Path) -> MysqlCluster {
     let options = MysqlOptions::new(Endpoint::Socket(socket.to_owned()), "root", Password::new(""));
+    let mut options = little_memory(options);
+    (options.spool.memory, options.spool.piece) = (600, 250);
     MysqlCluster::new(options, Arc::new(SystemClock))
 }
 
@@ -42,6 +46,7 @@ struct Txn {
     commit: Moment,
     id: String,
     payload: Vec<u8>,
+    pieces: Vec<Vec<u8>>,
 }
 
 /// A whole backup and its log.
@@ -106,6 +111,10 @@ fn read(server: &Server, work: impl FnOnce()) -> Backup {
     }
 }
 
+fn all(pieces: &Pieces) -> impl Iterator<Item = Vec<u8>> {
+    (0..pieces.count()).map(|n| pieces.read(n).unwrap())
+}
+
 fn log(source: &MysqlCluster, from: &Mark, to: &Mark) -> Vec<Txn> {
     let mut changes = source.changes(from, &[]).unwrap();
     let mut out = Vec::new();
@@ -117,6 +126,7 @@ fn log(source: &MysqlCluster, from: &Mark, to: &Mark) -> Vec<Txn> {
                 commit: txn.commit,
                 id: txn.id,
                 payload: txn.payload,
+                pieces: txn.pieces.iter().flat_map(all).collect(),
             }),
             Some(LogEvent::Reached(mark)) if mark.moment >= to.moment => return out,
             _ => {}
@@ -154,13 +164,22 @@ fn run(job: &Job) -> Mark {
             assert_eq!(sum, *expected, "{name}");
         }
     }
-    for txn in &backup.log {
+    for Txn {
+        commit,
+        id,
+        payload,
+        pieces,
+    } in &backup.log
+    {
         let txn = ReplayTxn {
-            commit: txn.commit,
-            id: &txn.id,
-            payload: &txn.payload,
+            commit: *commit,
+            id,
+            payload,
         };
-        restorer.replay(&txn).unwrap();
+        match pieces.is_empty() {
+            true => restorer.replay(&txn).unwrap(),
+            false => restorer.replay_pieces(&txn, &mut Give(pieces.iter())).unwrap(),
+        }
     }
     restorer.end_of_log().unwrap();
     let mark = restorer.publish().unwrap();
@@ -227,7 +246,9 @@ drop table gone; rename table nokey to nokey2; insert into nokey2 values (7, 'se
 update big set t = concat(t, 'z') where id = 1;
 create database other; create table other.t (a int primary key); insert into other.t values (1);
 create or replace view v as select n from p; create user late@'%' identified by 'pw2';
-start transaction; insert into p values (10, 'ten'); insert into c (p, v) values (10, 'of ten'); update later set w = 0; commit;
+start transaction; insert into p values (10, 'ten'); insert into c (p, v) values (10, 'of ten'); update later set w = 0;
+update nokey2 set b = concat(b, repeat('q', 10)); insert into p values (11, 'eleven'); insert into c (p, v) values (11, repeat('e', 20)); delete from p where id = 4;
+update nokey2 set a = a + 1; insert into nokey2 values (8, 'eight'); commit;
 truncate table other.t; insert into other.t values (2)";
 
 const IN_THE_WAY: &str = "create database if not exists shop; create table if not exists shop.p (z int); create database if not exists extra; \
@@ -252,6 +273,8 @@ fn stage(kind: Kind) -> Stage {
     let [source, target] = servers([kind, kind]);
     source.sql(BEFORE);
     let backup = read(&source, || drop(source.sql(WORK)));
+    let in_pieces = backup.log.iter().filter(|txn| txn.pieces.len() > 1).count();
+    assert!(in_pieces > 0 && in_pieces < backup.log.len());
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("backup.json"), serde_json::to_vec(&backup).unwrap()).unwrap();
     let expected = comparable(&look::everything(&source));

@@ -1,12 +1,13 @@
 //! Compaction: many small segments become one. The chain stays as it was.
 
 use crate::archive::lock::ArchiveLock;
-use crate::archive::sealed::{Level, ObjectKind, SealedWriter};
+use crate::archive::sealed::{Level, SealedWriter};
 use crate::archive::{Archive, ArchiveError, PAGE, Result};
 use crate::model::crash::crash_point;
 use crate::model::position::Moment;
 use crate::storage::{ErrorKind, ObjectInfo, ObjectName};
 
+use super::entry::Read;
 use super::names::SegmentName;
 use super::segment::{Facts, SegmentInfo, bound_name};
 use super::writer::EntryWriter;
@@ -116,6 +117,7 @@ impl Archive {
             sum.last_hash = next.last_hash;
             sum.entries += next.entries;
             sum.raw_bytes += next.raw_bytes;
+            sum.pieces += next.pieces;
             sum.index.append(&next.index);
         }
         Ok(Facts {
@@ -130,6 +132,7 @@ impl Archive {
             last_hash: sum.last_hash,
             entries: sum.entries,
             raw_bytes: sum.raw_bytes,
+            pieces: sum.pieces,
             index: sum.index,
         })
     }
@@ -143,15 +146,19 @@ impl Archive {
     ) -> Result<SegmentInfo> {
         let within = bound_name(facts.first_seq);
         let level = Level::new(LEVEL).unwrap_or_default();
-        let (kind, salt, epoch) = (ObjectKind::Segment, crate::archive::salt()?, lock.epoch());
+        let (form, salt, epoch) = (facts.form(), crate::archive::salt()?, lock.epoch());
         let sink = self.store().create(object)?;
-        let file = SealedWriter::new(sink, kind, self.id(), &within, salt, epoch, level)?;
+        let file = SealedWriter::new(sink, form, self.id(), &within, salt, epoch, level)?;
         let mut merged = EntryWriter::new(file, facts.prev_hash);
         for name in small {
             let mut reader = self.segment_reader(name)?;
             while let Some(batch) = reader.next_batch()? {
-                for entry in &batch {
-                    merged.put(entry.borrow())?;
+                for read in &batch {
+                    match read {
+                        Read::Entry(entry) if entry.pieces > 0 => merged.open(entry.borrow(), entry.pieces)?,
+                        Read::Entry(entry) => merged.put(entry.borrow())?,
+                        Read::Piece(_, piece) => merged.piece(piece)?,
+                    }
                 }
             }
         }

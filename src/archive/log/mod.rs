@@ -7,6 +7,7 @@
 mod chain;
 mod compact;
 mod entry;
+mod large;
 mod names;
 mod plan;
 mod reader;
@@ -17,6 +18,7 @@ mod writer;
 
 pub use chain::ChainHash;
 pub use entry::{Entry, OwnedEntry};
+pub use large::{LargeSegment, LargeWriter};
 pub use names::SegmentName;
 pub use plan::LogPlan;
 pub use reader::SegmentReader;

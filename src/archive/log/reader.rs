@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use crate::archive::sealed::{FrameKind, MAX_BATCH, SealedReader};
-use crate::archive::{Archive, ArchiveError, Result};
+use crate::archive::{Archive, ArchiveError, FORMAT_VERSION, Result};
+use crate::model::position::Moment;
 use crate::storage::ObjectInfo;
 
 use super::chain::ChainHash;
-use super::entry::{OwnedEntry, split_entry};
+use super::entry::{OwnedEntry, RawEntry, Read, Role, split_entry};
 use super::names::SegmentName;
 use super::segment::{MAX_INDEX, SegmentInfo, decode_facts};
 
@@ -17,7 +18,12 @@ pub struct SegmentReader {
     info: SegmentInfo,
     chain: ChainHash,
     entries: u64,
-    ready: VecDeque<OwnedEntry>,
+    pieces: u64,
+    ready: VecDeque<Read>,
+    /// Pieces of the transaction given last that were not read yet.
+    due: u64,
+    /// Commit of the transaction whose pieces come, and how many of them are still to come.
+    open: Option<(Moment, u64)>,
     /// Entries are passed over until the chain stands here.
     skip_to: Option<ChainHash>,
 }
@@ -28,12 +34,35 @@ impl SegmentReader {
         &self.info
     }
 
-    /// The next entry, or `None` at the verified end.
+    /// The next entry, or `None` at the verified end. Pieces of the one before that were not read are passed over.
     #[allow(clippy::should_implement_trait)] // an iterator could be read on after an error
     pub fn next(&mut self) -> Result<Option<OwnedEntry>> {
-        loop {
-            if let Some(entry) = self.ready.pop_front() {
+        self.due = 0;
+        while let Some(read) = self.next_read()? {
+            if let Read::Entry(entry) = read {
+                self.due = entry.pieces;
                 return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next piece of the entry given last, or `None` behind its last.
+    pub fn next_piece(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.due == 0 {
+            return Ok(None);
+        }
+        self.due -= 1;
+        match self.next_read()? {
+            Some(Read::Piece(_, piece)) => Ok(Some(piece)),
+            _ => Err(self.file.corrupt("pieces of a transaction are missing")),
+        }
+    }
+
+    fn next_read(&mut self) -> Result<Option<Read>> {
+        loop {
+            if let Some(read) = self.ready.pop_front() {
+                return Ok(Some(read));
             }
             match self.next_batch()? {
                 Some(batch) => self.ready = batch.into(),
@@ -48,7 +77,7 @@ impl SegmentReader {
     }
 
     /// The next entries, or `None` at the verified end.
-    pub(super) fn next_batch(&mut self) -> Result<Option<Vec<OwnedEntry>>> {
+    pub(super) fn next_batch(&mut self) -> Result<Option<Vec<Read>>> {
         match self.file.next(MAX_BATCH)? {
             Some((FrameKind::Payload, batch)) => self.take_apart(batch).map(Some),
             Some((FrameKind::Index, json)) => self.end(&json).map(|()| None),
@@ -57,29 +86,73 @@ impl SegmentReader {
         }
     }
 
-    fn take_apart(&mut self, batch: Vec<u8>) -> Result<Vec<OwnedEntry>> {
+    fn take_apart(&mut self, mut batch: Vec<u8>) -> Result<Vec<Read>> {
         let mut entries = Vec::new();
-        let mut rest = batch.as_slice();
-        while !rest.is_empty() {
+        let mut at = 0;
+        while at < batch.len() {
+            let rest = batch.get(at..).unwrap_or_default();
             let Some(entry) = split_entry(rest) else {
                 return Err(self.file.corrupt("an entry is cut"));
             };
-            rest = entry.rest;
-            self.entries += 1;
-            self.chain = self.chain.after(&entry.head, entry.id.as_bytes(), entry.payload);
-            if let Some(from) = self.skip_to {
-                if from == self.chain {
-                    self.skip_to = None;
-                }
+            self.follow(&entry)?;
+            let (begin, end) = (at + entry.payload_at(), batch.len() - entry.rest.len());
+            let (role, commit, pieces) = (entry.role, entry.commit, entry.pieces);
+            let id = entry.id.to_owned();
+            let whole_batch = at == 0 && end == batch.len();
+            at = end;
+            if self.passed_over() {
                 continue;
             }
-            entries.push(OwnedEntry {
-                commit: entry.commit,
-                id: entry.id.to_owned(),
-                payload: entry.payload.to_vec(),
+            // A large one stands alone: its bytes are moved, not copied.
+            let payload = match whole_batch {
+                true => {
+                    batch.drain(..begin);
+                    at = batch.len();
+                    std::mem::take(&mut batch)
+                }
+                false => batch.get(begin..end).unwrap_or_default().to_vec(),
+            };
+            entries.push(match role {
+                Role::Piece => Read::Piece(commit, payload),
+                Role::Whole | Role::Opening => Read::Entry(OwnedEntry {
+                    commit,
+                    id,
+                    payload,
+                    pieces,
+                }),
             });
         }
         Ok(entries)
+    }
+
+    /// Goes behind an entry: counts it, and checks that pieces stand where they are announced and nowhere else.
+    fn follow(&mut self, entry: &RawEntry<'_>) -> Result<()> {
+        let old = self.file.header().form.version < FORMAT_VERSION;
+        self.open = match (entry.role, self.open) {
+            (Role::Opening | Role::Piece, _) if old => {
+                return Err(self.file.corrupt("an entry is cut"));
+            }
+            (Role::Whole, None) => None,
+            (Role::Opening, None) => Some((entry.commit, entry.pieces)).filter(|(_, n)| *n > 0),
+            (Role::Piece, Some((commit, n))) if commit == entry.commit => Some((commit, n - 1)).filter(|(_, n)| *n > 0),
+            (Role::Piece, _) => return Err(self.file.corrupt("a piece of a transaction stands in a wrong place")),
+            (_, Some(_)) => return Err(self.file.corrupt("pieces of a transaction are missing")),
+        };
+        match entry.role {
+            Role::Piece => self.pieces += 1,
+            _ => self.entries += 1,
+        }
+        self.chain = self.chain.after(&entry.head, entry.id.as_bytes(), entry.stored);
+        Ok(())
+    }
+
+    /// Whether the entry just read lies before the place to go on from.
+    fn passed_over(&mut self) -> bool {
+        let Some(from) = self.skip_to else { return false };
+        if from == self.chain {
+            self.skip_to = None;
+        }
+        true
     }
 
     fn end(&mut self, json: &[u8]) -> Result<()> {
@@ -90,7 +163,11 @@ impl SegmentReader {
         if decode_facts(&self.file, json)?.into_info(object)? != self.info {
             return Err(self.file.corrupt("its index is not the one that its trailer names"));
         }
-        if self.chain != self.info.last_hash || self.entries != self.info.entries {
+        if self.open.is_some() {
+            return Err(self.file.corrupt("pieces of a transaction are missing"));
+        }
+        let counted = (self.entries, self.pieces) == (self.info.entries, self.info.pieces);
+        if self.chain != self.info.last_hash || !counted {
             return Err(self
                 .file
                 .corrupt("its entries are not those that its index counts: the hash chain breaks"));
@@ -117,7 +194,10 @@ impl Archive {
             file,
             info,
             entries: 0,
+            pieces: 0,
             ready: VecDeque::new(),
+            due: 0,
+            open: None,
             skip_to: None,
         })
     }

@@ -12,8 +12,8 @@ use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
 
 use crate::archive::data::missing;
-use crate::archive::sealed::{FrameKind, ObjectKind, SealedReader, take};
-use crate::archive::{Archive, ArchiveError, Result};
+use crate::archive::sealed::{Form, FrameKind, ObjectKind, SealedReader, take};
+use crate::archive::{Archive, ArchiveError, FORMAT_VERSION, Result};
 use crate::storage::{ObjectInfo, ObjectName};
 
 use super::chain::ChainHash;
@@ -121,6 +121,8 @@ pub struct SegmentInfo {
     pub entries: u64,
     /// Bytes of the entries.
     pub raw_bytes: u64,
+    /// Pieces of transactions that are too large for memory.
+    pub pieces: u64,
     /// What is in it.
     pub index: SegmentIndex,
 }
@@ -139,10 +141,27 @@ pub(super) struct Facts {
     pub(super) last_hash: ChainHash,
     pub(super) entries: u64,
     pub(super) raw_bytes: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) pieces: u64,
     pub(super) index: SegmentIndex,
 }
 
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 impl Facts {
+    /// What the file is, by what is in it.
+    pub(super) fn form(&self) -> Form {
+        match self.pieces {
+            0 => ObjectKind::Segment.into(),
+            _ => Form {
+                kind: ObjectKind::Segment,
+                version: FORMAT_VERSION,
+            },
+        }
+    }
+
     pub(super) fn into_info(self, object: ObjectInfo) -> Result<SegmentInfo> {
         let strange = || ArchiveError::corrupt(&object.name, "its name does not fit its index");
         let expected = SegmentName::file_of(&self);
@@ -162,6 +181,7 @@ impl Facts {
             last_hash: self.last_hash,
             entries: self.entries,
             raw_bytes: self.raw_bytes,
+            pieces: self.pieces,
             index: self.index,
         })
     }

@@ -10,7 +10,7 @@ use crate::model::log::LogRun;
 use crate::model::position::Moment;
 
 use super::chain::ChainHash;
-use super::entry::OwnedEntry;
+use super::entry::{OwnedEntry, Read};
 use super::names::SegmentName;
 use super::plan::{RunWalk, broken_by, is_after, is_within};
 use super::reader::SegmentReader;
@@ -20,18 +20,47 @@ const LOOKS: u32 = 3;
 
 /// The entries of a stretch of log, in order. An error is the last answer.
 pub struct LogReader {
-    batches: Option<Receiver<Result<Vec<OwnedEntry>>>>,
-    ready: VecDeque<OwnedEntry>,
+    batches: Option<Receiver<Result<Vec<Read>>>>,
+    ready: VecDeque<Read>,
+    /// Pieces of the entry given last that were not read yet.
+    due: u64,
     thread: Option<JoinHandle<()>>,
 }
 
 impl LogReader {
-    /// The next entry, or `None` at the verified end.
+    /// The next entry, or `None` at the verified end. Pieces of the one before that were not read are passed over.
     #[allow(clippy::should_implement_trait)] // an iterator could be read on after an error
     pub fn next(&mut self) -> Result<Option<OwnedEntry>> {
-        loop {
-            if let Some(entry) = self.ready.pop_front() {
+        self.due = 0;
+        while let Some(read) = self.next_read()? {
+            if let Read::Entry(entry) = read {
+                self.due = entry.pieces;
                 return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next piece of the entry given last, or `None` behind its last.
+    pub fn next_piece(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.due == 0 {
+            return Ok(None);
+        }
+        self.due -= 1;
+        match self.next_read()? {
+            Some(Read::Piece(_, piece)) => Ok(Some(piece)),
+            // The segment's reader has counted them.
+            _ => Err(ArchiveError::Thread {
+                doing: "read the log",
+                source: std::io::Error::other("it lost pieces of a transaction"),
+            }),
+        }
+    }
+
+    fn next_read(&mut self) -> Result<Option<Read>> {
+        loop {
+            if let Some(read) = self.ready.pop_front() {
+                return Ok(Some(read));
             }
             let Some(batches) = &self.batches else { return Ok(None) };
             match batches.recv() {
@@ -72,7 +101,7 @@ struct Feed {
     until: Moment,
     chain: Option<ChainHash>,
     good: Moment,
-    out: Sender<Result<Vec<OwnedEntry>>>,
+    out: Sender<Result<Vec<Read>>>,
 }
 
 /// The reader was dropped.
@@ -104,7 +133,7 @@ impl Feed {
         }
         let broken = |e| broken_by(e, &name, self.good);
         while let Some(mut batch) = reader.next_batch().map_err(broken)? {
-            batch.retain(|entry| is_after(entry.commit, self.from) && is_within(entry.commit, self.until));
+            batch.retain(|read| is_after(read.commit(), self.from) && is_within(read.commit(), self.until));
             if !batch.is_empty() && self.out.send(Ok(batch)).is_err() {
                 return Ok(Some(Err(Gone)));
             }
@@ -139,7 +168,7 @@ impl Archive {
     /// [`Archive::check_log`], and the bytes too.
     pub fn read_log(&self, run: &LogRun, from: Moment, until: Moment) -> Result<LogReader> {
         let walk = RunWalk::new(self, run, from, until)?;
-        // One batch waits while one is read and one is used: three times the largest transaction at most.
+        // One batch waits while one is read and one is used: three times the largest part of a transaction at most.
         let (out, batches) = crossbeam_channel::bounded(1);
         let feed = Feed {
             archive: self.clone(),
@@ -160,6 +189,7 @@ impl Archive {
         Ok(LogReader {
             batches: Some(batches),
             ready: VecDeque::new(),
+            due: 0,
             thread: Some(thread),
         })
     }

@@ -8,7 +8,7 @@ use crate::archive::sealed::{ByteSink, FrameKind, Level, ObjectKind, SealedWrite
 use crate::archive::{Archive, ArchiveError, Result};
 
 use super::chain::ChainHash;
-use super::entry::{ENTRY_HEAD, Entry, EntryHead};
+use super::entry::{Entry, EntryHead, Role, opening};
 use super::names::{SegmentName, day_of};
 use super::segment::{Facts, SegmentEnd, SegmentInfo, SegmentStart, bound_name, encode_trailer};
 
@@ -23,6 +23,17 @@ pub(super) struct EntryWriter<S: ByteSink> {
     last: Option<crate::model::position::Moment>,
     entries: u64,
     raw_bytes: u64,
+    pieces: u64,
+    /// Pieces that are still to come of the last transaction.
+    due: u64,
+}
+
+/// The error when a transaction does not have as many pieces as were announced.
+fn uneven() -> ArchiveError {
+    ArchiveError::Unfit {
+        what: "a transaction",
+        why: "it does not have as many pieces as it was said to have".to_owned(),
+    }
 }
 
 impl<S: ByteSink> EntryWriter<S> {
@@ -34,28 +45,68 @@ impl<S: ByteSink> EntryWriter<S> {
             last: None,
             entries: 0,
             raw_bytes: 0,
+            pieces: 0,
+            due: 0,
         }
     }
 
     pub(super) fn put(&mut self, entry: Entry<'_>) -> Result<()> {
-        let head = EntryHead::of(&entry)?;
+        self.append(Role::Whole, entry)?;
+        self.entries += 1;
+        Ok(())
+    }
+
+    /// Begins a transaction of so many pieces.
+    pub(super) fn open(&mut self, entry: Entry<'_>, pieces: u64) -> Result<()> {
+        let payload = &opening(pieces, entry.payload);
+        self.append(Role::Opening, Entry { payload, ..entry })?;
+        self.entries += 1;
+        self.due = pieces;
+        Ok(())
+    }
+
+    /// The next piece of the transaction that was begun.
+    pub(super) fn piece(&mut self, payload: &[u8]) -> Result<()> {
+        let (Some(commit), Some(due)) = (self.last, self.due.checked_sub(1)) else {
+            return Err(uneven());
+        };
+        self.due = 0;
+        self.append(
+            Role::Piece,
+            Entry {
+                commit,
+                id: "",
+                payload,
+            },
+        )?;
+        self.due = due;
+        self.pieces += 1;
+        Ok(())
+    }
+
+    fn append(&mut self, role: Role, entry: Entry<'_>) -> Result<()> {
+        let head = EntryHead::of(role, &entry)?;
+        if self.due > 0 {
+            return Err(uneven());
+        }
         if self.last.is_some_and(|last| last.last_tso() > entry.commit.last_tso()) {
             return Err(ArchiveError::Unfit {
                 what: "a transaction",
                 why: format!("{} committed before its predecessor in the log", entry.id),
             });
         }
-        let len = ENTRY_HEAD + entry.id.len() + entry.payload.len();
-        if !self.batch.is_empty() && self.batch.len() + len > BATCH {
+        if !self.batch.is_empty() && self.batch.len() + head.len() > BATCH {
             self.flush()?;
+        }
+        if head.len() > BATCH {
+            self.batch.reserve_exact(head.len());
         }
         self.batch.extend_from_slice(&head.encode());
         self.batch.extend_from_slice(entry.id.as_bytes());
         self.batch.extend_from_slice(entry.payload);
         self.chain = self.chain.after(&head, entry.id.as_bytes(), entry.payload);
         self.last = Some(entry.commit);
-        self.entries += 1;
-        self.raw_bytes += len as u64;
+        self.raw_bytes += head.len() as u64;
         if self.batch.len() >= BATCH {
             self.flush()
         } else {
@@ -73,6 +124,9 @@ impl<S: ByteSink> EntryWriter<S> {
 
     /// Writes index, end and trailer; gives the sink back.
     pub(super) fn finish(mut self, facts: &Facts) -> Result<(S, u64)> {
+        if self.due > 0 {
+            return Err(uneven());
+        }
         if !self.batch.is_empty() {
             self.flush()?;
         }
@@ -175,6 +229,7 @@ fn facts(start: SegmentStart, end: SegmentEnd, entries: &EntryWriter<Vec<u8>>) -
         last_hash: entries.chain(),
         entries: entries.entries(),
         raw_bytes: entries.raw_bytes(),
+        pieces: entries.pieces,
         index: end.index,
     })
 }

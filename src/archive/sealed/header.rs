@@ -2,8 +2,8 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use crate::archive::FORMAT_VERSION;
 use crate::archive::error::ArchiveError;
+use crate::archive::{FIRST_VERSION, FORMAT_VERSION};
 
 pub(in crate::archive) const HEADER_LEN: usize = 128;
 pub(in crate::archive) const SALT_LEN: usize = 32;
@@ -59,6 +59,22 @@ impl ObjectKind {
     }
 }
 
+/// What a sealed file holds, and the version of the format that reading it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::archive) struct Form {
+    pub(in crate::archive) kind: ObjectKind,
+    pub(in crate::archive) version: u16,
+}
+
+impl From<ObjectKind> for Form {
+    fn from(kind: ObjectKind) -> Form {
+        Form {
+            kind,
+            version: FIRST_VERSION,
+        }
+    }
+}
+
 /// How frames are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::archive) enum Codec {
@@ -70,7 +86,7 @@ pub(in crate::archive) enum Codec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::archive) struct Header {
     pub(in crate::archive) codec: Codec,
-    pub(in crate::archive) kind: ObjectKind,
+    pub(in crate::archive) form: Form,
     pub(in crate::archive) archive: ArchiveId,
     /// Hash of the name within the archive.
     pub(in crate::archive) name: [u8; 32],
@@ -85,7 +101,7 @@ fn name_hash(within: &str) -> [u8; 32] {
 
 impl Header {
     pub(in crate::archive) fn new(
-        kind: ObjectKind,
+        form: Form,
         codec: Codec,
         archive: ArchiveId,
         within: &str,
@@ -95,7 +111,7 @@ impl Header {
         let name = name_hash(within);
         Header {
             codec,
-            kind,
+            form,
             archive,
             name,
             salt,
@@ -106,8 +122,8 @@ impl Header {
     pub(super) fn encode(&self) -> [u8; HEADER_LEN] {
         let mut out = Vec::with_capacity(HEADER_LEN);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        out.extend_from_slice(&[0, self.codec as u8, self.kind as u8, 0, 0, 0]);
+        out.extend_from_slice(&self.form.version.to_le_bytes());
+        out.extend_from_slice(&[0, self.codec as u8, self.form.kind as u8, 0, 0, 0]);
         out.extend_from_slice(&self.archive.0);
         out.extend_from_slice(&self.name);
         out.extend_from_slice(&self.salt);
@@ -137,10 +153,10 @@ impl Header {
             let (theirs, ours) = (header.archive.hex(), archive.hex());
             return Err(misplaced(format!("it belongs to archive {theirs}, not to {ours}")));
         }
-        if header.kind != kind {
+        if header.form.kind != kind {
             return Err(misplaced(format!(
                 "it is {}, not {}",
-                header.kind.words(),
+                header.form.kind.words(),
                 kind.words()
             )));
         }
@@ -160,14 +176,18 @@ impl Header {
         if sum.is_none() || sum != take::<8>(bytes, SUM_AT).map(u64::from_le_bytes) {
             return Err(corrupt("the checksum of its header is wrong"));
         }
-        if version != FORMAT_VERSION {
+        let [suite, codec, kind, ..] = take::<6>(bytes, 10).unwrap_or_default();
+        let newest = match ObjectKind::of(kind) {
+            Some(ObjectKind::Segment) => FORMAT_VERSION,
+            _ => FIRST_VERSION,
+        };
+        if !(FIRST_VERSION..=newest).contains(&version) {
             return Err(ArchiveError::TooNew {
                 object: object.to_owned(),
                 found: version.into(),
-                known: FORMAT_VERSION.into(),
+                known: newest.into(),
             });
         }
-        let [suite, codec, kind, ..] = take::<6>(bytes, 10).unwrap_or_default();
         if suite != 0 {
             let object = object.to_owned();
             return Err(ArchiveError::Encrypted { object, suite });
@@ -181,7 +201,7 @@ impl Header {
         let short = || corrupt("its header is cut");
         Ok(Header {
             codec,
-            kind,
+            form: Form { kind, version },
             archive: ArchiveId(take(bytes, 16).ok_or_else(short)?),
             name: take(bytes, 32).ok_or_else(short)?,
             salt: take(bytes, 64).ok_or_else(short)?,

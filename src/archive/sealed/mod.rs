@@ -11,7 +11,7 @@ mod writer;
 
 pub(super) use frame::{FrameKind, MAX_BATCH};
 pub use header::ArchiveId;
-pub(super) use header::{ObjectKind, SALT_LEN, take};
+pub(super) use header::{Form, ObjectKind, SALT_LEN, take};
 pub(super) use reader::{SealedReader, open_bytes};
 pub(super) use writer::{ByteSink, SealedWriter, seal_bytes};
 

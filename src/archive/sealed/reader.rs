@@ -55,7 +55,14 @@ impl SealedReader {
         let mut reader = SealedReader {
             object,
             name: name.to_owned(),
-            header: Header::new(kind, super::header::Codec::None, archive, within, Default::default(), 0),
+            header: Header::new(
+                kind.into(),
+                super::header::Codec::None,
+                archive,
+                within,
+                Default::default(),
+                0,
+            ),
             header_hash: 0,
             end,
             ahead: Vec::new(),

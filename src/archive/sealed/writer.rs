@@ -7,7 +7,7 @@ use crate::storage::{ErrorKind, ObjectWriter, StorageError};
 
 use super::Level;
 use super::frame::{FRAME_HEAD, FrameHead, FrameKind, MAX_BATCH, MAX_FRAME, frame_sum};
-use super::header::{ArchiveId, Codec, Header, ObjectKind, SALT_LEN, header_hash};
+use super::header::{ArchiveId, Codec, Form, Header, ObjectKind, SALT_LEN, header_hash};
 
 /// Where the bytes of a sealed file go.
 pub(in crate::archive) trait ByteSink {
@@ -42,7 +42,7 @@ impl<S: ByteSink> SealedWriter<S> {
     /// Starts a file: writes its header.
     pub(in crate::archive) fn new(
         mut sink: S,
-        kind: ObjectKind,
+        form: impl Into<Form>,
         archive: ArchiveId,
         within: &str,
         salt: [u8; SALT_LEN],
@@ -56,7 +56,7 @@ impl<S: ByteSink> SealedWriter<S> {
                 Some(Compressor::new(n).map_err(|e| codec_error(within, e))?),
             ),
         };
-        let header = Header::new(kind, codec, archive, within, salt, epoch).encode();
+        let header = Header::new(form.into(), codec, archive, within, salt, epoch).encode();
         sink.push(&header)?;
         Ok(SealedWriter {
             sink,

@@ -168,6 +168,7 @@ impl Stream {
             deltas,
             ddl,
             payload: record.to_vec(),
+            pieces: None,
         }))
     }
 }

@@ -25,6 +25,7 @@ mod core;
 mod facts;
 mod fence;
 mod options;
+mod spool;
 mod text;
 
 pub mod binlog;
@@ -40,7 +41,7 @@ use super::Codec;
 
 pub use check::{Finding, Severity};
 pub use cluster::MysqlCluster;
-pub use options::{Endpoint, MysqlOptions, Password, TlsMode, TlsOptions};
+pub use options::{Endpoint, MysqlOptions, Password, SpoolOptions, TlsMode, TlsOptions};
 
 /// The codec of these servers' records.
 pub fn codec() -> &'static dyn Codec {

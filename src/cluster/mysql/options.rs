@@ -91,6 +91,27 @@ pub struct TlsOptions {
 /// Gives the password at every login, so that a changed one is found.
 pub type PasswordSource = Arc<dyn Fn() -> Result<Password, String> + Send + Sync>;
 
+/// Where a transaction is kept that is too large for memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpoolOptions {
+    /// The folder; the system's for temporary files where nothing else is said.
+    pub dir: PathBuf,
+    /// So many bytes of a transaction stay in memory.
+    pub memory: usize,
+    /// Beyond that it is cut into pieces of so many bytes; one larger event makes a larger piece.
+    pub piece: usize,
+}
+
+impl Default for SpoolOptions {
+    fn default() -> Self {
+        SpoolOptions {
+            dir: std::env::temp_dir(),
+            memory: 16 << 20,
+            piece: 2 << 20,
+        }
+    }
+}
+
 /// How a cluster of servers is reached.
 #[derive(Clone)]
 pub struct MysqlOptions {
@@ -106,6 +127,8 @@ pub struct MysqlOptions {
     pub timeout: Duration,
     /// The replica id of our binlog stream; 0 for one made from host and process.
     pub server_id: u32,
+    /// For transactions that are too large for memory.
+    pub spool: SpoolOptions,
 }
 
 impl MysqlOptions {
@@ -123,6 +146,7 @@ impl MysqlOptions {
             tls: TlsOptions { mode, ca: None },
             timeout: Duration::from_secs(10),
             server_id: 0,
+            spool: SpoolOptions::default(),
         }
     }
 }

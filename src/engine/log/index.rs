@@ -44,7 +44,7 @@ impl IndexBuilder {
         }
         if let Some(ddl) = &txn.ddl {
             let kind = ChangeKind::Ddl { text: ddl.text.clone() };
-            self.note(txn, kind, ddl.table.clone(), ddl.rows, txn.payload.len() as u64);
+            self.note(txn, kind, ddl.table.clone(), ddl.rows, txn.bytes());
         }
         self.rate(txn.commit.at, rows);
         self.consider_big(txn, rows);
@@ -108,7 +108,7 @@ impl IndexBuilder {
 
     /// Keeps the biggest transactions that are not already listed for another reason.
     fn consider_big(&mut self, txn: &Txn, rows: u64) {
-        let bytes = txn.payload.len() as u64;
+        let bytes = txn.bytes();
         if bytes < BIG_BYTES || self.changes.last().is_some_and(|c| c.transaction == txn.id) {
             return;
         }
@@ -151,6 +151,7 @@ mod tests {
             deltas,
             ddl,
             payload: vec![0; bytes],
+            pieces: None,
         }
     }
 

@@ -14,7 +14,7 @@ use super::runs::{self, OpenRun};
 use crate::archive::log::{ChainHash, Entry, SegmentEnd, SegmentInfo, SegmentName, SegmentStart, SegmentWriter};
 use crate::archive::state::LogDoc;
 use crate::archive::{Archive, ArchiveLock, Level};
-use crate::cluster::{Cluster, ClusterError, LogEvent, Mark, Txn};
+use crate::cluster::{Cluster, ClusterError, LogEvent, Mark, Pieces, Txn};
 use crate::engine::cx::{Cancelled, JobCx};
 use crate::engine::error::{Doing, EngineError};
 use crate::model::clock::Millis;
@@ -264,7 +264,10 @@ impl Stream<'_> {
             .next(POLL)
             .doing(|| "reading the source's change log".to_owned())?;
         match event {
-            Some(LogEvent::Txn(txn)) => self.take(&txn)?,
+            Some(LogEvent::Txn(txn)) => match &txn.pieces {
+                None => self.take(&txn)?,
+                Some(pieces) => self.take_large(&txn, pieces, cx)?,
+            },
             Some(LogEvent::Reached(mark)) => self.reached = Some(mark),
             Some(LogEvent::Restored(mark)) => return self.cross(&mark, cx),
             None => {}
@@ -293,18 +296,66 @@ impl Stream<'_> {
         Ok(())
     }
 
-    fn begin_segment(&self) -> Result<Filling, EngineError> {
+    /// A transaction that is too large for memory gets a segment of its own, which is written as it is read.
+    ///
+    /// When the task is to end, it is left: the stream gives it again.
+    fn take_large(&mut self, txn: &Txn, pieces: &Pieces, cx: &dyn JobCx) -> Result<(), EngineError> {
+        self.flush(cx)?;
+        let (archive, lock) = (&self.task.archive, &self.task.lock);
+        let stopping = || self.task.shared.wants_stop() || cx.check().is_err();
+        let entry = Entry {
+            commit: txn.commit,
+            id: &txn.id,
+            payload: &txn.payload,
+        };
+        let mut segment = archive.large_segment(self.next_start()?, entry, pieces.count())?;
+        for number in 0..pieces.count() {
+            if stopping() {
+                return Ok(());
+            }
+            segment.hash(&pieces.read(number)?)?;
+        }
+        let mut index = IndexBuilder::default();
+        index.add(txn);
+        let end = SegmentEnd {
+            to: txn.commit,
+            to_position: txn.position.clone(),
+            index: index.finish(),
+        };
+        let doing = || "storing a log segment of one large transaction".to_owned();
+        let mut writer = segment.write(lock, self.level(), end).doing(doing)?;
+        for number in 0..pieces.count() {
+            if stopping() {
+                return Ok(());
+            }
+            writer.put(&pieces.read(number)?).doing(doing)?;
+        }
+        let info = writer.finish(lock).doing(doing)?;
+        self.stored(info)?;
+        self.publish(txn.bytes(), 1, cx)
+    }
+
+    /// Where the next segment begins.
+    fn next_start(&self) -> Result<SegmentStart, EngineError> {
         let run = &self.open.run;
-        let level = Level::new(self.task.options.level).unwrap_or_default();
-        let start = SegmentStart {
+        Ok(SegmentStart {
             seq: run.end_seq,
             prev_hash: chain(&run.last_hash)?,
             incarnation: run.incarnation,
             from: self.covered.moment,
             from_position: self.covered.position.clone(),
-        };
+        })
+    }
+
+    fn level(&self) -> Level {
+        Level::new(self.task.options.level).unwrap_or_default()
+    }
+
+    fn begin_segment(&self) -> Result<Filling, EngineError> {
+        let run = &self.open.run;
+        let archive = &self.task.archive;
         Ok(Filling {
-            writer: self.task.archive.segment_writer(&self.task.lock, start, level)?,
+            writer: archive.segment_writer(&self.task.lock, self.next_start()?, self.level())?,
             index: IndexBuilder::default(),
             since: Instant::now(),
             last: Mark {
@@ -362,15 +413,27 @@ impl Stream<'_> {
                 .writer
                 .finish(lock, end)
                 .doing(|| "storing a log segment".to_owned())?;
-            crash_point("log.after-segment");
-            runs::advance(archive, lock, &mut self.open.run, &info)?;
-            self.covered = end_of(&info);
-            crash_point("log.after-state");
-            self.tail.push(info.name);
+            self.stored(info)?;
         }
         if let Some(mark) = self.reached.take().filter(|m| m.moment > self.open.run.to) {
             runs::advance_idle(archive, lock, &mut self.open.run, &mark)?;
         }
+        self.publish(bytes, transactions, cx)
+    }
+
+    /// A segment is in the storage: the log document names it from now on.
+    fn stored(&mut self, info: SegmentInfo) -> Result<(), EngineError> {
+        crash_point("log.after-segment");
+        runs::advance(&self.task.archive, &self.task.lock, &mut self.open.run, &info)?;
+        self.covered = end_of(&info);
+        crash_point("log.after-state");
+        self.tail.push(info.name);
+        Ok(())
+    }
+
+    /// Tells others how far it has come, and merges what has become enough.
+    fn publish(&mut self, bytes: u64, transactions: u64, cx: &dyn JobCx) -> Result<(), EngineError> {
+        let (archive, lock) = (&self.task.archive, &self.task.lock);
         self.idle_since = Instant::now();
         self.task.cluster.keep_log(Some(&self.open.run.to_position))?;
         self.task.shared.publish(self.open.run.to, bytes, transactions);

@@ -212,7 +212,7 @@ pub struct RestoreReceipt {
     pub tables: u64,
     /// Rows restored.
     pub rows: u64,
-    /// Bytes of rows restored.
+    /// Bytes of rows restored; where the log was applied after the rows, those of the base.
     pub bytes: u64,
     /// Transactions of the log that were merged in.
     pub replayed: u64,

@@ -20,6 +20,7 @@ use crate::model::backup::BackupSummary;
 use crate::model::filter::{Rename, RenameMap, TableFilter};
 use crate::model::ids::ClusterName;
 use crate::model::log::LogRun;
+use crate::model::position::Moment;
 use crate::model::table::TableName;
 use crate::model::window::covering_run;
 
@@ -442,14 +443,18 @@ fn duration(bytes: u64, log_bytes: u64) -> (i64, i64) {
     ((ms * 0.6) as i64, (ms * 2.0) as i64)
 }
 
-impl RestorePlan {
-    /// The command line that does the same, given how moments are written there.
-    pub fn command_line(&self) -> String {
-        let r = &self.request;
+impl RestoreRequest {
+    /// The command line that asks for the same plan, without what confirms it; `until` is the exact moment, once it is known.
+    pub fn command_line(&self, until: Option<Moment>) -> String {
+        self.words(until, None)
+    }
+
+    fn words(&self, until: Option<Moment>, confirm: Option<&ClusterName>) -> String {
+        let r = self;
         let mut words = vec!["brine restore".to_owned(), r.source.to_string()];
         words.push(match &r.point {
             RestorePoint::Snapshot { id } => format!("--snapshot {id}"),
-            RestorePoint::At { .. } => format!("--at {}", self.until.last_tso()),
+            RestorePoint::At { moment } => format!("--at {}", until.unwrap_or(*moment).last_tso()),
             RestorePoint::Latest => "--latest".to_owned(),
             RestorePoint::Before { change } => format!("--before {change}"),
             RestorePoint::Through { change } => format!("--through {change}"),
@@ -469,13 +474,19 @@ impl RestorePlan {
         if r.replace {
             words.push("--replace".to_owned());
         }
-        if self.needs_typed_name() {
-            words.push(format!("--confirm-name {}", self.target));
-        }
+        words.extend(confirm.map(|name| format!("--confirm-name {name}")));
         if r.stay_closed {
             words.push("--stay-closed".to_owned());
         }
-        words.push(format!("--plan-hash {} --yes", self.hash()));
         words.join(" ")
+    }
+}
+
+impl RestorePlan {
+    /// The command line that does the same, given how moments are written there.
+    pub fn command_line(&self) -> String {
+        let confirm = self.needs_typed_name().then_some(&self.target);
+        let line = self.request.words(Some(self.until), confirm);
+        format!("{line} --plan-hash {} --yes", self.hash())
     }
 }

@@ -9,7 +9,7 @@ use super::form::{edit, view_input};
 use crate::tui::commands::{COMMANDS, Command, Scope};
 use crate::tui::keys::Key;
 use crate::tui::model::Model;
-use crate::tui::paint::Painter;
+use crate::tui::paint::{Painter, wrap};
 use crate::tui::theme::Meaning;
 use crate::tui::update::enabled::enabled;
 
@@ -57,10 +57,10 @@ impl Help {
 
     /// Paints it.
     pub fn view(&self, m: &Model, p: &mut Painter<'_>, screen: Rect) {
-        let lines = lines(m, self.filter.value());
         let size = (screen.width.saturating_sub(4).min(100), screen.height.saturating_sub(2));
         let title = format!("Keys: {}", m.scope().words());
         let area = super::frame(p, screen, size, &title, false);
+        let lines = lines(m, self.filter.value(), usize::from(area.width));
         let room = usize::from(area.height.saturating_sub(1));
         let from = self.scroll.min(lines.len().saturating_sub(room));
         for (i, line) in lines.iter().skip(from).take(room).enumerate() {
@@ -70,7 +70,7 @@ impl Help {
                     p.put(area.x, y, area.width, title, Meaning::Title);
                 }
                 Line::Command { keys, text, off } => {
-                    let keys = format!("{keys:<14}");
+                    let keys = format!("{keys:<KEYS$}");
                     let meaning = if *off { Meaning::Muted } else { Meaning::Base };
                     p.pieces(area.x, y, area.width, &[(&keys, Meaning::Key), (text, meaning)]);
                 }
@@ -90,23 +90,20 @@ impl Help {
             );
             return;
         }
-        let foot = "j k PgDn PgUp scroll, / finds, Esc closes. Upper case changes things, and asks.";
-        p.put(
-            area.x,
-            area.bottom().saturating_sub(1),
-            area.width,
-            foot,
-            Meaning::Muted,
-        );
+        let foot = "j k PgDn PgUp scroll, / finds, Esc closes. Upper case acts, and asks.";
+        super::foot(p, area, foot);
     }
 }
+
+/// Where the texts begin.
+const KEYS: usize = 14;
 
 enum Line {
     Group(&'static str),
     Command { keys: String, text: String, off: bool },
 }
 
-fn lines(m: &Model, filter: &str) -> Vec<Line> {
+fn lines(m: &Model, filter: &str, width: usize) -> Vec<Line> {
     let wanted_text = filter.trim().to_lowercase();
     let scope = m.scope();
     let groups: [(&'static str, Scope); 3] = [
@@ -121,7 +118,7 @@ fn lines(m: &Model, filter: &str) -> Vec<Line> {
         }
         let found = |c: &&Command| {
             let keys = m.keymap.keys_of(c.cmd).join(" ");
-            let text = format!("{} {} {keys}", c.label, c.help).to_lowercase();
+            let text = format!("{} {} {} {keys}", c.id, c.label, c.help).to_lowercase();
             text.contains(&wanted_text)
         };
         let of_group: Vec<&Command> = COMMANDS
@@ -137,11 +134,12 @@ fn lines(m: &Model, filter: &str) -> Vec<Line> {
             let why = enabled(c.cmd, m).err();
             let off = why.is_some();
             let why = why.map(|w| format!(" (not now: {w})")).unwrap_or_default();
-            out.push(Line::Command {
-                keys: m.keymap.keys_of(c.cmd).join(" "),
-                text: format!("{}{why}", c.help),
-                off,
-            });
+            let keys = m.keymap.keys_of(c.cmd).join(" ");
+            let text = format!("{} [{}]{why}", c.help, c.id);
+            for (i, text) in wrap(&text, width.saturating_sub(KEYS)).into_iter().enumerate() {
+                let keys = if i == 0 { keys.clone() } else { String::new() };
+                out.push(Line::Command { keys, text, off });
+            }
         }
     }
     out

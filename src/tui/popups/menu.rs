@@ -70,49 +70,39 @@ impl Menu {
 
     /// Takes a key.
     pub fn on_key(&mut self, key: Key) -> Outcome {
-        let last = self.items.len().saturating_sub(1);
+        if let Some(at) = super::moved_by_letters(self.at, self.items.len(), key) {
+            self.at = at;
+            return Outcome::Stay;
+        }
         match key.code {
-            KeyCode::Esc | KeyCode::Char('q') => return Outcome::Close,
-            KeyCode::Down | KeyCode::Char('j') | KeyCode::Tab => self.at = (self.at + 1).min(last),
-            KeyCode::Up | KeyCode::Char('k') | KeyCode::BackTab => self.at = self.at.saturating_sub(1),
-            KeyCode::Enter => return Outcome::Pick(self.at),
+            KeyCode::Esc | KeyCode::Char('q') => Outcome::Close,
+            KeyCode::Enter => Outcome::Pick(self.at),
             KeyCode::Char(c) => {
                 let found = self.items.iter().position(|i| i.key == c);
-                return found.map_or(Outcome::Stay, Outcome::Pick);
+                found.map_or(Outcome::Stay, Outcome::Pick)
             }
-            _ => {}
+            _ => Outcome::Stay,
         }
-        Outcome::Stay
     }
 
     /// Paints it.
     pub fn view(&self, p: &mut Painter<'_>, screen: Rect) {
         let size = (screen.width.saturating_sub(4).min(70), self.items.len() as u16 + 3);
         let area = super::frame(p, screen, size, &self.title, false);
-        for (i, item) in self.items.iter().enumerate() {
-            let y = area.y + i as u16;
+        let body = Rect {
+            height: area.height.saturating_sub(1),
+            ..area
+        };
+        super::lines(p, body, (self.items.len(), self.at), |p, i, line| {
+            let Some(item) = self.items.get(i) else { return };
             let key = format!("{}  ", item.key);
             let (text, meaning) = match &item.pick {
                 Ok(_) => (item.label.clone(), Meaning::Base),
                 Err(why) => (format!("{}: {why}", item.label), Meaning::Muted),
             };
-            p.pieces(
-                area.x + 1,
-                y,
-                area.width.saturating_sub(1),
-                &[(&key, Meaning::Key), (&text, meaning)],
-            );
-            if i == self.at {
-                p.highlight(Rect { y, height: 1, ..area }, y);
-                p.cursor_at(area.x, y);
-            }
-        }
-        p.put(
-            area.x,
-            area.bottom().saturating_sub(1),
-            area.width,
-            "Enter or the letter picks, Esc closes",
-            Meaning::Muted,
-        );
+            let pieces = [(key.as_str(), Meaning::Key), (text.as_str(), meaning)];
+            p.pieces(line.x + 1, line.y, line.width.saturating_sub(1), &pieces);
+        });
+        super::foot(p, area, "Enter or the letter picks, Esc closes");
     }
 }

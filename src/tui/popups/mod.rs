@@ -1,7 +1,10 @@
 //! What opens over a screen and takes the keys: forms, menus, help, the palette, the themes.
 
+use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
 
+use super::keys::Key;
+use super::list::scroll;
 use super::model::Model;
 use super::paint::Painter;
 use super::theme::Meaning;
@@ -72,4 +75,60 @@ pub fn frame(p: &mut Painter<'_>, screen: Rect, (width, height): (u16, u16), tit
         Meaning::BorderFocus,
     );
     Rect::new(x + 2, y + 1, width.saturating_sub(4), height.saturating_sub(2))
+}
+
+/// The line that a key moves the selection to, among so many; nothing for other keys.
+pub fn moved(at: usize, len: usize, key: Key) -> Option<usize> {
+    let last = len.saturating_sub(1);
+    Some(match key.code {
+        KeyCode::Down | KeyCode::Tab => (at + 1).min(last),
+        KeyCode::Up | KeyCode::BackTab => at.saturating_sub(1),
+        KeyCode::PageDown => (at + 10).min(last),
+        KeyCode::PageUp => at.saturating_sub(10),
+        _ => return None,
+    })
+}
+
+/// The same where letters are not typed: with j and k.
+pub fn moved_by_letters(at: usize, len: usize, key: Key) -> Option<usize> {
+    let code = match key.code {
+        KeyCode::Char('j') => KeyCode::Down,
+        KeyCode::Char('k') => KeyCode::Up,
+        code => code,
+    };
+    moved(at, len, Key { code, ..key })
+}
+
+/// Paints lines to choose from, as many as there is room for, the selected one among them with the cursor on it.
+pub fn lines(
+    p: &mut Painter<'_>,
+    area: Rect,
+    (len, at): (usize, usize),
+    mut line: impl FnMut(&mut Painter<'_>, usize, Rect),
+) {
+    let height = usize::from(area.height);
+    let offset = scroll(0, at, height, len);
+    for (row, i) in (offset..len.min(offset + height)).enumerate() {
+        let area = Rect {
+            y: area.y + row as u16,
+            height: 1,
+            ..area
+        };
+        line(p, i, area);
+        if i == at {
+            p.highlight(area, area.y);
+            p.cursor_at(area.x, area.y);
+        }
+    }
+}
+
+/// Paints the last line of a popup: what its keys do.
+pub fn foot(p: &mut Painter<'_>, area: Rect, text: &str) {
+    p.put(
+        area.x,
+        area.bottom().saturating_sub(1),
+        area.width,
+        text,
+        Meaning::Muted,
+    );
 }

@@ -10,7 +10,6 @@ use super::form::{edit, view_input};
 use crate::model::ids::ClusterName;
 use crate::tui::commands::{COMMANDS, Cmd, Scope};
 use crate::tui::keys::Key;
-use crate::tui::list::scroll;
 use crate::tui::model::Model;
 use crate::tui::paint::Painter;
 use crate::tui::theme::Meaning;
@@ -60,10 +59,11 @@ impl Palette {
         match key.code {
             KeyCode::Esc => return Outcome::Close,
             KeyCode::Enter => return Outcome::Pick(self.at),
-            KeyCode::Down | KeyCode::Tab => self.at += 1,
-            KeyCode::Up | KeyCode::BackTab => self.at = self.at.saturating_sub(1),
             _ => {
-                if edit(&mut self.input, key) {
+                // Where the end is, is known when it is painted.
+                if let Some(at) = super::moved(self.at, usize::MAX, key) {
+                    self.at = at;
+                } else if edit(&mut self.input, key) {
                     self.at = 0;
                 }
             }
@@ -97,26 +97,20 @@ impl Palette {
         p.put(area.x, area.y, 2, ":", Meaning::Key);
         let entries = self.entries(m);
         let at = self.at.min(entries.len().saturating_sub(1));
-        let room = area.height.saturating_sub(2);
-        let offset = scroll(0, at, usize::from(room), entries.len());
-        for (line, (i, e)) in entries
-            .iter()
-            .enumerate()
-            .skip(offset)
-            .take(usize::from(room))
-            .enumerate()
-        {
-            let y = area.y + 1 + line as u16;
+        let body = Rect {
+            y: area.y + 1,
+            height: area.height.saturating_sub(2),
+            ..area
+        };
+        super::lines(p, body, (entries.len(), at), |p, i, line| {
+            let Some(e) = entries.get(i) else { return };
             let (text, meaning) = match &e.goal {
                 Ok(_) => (e.text.clone(), Meaning::Base),
                 Err(why) => (format!("{} ({why})", e.text), Meaning::Muted),
             };
-            p.put_right(area.x, y, area.width, &e.key, Meaning::Key);
-            p.put(area.x + 1, y, area.width.saturating_sub(10), &text, meaning);
-            if i == at {
-                p.highlight(Rect { y, height: 1, ..area }, y);
-            }
-        }
+            p.put_right(line.x, line.y, line.width, &e.key, Meaning::Key);
+            p.put(line.x + 1, line.y, line.width.saturating_sub(10), &text, meaning);
+        });
         if entries.is_empty() {
             p.put(
                 area.x + 1,
@@ -126,14 +120,7 @@ impl Palette {
                 Meaning::Muted,
             );
         }
-        let foot = "type to find, Up Down select, Enter runs, Esc closes";
-        p.put(
-            area.x,
-            area.bottom().saturating_sub(1),
-            area.width,
-            foot,
-            Meaning::Muted,
-        );
+        super::foot(p, area, "type to find, Up Down select, Enter runs, Esc closes");
         view_input(p, (area.x + 2, area.y), area.width.saturating_sub(2), &self.input, true);
     }
 }

@@ -14,7 +14,6 @@ use crate::model::filter::TableFilter;
 use crate::model::size;
 use crate::model::table::TableName;
 use crate::tui::keys::Key;
-use crate::tui::list::scroll;
 use crate::tui::paint::{Painter, fit_middle, safe};
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::status::plural;
@@ -114,10 +113,6 @@ impl Tables {
                 }
                 return Outcome::Keep(self.rules());
             }
-            KeyCode::Down | KeyCode::Tab => self.at = (self.at + 1).min(last),
-            KeyCode::Up | KeyCode::BackTab => self.at = self.at.saturating_sub(1),
-            KeyCode::PageDown => self.at = (self.at + 10).min(last),
-            KeyCode::PageUp => self.at = self.at.saturating_sub(10),
             KeyCode::Char(' ') => {
                 self.toggle(self.at);
                 self.at = (self.at + 1).min(last);
@@ -127,7 +122,9 @@ impl Tables {
                 self.toggle_all(&shown);
             }
             _ => {
-                if edit(&mut self.input, key) {
+                if let Some(at) = super::moved(self.at, self.lines.len(), key) {
+                    self.at = at;
+                } else if edit(&mut self.input, key) {
                     self.lines = self.find();
                     self.at = 0;
                 }
@@ -179,15 +176,16 @@ impl Tables {
         let size = (screen.width.saturating_sub(4).min(90), screen.height.saturating_sub(2));
         let area = super::frame(p, screen, size, "Tables to restore", false);
         p.put(area.x, area.y, 2, "/", Meaning::Key);
-        let room = usize::from(area.height.saturating_sub(3));
-        let offset = scroll(0, self.at, room, self.lines.len());
-        for (i, (n, line)) in self.lines.iter().enumerate().skip(offset).take(room).enumerate() {
-            let y = area.y + 1 + i as u16;
-            self.view_line(p, Rect { y, height: 1, ..area }, line);
-            if n == self.at {
-                p.highlight(Rect { y, height: 1, ..area }, y);
+        let body = Rect {
+            y: area.y + 1,
+            height: area.height.saturating_sub(3),
+            ..area
+        };
+        super::lines(p, body, (self.lines.len(), self.at), |p, i, area| {
+            if let Some(line) = self.lines.get(i) {
+                self.view_line(p, area, line);
             }
-        }
+        });
         if self.lines.is_empty() {
             p.put(area.x + 1, area.y + 1, area.width, "No table matches.", Meaning::Muted);
         }
@@ -197,8 +195,11 @@ impl Tables {
         let foot = format!("{count}, {} of rows in the base", size::iec(bytes));
         let y = area.bottom();
         p.put(area.x, y - 2, area.width, &foot, Meaning::Title);
-        let keys = "type to find, Space chooses, Ctrl-a all shown, Enter keeps, Esc leaves";
-        p.put(area.x, y - 1, area.width, keys, Meaning::Muted);
+        super::foot(
+            p,
+            area,
+            "type to find, Space chooses, Ctrl-a all shown, Enter keeps, Esc leaves",
+        );
         view_input(p, (area.x + 2, area.y), area.width.saturating_sub(2), &self.input, true);
     }
 

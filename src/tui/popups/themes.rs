@@ -5,57 +5,60 @@ use ratatui::layout::Rect;
 
 use crate::tui::keys::Key;
 use crate::tui::paint::Painter;
-use crate::tui::theme::{Meaning, Theme};
+use crate::tui::theme::{Library, Meaning};
 
 /// The open picker.
 #[derive(Clone, Debug)]
 pub struct Themes {
-    names: Vec<&'static str>,
+    /// The names, and whether each is the operator's own.
+    names: Vec<(String, bool)>,
     at: usize,
     /// The one that was in use when the picker was opened.
     was: usize,
 }
 
 /// What a key did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing.
     Stay,
     /// Another theme is looked at.
-    Show(&'static str),
+    Show(String),
     /// This one is kept.
-    Keep(&'static str),
+    Keep(String),
     /// The one before comes back.
-    Close(&'static str),
+    Close(String),
 }
 
 impl Themes {
     /// The picker with the theme in use selected.
-    pub fn new(now: &str) -> Themes {
-        let names = Theme::names();
-        let at = names.iter().position(|n| *n == now).unwrap_or(0);
+    pub fn new(library: &Library, now: &str) -> Themes {
+        let own = |name: String| {
+            let own = library.is_own(&name);
+            (name, own)
+        };
+        let names: Vec<(String, bool)> = library.names().into_iter().map(own).collect();
+        let at = names.iter().position(|(n, _)| *n == now).unwrap_or(0);
         Themes { names, at, was: at }
     }
 
-    fn name(&self, at: usize) -> &'static str {
-        self.names.get(at).copied().unwrap_or("mono")
+    fn name(&self, at: usize) -> String {
+        self.names.get(at).map_or_else(|| "mono".to_owned(), |(n, _)| n.clone())
     }
 
     /// Takes a key.
     pub fn on_key(&mut self, key: Key) -> Outcome {
-        let last = self.names.len().saturating_sub(1);
-        let before = self.at;
         match key.code {
             KeyCode::Esc | KeyCode::Char('q') => return Outcome::Close(self.name(self.was)),
             KeyCode::Enter => return Outcome::Keep(self.name(self.at)),
-            KeyCode::Down | KeyCode::Char('j') | KeyCode::Tab => self.at = (self.at + 1).min(last),
-            KeyCode::Up | KeyCode::Char('k') | KeyCode::BackTab => self.at = self.at.saturating_sub(1),
             _ => {}
         }
-        if self.at == before {
-            Outcome::Stay
-        } else {
-            Outcome::Show(self.name(self.at))
+        match super::moved_by_letters(self.at, self.names.len(), key) {
+            Some(at) if at != self.at => {
+                self.at = at;
+                Outcome::Show(self.name(at))
+            }
+            _ => Outcome::Stay,
         }
     }
 
@@ -63,21 +66,19 @@ impl Themes {
     pub fn view(&self, p: &mut Painter<'_>, screen: Rect) {
         let size = (44, self.names.len() as u16 + 5);
         let area = super::frame(p, screen, size, "Themes", false);
-        for (i, name) in self.names.iter().enumerate() {
-            let y = area.y + i as u16;
+        let body = Rect {
+            height: area.height.saturating_sub(3),
+            ..area
+        };
+        super::lines(p, body, (self.names.len(), self.at), |p, i, line| {
+            let Some((name, own)) = self.names.get(i) else { return };
             let sign = if i == self.was { p.glyphs.ok } else { " " };
-            p.put(
-                area.x + 1,
-                y,
-                area.width.saturating_sub(1),
-                &format!("{sign} {name}"),
-                Meaning::Base,
-            );
-            if i == self.at {
-                p.highlight(Rect { y, height: 1, ..area }, y);
-                p.cursor_at(area.x, y);
+            let text = format!("{sign} {name}");
+            p.put(line.x + 1, line.y, line.width.saturating_sub(1), &text, Meaning::Base);
+            if *own {
+                p.put_right(line.x, line.y, line.width.saturating_sub(1), "yours", Meaning::Muted);
             }
-        }
+        });
         let sample = [
             ("ok ", Meaning::Ok),
             ("warning ", Meaning::Warn),
@@ -87,13 +88,6 @@ impl Themes {
             ("key", Meaning::Key),
         ];
         p.pieces(area.x + 1, area.bottom().saturating_sub(2), area.width, &sample);
-        let foot = "Enter keeps it, Esc goes back";
-        p.put(
-            area.x,
-            area.bottom().saturating_sub(1),
-            area.width,
-            foot,
-            Meaning::Muted,
-        );
+        super::foot(p, area, "Enter keeps it, Esc goes back");
     }
 }

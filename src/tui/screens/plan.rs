@@ -160,6 +160,10 @@ impl Plan {
             p.put(x, area.y, width, "Nothing is overwritten. R restores.", Meaning::Ok);
         }
         if self.needs_name(m, plan) && plan.blocked().is_none() {
+            if self.error.is_none() && self.started.is_none() {
+                let (text, meaning) = consequences(plan);
+                p.put(x, area.y, width, &text, meaning);
+            }
             let name = plan.target.as_str();
             let label = if name.len() > 30 {
                 "Type its name: ".to_owned()
@@ -187,6 +191,29 @@ impl Plan {
             p.cursor_at(x, area.y);
         }
     }
+}
+
+/// What the typed name agrees to, in one line.
+fn consequences(plan: &RestorePlan) -> (String, Meaning) {
+    let target = &plan.target;
+    let (from, to) = plan.duration_ms;
+    let takes = time::range(from, to);
+    let Some(losses) = &plan.losses else {
+        let text = format!("Nothing is overwritten, in {takes}; {target} is protected and wants its name.");
+        return (text, Meaning::Ok);
+    };
+    let lost = match losses.transactions {
+        Some(0) => "nothing written since".to_owned(),
+        Some(n) => plural(n, "transaction"),
+        None => "all that was written since".to_owned(),
+    };
+    let what = match plan.request.target {
+        RestoreTarget::InPlace => "Overwrites",
+        RestoreTarget::Beside | RestoreTarget::Cluster { .. } => "Replaces tables of",
+    };
+    let sessions = plural(u64::from(losses.sessions), "session");
+    let text = format!("{what} {target}: {lost} lost, {sessions} ended, {takes}.");
+    (text, Meaning::Error)
 }
 
 enum Line {

@@ -76,6 +76,7 @@ pub enum Focus {
     Place,
     Suffix,
     Other,
+    Names,
     StayClosed,
 }
 
@@ -113,6 +114,8 @@ pub struct Restore {
     pub other: Option<ClusterName>,
     /// What is put behind database names beside.
     pub suffix: Input,
+    /// New names in the other cluster, as typed; empty keeps the names.
+    pub names: Input,
     /// Whether the cluster stays closed after a restore in place.
     pub stay_closed: bool,
     /// Which field has the keys.
@@ -149,6 +152,7 @@ impl Restore {
             place: Place::Beside,
             other: None,
             suffix: Input::new(SUFFIX.to_owned()),
+            names: Input::default(),
             stay_closed: false,
             focus: Focus::Point,
             zoom: 0,
@@ -210,11 +214,11 @@ impl Restore {
             out.push(Focus::Tables);
         }
         out.push(Focus::Place);
-        out.push(match self.place {
-            Place::Beside => Focus::Suffix,
-            Place::Other => Focus::Other,
-            Place::InPlace => Focus::StayClosed,
-        });
+        match self.place {
+            Place::Beside => out.push(Focus::Suffix),
+            Place::Other => out.extend([Focus::Other, Focus::Names]),
+            Place::InPlace => out.push(Focus::StayClosed),
+        }
         out
     }
 
@@ -236,7 +240,7 @@ impl Restore {
         if !self.fields().contains(&self.focus) {
             self.focus = match self.focus {
                 Focus::Tables => Focus::Which,
-                Focus::Suffix | Focus::Other | Focus::StayClosed => Focus::Place,
+                Focus::Suffix | Focus::Other | Focus::Names | Focus::StayClosed => Focus::Place,
                 _ => Focus::Point,
             };
         }
@@ -442,6 +446,7 @@ impl Restore {
             Focus::Time => Some(&mut self.time),
             Focus::Tables => Some(&mut self.tables),
             Focus::Suffix => Some(&mut self.suffix),
+            Focus::Names => Some(&mut self.names),
             _ => None,
         }
     }
@@ -483,7 +488,13 @@ impl Restore {
                 let to = (at + by).rem_euclid(others.len().max(1) as isize) as usize;
                 self.other = others.get(to).cloned();
             }
-            Focus::Timeline | Focus::Time | Focus::Changes | Focus::Snapshots | Focus::Tables | Focus::Suffix => {}
+            Focus::Timeline
+            | Focus::Time
+            | Focus::Changes
+            | Focus::Snapshots
+            | Focus::Tables
+            | Focus::Suffix
+            | Focus::Names => {}
         }
         if self.time.value().is_empty() && matches!(self.point, Point::Exact | Point::Fastest) {
             let latest = self.window(m).and_then(Window::bounds).map_or(m.now, |(_, to)| to.at);

@@ -119,14 +119,19 @@ impl Restore {
         }
     }
 
-    /// New names beside; the engine's own when the suffix is the usual one.
+    /// New names: beside, the engine's own when the suffix is the usual one; in another cluster, those that are given.
     fn rename(&self, m: &Model) -> Result<RenameMap, String> {
-        let suffix = self.suffix.value().trim();
-        if self.place != Place::Beside || suffix == SUFFIX {
+        let parse = |text: &str| RenameMap::parse(&split_rules(text)).map_err(|e| format!("{e}."));
+        let suffix = match self.place {
+            Place::Beside => self.suffix.value().trim(),
+            Place::Other => return parse(self.names.value()),
+            Place::InPlace => return Ok(RenameMap::default()),
+        };
+        if suffix == SUFFIX {
             return Ok(RenameMap::default());
         }
         if suffix.contains('=') {
-            return RenameMap::parse(&split_rules(suffix)).map_err(|e| format!("{e}."));
+            return parse(suffix);
         }
         if suffix.is_empty() {
             return Err("New names need a suffix: without one they would be the old names.".to_owned());

@@ -46,7 +46,7 @@ pub fn view(s: &Restore, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, 
         timeline(s, m, p, area, y);
         y += 2;
     }
-    let below = 7 + u16::from(s.which == Which::Chosen);
+    let below = 7 + u16::from(s.which == Which::Chosen) + u16::from(s.place == Place::Other);
     let middle = Rect::new(area.x, y, area.width, area.bottom().saturating_sub(y + below));
     middle_part(s, m, cache, p, middle);
     answer(
@@ -497,6 +497,18 @@ fn detail(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect, y: u16) {
             } else {
                 choices(p, area, y, "  Cluster", s.focus == Focus::Other, &options);
             }
+            let focus = s.focus == Focus::Names;
+            p.put(x, y + 1, LABEL, "  New names", label(focus));
+            let cells = 32.min(rest / 2);
+            view_input(p, (x + LABEL, y + 1), cells, &s.names, focus);
+            let hint = "empty: as they are; shop=shop2 a.b=c.d";
+            p.put(
+                x + LABEL + cells + 1,
+                y + 1,
+                rest.saturating_sub(cells + 1),
+                hint,
+                Meaning::Muted,
+            );
         }
         Place::InPlace => {
             let focus = s.focus == Focus::StayClosed;

@@ -7,9 +7,11 @@ use super::log::{view_changes, what, what_where};
 use super::restore_view::yes;
 use super::timeline::{Focus, On, Timeline};
 use crate::model::clock::Millis;
+use crate::model::ids::IncarnationId;
 use crate::model::log::{Change, ChangeKind, LogRun};
 use crate::model::position::Moment;
 use crate::model::time;
+use crate::model::window::Window;
 use crate::tui::event::Query;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, safe, wrap};
@@ -398,7 +400,10 @@ fn view_answer(s: &Timeline, m: &Model, p: &mut Painter<'_>, area: Rect) {
     }
     let (text, meaning) = match (&s.error, s.restorable(m), moment, s.window(m)) {
         (Some(error), ..) => (error.clone(), Meaning::Warn),
-        (None, Ok(span), Some(at), Some(window)) => (yes(m, window, span, at), Meaning::Ok),
+        (None, Ok(span), Some(at), Some(window)) => {
+            let history = history(s, m, span.incarnation);
+            (format!("{}{history}", yes(m, window, span, at)), Meaning::Ok)
+        }
         (None, Ok(_), ..) => ("YES".to_owned(), Meaning::Ok),
         (None, Err(why), ..) => (format!("NO: {why}"), Meaning::Error),
     };
@@ -408,6 +413,19 @@ fn view_answer(s: &Timeline, m: &Model, p: &mut Painter<'_>, area: Rect) {
     for (i, line) in lines.iter().take(room).enumerate() {
         p.put(x + LABEL, y + i as u16, width.saturating_sub(LABEL), line, meaning);
     }
+}
+
+/// Which history a moment belongs to, where it is not the present one.
+fn history(s: &Timeline, m: &Model, id: IncarnationId) -> String {
+    let all = m
+        .store
+        .page(&s.cluster)
+        .map(|p| p.incarnations.as_slice())
+        .unwrap_or_default();
+    let next = all.iter().position(|i| i.id == id).and_then(|at| all.get(at + 1));
+    next.map_or_else(String::new, |i| {
+        format!(", in the history before the restore of {}", m.stamp(i.began.at))
+    })
 }
 
 /// Where exactly the line is drawn: the first transaction out, the timestamp, or the position in the server's log.
@@ -425,13 +443,31 @@ fn place(s: &Timeline, m: &Model, moment: Option<Moment>) -> String {
         _ => None,
     };
     let place = status::server_place(position).or_else(|| status::place(m, moment?));
-    place.unwrap_or_default()
+    // A server has no timestamp to show: where its transactions are listed, the last one says it.
+    place.or_else(|| last_in(s, m, moment?)).unwrap_or_default()
+}
+
+/// The last transaction at or before a moment, where every one is known.
+fn last_in(s: &Timeline, m: &Model, moment: Moment) -> Option<String> {
+    let known = m.store.transactions(&s.cluster).filter(|_| s.is_fine(m))?;
+    let last = known.iter().find(|c| c.at <= moment)?;
+    Some(format!("last in {}", last.transaction))
+}
+
+/// Whether the moment stands where one history ended and the next began.
+fn turns(s: &Timeline, m: &Model) -> bool {
+    let at = s.instant(m);
+    let holes = s.window(m).map(Window::holes).unwrap_or_default();
+    holes
+        .iter()
+        .any(|h| h.between_histories && (h.from.at == at || h.to.at == at))
 }
 
 fn heading(s: &Timeline, m: &Model) -> String {
     match (&s.on, s.change(m)) {
         (Some(On::Change(_)), Some(c)) => format!("just before {}", what_where(c)),
         (Some(On::Base(id)), _) => format!("base {id}"),
+        (Some(On::Edge), _) if turns(s, m) => "where a restore began a new history".to_owned(),
         (Some(On::Edge), _) => "where a gap begins or ends".to_owned(),
         _ if s.at.is_none() => "the latest restorable moment".to_owned(),
         _ => "this moment".to_owned(),

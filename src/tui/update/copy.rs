@@ -116,10 +116,21 @@ pub fn things(m: &Model) -> Vec<Thing> {
         }
         Screen::Overview(s) => m.store.card(&s.cluster).map_or_else(Vec::new, |card| {
             vec![
+                ('i', "name", s.cluster.to_string()),
                 ('c', "command", format!("brine cluster show {}", s.cluster)),
                 ('j', "JSON", json(card)),
             ]
         }),
-        Screen::Restore(_) => Vec::new(),
+        Screen::Restore(s) => {
+            let moment = s.moment(m).map(|at| {
+                let text = crate::model::time::exact(at.at, m.zone_of(Some(&s.cluster)));
+                ('i', "moment", text)
+            });
+            let command = s
+                .request(m)
+                .ok()
+                .map(|r| ('c', "command", format!("{} --plan", r.command_line(None))));
+            moment.into_iter().chain(command).collect()
+        }
     }
 }

@@ -279,7 +279,8 @@ fn sort(m: &mut Model, by: usize) -> Vec<Effect> {
 
 fn themes(m: &mut Model) -> Vec<Effect> {
     let now = m.theme.clone().unwrap_or_default();
-    open(m, Popup::Themes(crate::tui::popups::themes::Themes::new(&now)));
+    let picker = crate::tui::popups::themes::Themes::new(&m.themes, &now);
+    open(m, Popup::Themes(picker));
     Vec::new()
 }
 

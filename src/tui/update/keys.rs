@@ -189,7 +189,7 @@ fn on_popup(m: &mut Model, popup: Popup, key: Key) -> Vec<Effect> {
             }
             themes::Outcome::Close(name) => vec![Effect::Theme(name)],
             themes::Outcome::Keep(name) => {
-                m.theme = Some(name.to_owned());
+                m.theme = Some(name.clone());
                 let text = format!("Theme {name}. To keep it, write theme = \"{name}\" below [console] in the config.");
                 m.toast(LineLevel::Info, text);
                 vec![Effect::Theme(name)]

@@ -41,11 +41,17 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
             m.toasts
                 .retain(|t| t.until.is_some() || m.popups.is_empty() && key.code != crossterm::event::KeyCode::Esc);
             let key = Key::from(key);
-            if super::tour::takes(m, key) {
-                Vec::new()
-            } else {
-                keys::on_key(m, key)
-            }
+            let tips = std::mem::take(&mut m.tips).then_some(Effect::TipsSeen);
+            let mut effects = match super::tour::takes(m, key) {
+                true => Vec::new(),
+                false => keys::on_key(m, key),
+            };
+            effects.extend(tips);
+            effects
+        }
+        What::Focus(focused) => {
+            m.focused = focused;
+            Vec::new()
         }
         What::Click(by) => go::click(m, by),
         What::Wheel(by) => go::wheel(m, by),
@@ -70,6 +76,9 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
     settle(m);
     effects.extend(ensure(m));
     effects.extend(super::screens::timeline::settle(m));
+    if !m.bell {
+        effects.retain(|e| *e != Effect::Bell);
+    }
     effects
 }
 
@@ -264,7 +273,7 @@ fn answered(m: &mut Model, ticket: &Ticket, result: Result<Answer, Refusal>) -> 
         let due = now.plus(SETTLE);
         m.refresh_due = Some(m.refresh_due.map_or(due, |d| d.min(due)));
     }
-    running.into_iter().filter_map(|id| ended(m, id)).collect()
+    running.into_iter().flat_map(|id| ended(m, id)).collect()
 }
 
 /// Keeps what only the passing of time shows.
@@ -284,9 +293,11 @@ fn remember(m: &mut Model, query: &Query) {
     }
 }
 
-/// Says that a job has ended, unless it is being looked at; rings when it did not end well.
-fn ended(m: &mut Model, id: JobId) -> Option<Effect> {
-    let job = m.store.job(id).filter(|j| j.state.is_over())?;
+/// Says that a job has ended, unless it is being looked at; rings when it did not end well or nobody looks.
+fn ended(m: &mut Model, id: JobId) -> Vec<Effect> {
+    let Some(job) = m.store.job(id).filter(|j| j.state.is_over()) else {
+        return Vec::new();
+    };
     let good = job.state == JobState::Succeeded;
     let why = job.error.first().map(|e| format!(": {e}")).unwrap_or_default();
     let text = format!(
@@ -297,10 +308,13 @@ fn ended(m: &mut Model, id: JobId) -> Option<Effect> {
     );
     // What it changed is shown at once.
     m.refresh_due = Some(m.now);
-    if !matches!(m.screen(), Screen::Run(run) if run.job == id) {
+    let away = !m.focused;
+    let notice = (away && m.notify).then(|| Effect::Notify(super::paint::safe(&text)));
+    if away || !matches!(m.screen(), Screen::Run(run) if run.job == id) {
         m.toast(if good { LineLevel::Info } else { LineLevel::Error }, text);
     }
-    (!good).then_some(Effect::Bell)
+    let bell = (away || !good).then_some(Effect::Bell);
+    bell.into_iter().chain(notice).collect()
 }
 
 /// An act was accepted or refused.

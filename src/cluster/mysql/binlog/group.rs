@@ -2,16 +2,16 @@
 //!
 //! *Invariant: a transaction is given out when its last event has come, whole, in the order of the log, and only then.*
 
-use crate::cluster::ClusterError;
+use crate::cluster::mysql::options::SpoolOptions;
+use crate::cluster::mysql::spool::{Kept, Spool};
+use crate::cluster::{ClusterError, Pieces};
 
 use super::event::{ARTIFICIAL, CHECKSUM, Event, HEADER, Kind, build, malformed};
 use super::gtid_event::GtidEvent;
-use super::payload::{HEAD, Head};
+use super::payload::{self, HEAD, Head};
 use super::query::Query;
+use super::summary::{Summary, Summing};
 use super::unfold;
-
-/// The largest transaction that can be archived.
-const LIMIT: usize = 1 << 30;
 
 /// A whole transaction.
 #[derive(Debug)]
@@ -20,8 +20,12 @@ pub(super) struct Group {
     pub gtid: GtidEvent,
     /// Seconds since the epoch, as its first event was stamped.
     pub stamp: u32,
-    /// As the archive keeps it.
+    /// What it did.
+    pub summary: Summary,
+    /// As the archive keeps it; when there are pieces, their opening.
     pub payload: Vec<u8>,
+    /// What is too large for memory.
+    pub pieces: Option<Pieces>,
 }
 
 /// Collects events.
@@ -29,22 +33,26 @@ pub(super) struct Groups {
     head: Head,
     /// Whether the server has described its format.
     described: bool,
+    spool: SpoolOptions,
     open: Option<Open>,
 }
 
 struct Open {
-    group: Group,
-    /// The length of the payload up to the end of the event with the GTID.
-    named: usize,
+    gtid: GtidEvent,
+    stamp: u32,
+    head: Head,
+    spool: Spool,
+    summing: Summing,
     /// BEGIN was seen or is meant: the end is a commit. Otherwise the first statement is all there is.
     transaction: bool,
 }
 
 impl Groups {
-    pub fn new(head: Head) -> Self {
+    pub fn new(head: Head, spool: &SpoolOptions) -> Self {
         Groups {
             head,
             described: false,
+            spool: spool.clone(),
             open: None,
         }
     }
@@ -79,7 +87,7 @@ impl Groups {
         match event.kind() {
             kind if kind.is_gtid() => {
                 if let Some(open) = &self.open {
-                    let gtid = open.group.gtid.gtid.as_ref();
+                    let gtid = open.gtid.gtid.as_ref();
                     let name = gtid.map_or_else(|| "without a GTID".to_owned(), ToString::to_string);
                     return Err(malformed(format!(
                         "transaction {name} has no end before the next one begins"
@@ -93,10 +101,10 @@ impl Groups {
             )),
             _ if self.open.is_none() || event.header.flags & ARTIFICIAL != 0 => Ok(None),
             Kind::TRANSACTION_PAYLOAD => {
-                let inner = unfold::transaction(event)?;
-                let mut done = None;
-                for inner in unfold::cut(&inner)? {
-                    done = self.take(&inner, false)?.or(done);
+                let mut inner = unfold::transaction(event)?;
+                let (mut done, mut raw) = (None, Vec::new());
+                while inner.next(&mut raw)? {
+                    done = self.take(&Event::parse(&raw, false)?, false)?.or(done);
                 }
                 Ok(done)
             }
@@ -113,15 +121,12 @@ impl Groups {
         payload.extend_from_slice(&self.head.encode());
         payload.extend_from_slice(event.raw);
         let transaction = event.kind() == Kind::MARIADB_GTID && !gtid.standalone;
-        let named = payload.len();
-        let group = Group {
+        self.open = Some(Open {
             gtid,
             stamp: event.header.timestamp,
-            payload,
-        };
-        self.open = Some(Open {
-            group,
-            named,
+            head: self.head,
+            spool: Spool::new(&self.spool, payload),
+            summing: Summing::new(self.head.flavor),
             transaction,
         });
         Ok(())
@@ -132,21 +137,17 @@ impl Groups {
         let Some(mut open) = self.open.take() else {
             return Ok(None);
         };
-        let payload = &mut open.group.payload;
-        if payload.len() + HEADER + event.body.len() + CHECKSUM > LIMIT {
-            return Err(malformed(
-                "a transaction has more than 1 GiB, which cannot be archived: take a new snapshot",
-            ));
-        }
+        let room = open.spool.room(HEADER + event.body.len() + CHECKSUM)?;
+        let start = room.len();
         match as_sent {
-            true => payload.extend_from_slice(event.raw),
-            false => build(event.header, event.body, self.head.checksum, payload),
+            true => room.extend_from_slice(event.raw),
+            false => build(event.header, event.body, open.head.checksum, room),
         }
-        if open.is_ended_by(event)? {
-            if open.group.gtid.is_idle() {
-                open.group.payload.truncate(open.named);
-            }
-            return Ok(Some(open.group));
+        let kept = Event::unchecked(room.get(start..).unwrap_or_default(), open.head.checksum)?;
+        open.summing.see(&kept)?;
+        if Open::is_ended_by(&mut open.transaction, event)? {
+            let last = kept.raw.to_vec();
+            return open.end(&last).map(Some);
         }
         self.open = Some(open);
         Ok(None)
@@ -154,17 +155,46 @@ impl Groups {
 }
 
 impl Open {
-    fn is_ended_by(&mut self, event: &Event<'_>) -> Result<bool, ClusterError> {
+    fn end(self, last: &[u8]) -> Result<Group, ClusterError> {
+        let (gtid, stamp) = (self.gtid, self.stamp);
+        if gtid.is_idle() {
+            return Ok(Group {
+                gtid,
+                stamp,
+                summary: Summary::default(),
+                payload: self.spool.front(),
+                pieces: None,
+            });
+        }
+        let summary = self.summing.finish();
+        let (payload, pieces) = match self.spool.finish()? {
+            Kept::Memory(payload) => (payload, None),
+            Kept::Pieces(front, pieces) => {
+                let named = front.get(HEAD..).unwrap_or_default();
+                let opening = payload::opening(&self.head, &summary, named, last)?;
+                (opening, Some(pieces))
+            }
+        };
+        Ok(Group {
+            gtid,
+            stamp,
+            summary,
+            payload,
+            pieces,
+        })
+    }
+
+    fn is_ended_by(transaction: &mut bool, event: &Event<'_>) -> Result<bool, ClusterError> {
         Ok(match event.kind() {
             Kind::XID | Kind::XA_PREPARE => true,
-            Kind::EXECUTE_LOAD_QUERY => !self.transaction,
+            Kind::EXECUTE_LOAD_QUERY => !*transaction,
             Kind::QUERY => {
                 let text = Query::parse(event)?.text;
                 let starts = |word: &[u8]| text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word));
-                if self.transaction {
+                if *transaction {
                     text.eq_ignore_ascii_case(b"COMMIT") || text.eq_ignore_ascii_case(b"ROLLBACK")
                 } else if text.eq_ignore_ascii_case(b"BEGIN") || starts(b"XA START") {
-                    self.transaction = true;
+                    *transaction = true;
                     false
                 } else {
                     true
@@ -200,11 +230,12 @@ pub(super) mod tests {
     }
 
     fn groups(flavor: Flavor) -> Groups {
-        Groups::new(Head {
+        let head = Head {
             flavor,
             version: (10, 11, 19),
             checksum: false,
-        })
+        };
+        Groups::new(head, &SpoolOptions::default())
     }
 
     fn feed(groups: &mut Groups, events: &[Vec<u8>]) -> Result<Vec<Group>, ClusterError> {

@@ -78,10 +78,7 @@ struct Name {
 impl Name {
     /// Of an archived one.
     fn of(record: &[u8]) -> Result<Name, ClusterError> {
-        let parsed = payload::parse(record)?;
-        let first = parsed.events().next();
-        let first = first.ok_or_else(|| payload::malformed("it has no events"))??;
-        Name::of_event(&first)
+        Name::of_event(&payload::first(record)?)
     }
 
     fn of_event(event: &Event<'_>) -> Result<Name, ClusterError> {

@@ -14,6 +14,8 @@
 //! MariaDB can log an ALTER when it starts and again when it is done (`binlog_alter_two_phase`): of the first, and of one
 //! that failed, only the GTID is kept.
 
+use serde::{Deserialize, Serialize};
+
 use crate::cluster::mysql::wire::{Flavor, Version};
 use crate::cluster::{ClusterError, Ddl, TableDelta};
 
@@ -23,6 +25,8 @@ use super::summary::{self, Summary};
 
 /// The format that is written.
 pub const FORMAT: u8 = 1;
+/// The format of the opening of a transaction in pieces.
+pub const OPENING: u8 = 2;
 /// Bytes before the events.
 pub const HEAD: usize = 10;
 
@@ -65,14 +69,17 @@ pub struct Payload<'a> {
 /// Takes a payload apart.
 pub fn parse(payload: &[u8]) -> Result<Payload<'_>, ClusterError> {
     let mut at = Cursor::new(payload);
-    let head = parse_head(&mut at).ok_or_else(|| malformed("its head is cut or of a newer format"))?;
+    let (_, head) = parse_head(&mut at)
+        .filter(|(format, _)| *format == FORMAT)
+        .ok_or_else(|| malformed("its head is cut or of a newer format"))?;
     Ok(Payload {
         head,
         events: at.rest(),
     })
 }
 
-fn parse_head(at: &mut Cursor<'_>) -> Option<Head> {
+/// The format, and the head.
+fn parse_head(at: &mut Cursor<'_>) -> Option<(u8, Head)> {
     let format = at.u8()?;
     let flavor = match at.u8()? {
         0 => Flavor::MariaDb,
@@ -86,11 +93,94 @@ fn parse_head(at: &mut Cursor<'_>) -> Option<Head> {
     };
     let _ = at.u8()?;
     let version = (at.u16()?, at.u16()?, at.u16()?);
-    (format == FORMAT).then_some(Head {
+    let head = Head {
         flavor,
         version,
         checksum,
+    };
+    Some((format, head))
+}
+
+/// The opening of a transaction in pieces, taken apart.
+#[derive(Clone, Debug)]
+pub struct Opening<'a> {
+    /// Where the events of the pieces come from.
+    pub head: Head,
+    /// What it did, table by table.
+    pub deltas: Vec<TableDelta>,
+    /// Its schema change.
+    pub ddl: Option<Ddl>,
+    events: &'a [u8],
+}
+
+#[derive(Serialize)]
+struct DidRef<'a> {
+    deltas: &'a [TableDelta],
+    ddl: Option<&'a Ddl>,
+}
+
+#[derive(Deserialize)]
+struct Did {
+    deltas: Vec<TableDelta>,
+    ddl: Option<Ddl>,
+}
+
+/// Makes an opening.
+pub(super) fn opening(head: &Head, summary: &Summary, gtid: &[u8], last: &[u8]) -> Result<Vec<u8>, ClusterError> {
+    let did = DidRef {
+        deltas: &summary.deltas,
+        ddl: summary.ddl.as_ref(),
+    };
+    let did = serde_json::to_vec(&did).map_err(|e| malformed(e.to_string()))?;
+    let len = u32::try_from(did.len()).map_err(|_| malformed("it changes too many tables"))?;
+    let mut out = head.encode().to_vec();
+    if let Some(format) = out.first_mut() {
+        *format = OPENING;
+    }
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(&did);
+    out.extend_from_slice(gtid);
+    out.extend_from_slice(last);
+    Ok(out)
+}
+
+/// Whether a record is the opening of a transaction in pieces.
+pub fn is_opening(payload: &[u8]) -> bool {
+    payload.first() == Some(&OPENING)
+}
+
+/// Takes an opening apart.
+pub fn parse_opening(payload: &[u8]) -> Result<Opening<'_>, ClusterError> {
+    let cut = || malformed("the opening of a transaction in pieces is cut or of a newer format");
+    let mut at = Cursor::new(payload);
+    let (_, head) = parse_head(&mut at)
+        .filter(|(format, _)| *format == OPENING)
+        .ok_or_else(cut)?;
+    let len = at.u32().ok_or_else(cut)?;
+    let did = at.take(len as usize).ok_or_else(cut)?;
+    let Did { deltas, ddl } = serde_json::from_slice(did).map_err(|e| malformed(e.to_string()))?;
+    Ok(Opening {
+        head,
+        deltas,
+        ddl,
+        events: at.rest(),
     })
+}
+
+impl<'a> Opening<'a> {
+    /// The event with the GTID, and the last one.
+    pub fn events(&self) -> Events<'a> {
+        piece(&self.head, self.events)
+    }
+}
+
+/// The events of a piece, each with its checksum compared.
+pub fn piece<'a>(head: &Head, bytes: &'a [u8]) -> Events<'a> {
+    Events {
+        rest: bytes,
+        checksum: head.checksum,
+        compare: true,
+    }
 }
 
 /// The events of a payload. Bound by [`parse`]'s head: each is checked.
@@ -105,14 +195,6 @@ impl<'a> Payload<'a> {
             rest: self.events,
             checksum: self.head.checksum,
             compare: true,
-        }
-    }
-
-    /// The same without comparing checksums, where that was just done.
-    fn known_events(&self) -> Events<'a> {
-        Events {
-            compare: false,
-            ..self.events()
         }
     }
 
@@ -164,6 +246,15 @@ impl<'a> Iterator for Events<'a> {
     }
 }
 
+/// The event with the GTID, of a record in one piece or of an opening.
+pub(super) fn first(record: &[u8]) -> Result<Event<'_>, ClusterError> {
+    let mut events = match is_opening(record) {
+        true => parse_opening(record)?.events(),
+        false => parse(record)?.events(),
+    };
+    events.next().ok_or_else(|| malformed("it has no events"))?
+}
+
 /// A FORMAT_DESCRIPTION event that a server of the same kind takes before the payload's events in a `BINLOG` statement.
 pub fn format_description(head: &Head) -> Vec<u8> {
     super::format::build(head)
@@ -171,15 +262,13 @@ pub fn format_description(head: &Head) -> Vec<u8> {
 
 /// What a transaction did.
 pub fn describe(payload: &[u8]) -> Result<(Vec<TableDelta>, Option<Ddl>), ClusterError> {
+    if is_opening(payload) {
+        let opening = parse_opening(payload)?;
+        return Ok((opening.deltas, opening.ddl));
+    }
     let parsed = parse(payload)?;
     let summary = summary::of(&parsed, parsed.events())?;
     Ok((summary.deltas, summary.ddl))
-}
-
-/// The same for events that were checked a moment ago.
-pub(super) fn summary_of_known(payload: &[u8]) -> Result<Summary, ClusterError> {
-    let parsed = parse(payload)?;
-    summary::of(&parsed, parsed.known_events())
 }
 
 pub(super) fn malformed(why: impl Into<String>) -> ClusterError {

@@ -12,7 +12,7 @@ use parking_lot::MutexGuard;
 
 use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
 use super::group::{Group, Groups};
-use super::payload::{self, Head};
+use super::payload::Head;
 use super::{COUNTED_WITHIN, format, host};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
 use crate::cluster::mysql::core::Core;
@@ -90,7 +90,7 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
         core: Arc::clone(core),
         control,
         dump,
-        groups: Groups::new(head),
+        groups: Groups::new(head, &core.options.spool),
         read: opened.read,
         by_place: opened.by_place,
         skip: opened.skip,
@@ -343,7 +343,7 @@ impl Stream {
     /// Hands `ready` out, if there is something to hand out.
     fn hand(&mut self, until: Instant) -> Result<Option<LogEvent>, ClusterError> {
         let Some(next) = self.ready.take() else { return Ok(None) };
-        let summary = payload::summary_of_known(&next.group.payload)?;
+        let summary = &next.group.summary;
         if let Some(statement) = &summary.by_statement {
             return Err(by_statement(&next, statement));
         }
@@ -377,9 +377,10 @@ impl Stream {
             commit,
             position: self.at.position(),
             id: name(&next),
-            deltas: summary.deltas,
-            ddl: summary.ddl,
+            deltas: next.group.summary.deltas,
+            ddl: next.group.summary.ddl,
             payload: next.group.payload,
+            pieces: next.group.pieces,
         })))
     }
 

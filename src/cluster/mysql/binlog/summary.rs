@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::Statement;
 use crate::cluster::mysql::sql::tokens::{TokenKind, tokens};
+use crate::cluster::mysql::wire::Flavor;
 use crate::cluster::mysql::{OWN_DB, SHADOW_PREFIX};
 use crate::cluster::{ClusterError, Ddl, TableDelta};
 use crate::model::table::TableName;
@@ -41,25 +42,17 @@ pub fn is_own(db: &str) -> bool {
 
 /// Sums events up.
 pub(super) fn of(payload: &Payload<'_>, events: Events<'_>) -> Result<Summary, ClusterError> {
-    let mut sum = Summing::default();
+    let mut sum = Summing::new(payload.head.flavor);
     for event in events {
-        let event = event?;
-        match event.kind() {
-            Kind::TABLE_MAP => {
-                let map = TableMap::parse(&event)?;
-                sum.maps.insert(map.id, map);
-            }
-            Kind::QUERY => sum.query(payload, &event)?,
-            Kind::EXECUTE_LOAD_QUERY => sum.out.by_statement = Some("LOAD DATA".to_owned()),
-            _ => sum.rows(&event),
-        }
+        sum.see(&event?)?;
     }
-    sum.out.own = sum.seen_own && !sum.seen_other;
-    Ok(sum.out)
+    Ok(sum.finish())
 }
 
-#[derive(Default)]
-struct Summing {
+/// Sums up events one after the other.
+#[derive(Debug)]
+pub(super) struct Summing {
+    flavor: Flavor,
     maps: HashMap<u64, TableMap>,
     /// Where a table's delta is.
     places: HashMap<TableName, usize>,
@@ -69,7 +62,38 @@ struct Summing {
 }
 
 impl Summing {
-    fn see(&mut self, db: &str) {
+    pub fn new(flavor: Flavor) -> Summing {
+        Summing {
+            flavor,
+            maps: HashMap::new(),
+            places: HashMap::new(),
+            seen_own: false,
+            seen_other: false,
+            out: Summary::default(),
+        }
+    }
+
+    /// Takes the next event.
+    pub fn see(&mut self, event: &Event<'_>) -> Result<(), ClusterError> {
+        match event.kind() {
+            Kind::TABLE_MAP => {
+                let map = TableMap::parse(event)?;
+                self.maps.insert(map.id, map);
+            }
+            Kind::QUERY => self.query(event)?,
+            Kind::EXECUTE_LOAD_QUERY => self.out.by_statement = Some("LOAD DATA".to_owned()),
+            _ => self.rows(event),
+        }
+        Ok(())
+    }
+
+    /// What they did together.
+    pub fn finish(mut self) -> Summary {
+        self.out.own = self.seen_own && !self.seen_other;
+        self.out
+    }
+
+    fn see_db(&mut self, db: &str) {
         match is_own(db) {
             true => self.seen_own = true,
             false => self.seen_other = true,
@@ -105,10 +129,10 @@ impl Summing {
             delta.deletes += deletes;
             delta.bytes += event.raw.len() as u64;
         }
-        self.see(&db);
+        self.see_db(&db);
     }
 
-    fn query(&mut self, payload: &Payload<'_>, event: &Event<'_>) -> Result<(), ClusterError> {
+    fn query(&mut self, event: &Event<'_>) -> Result<(), ClusterError> {
         let query = Query::parse(event)?;
         if matches!(query.text, b"BEGIN" | b"COMMIT" | b"ROLLBACK") {
             return Ok(());
@@ -117,7 +141,7 @@ impl Summing {
         let text = query
             .sql()
             .unwrap_or_else(|_| String::from_utf8_lossy(query.text).into_owned());
-        let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), payload.head.flavor);
+        let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), self.flavor);
         let statement = Statement::classify(&text, &query.db, modes);
         match &statement {
             Statement::Transaction(_) | Statement::Xa(..) | Statement::Session | Statement::Admin => return Ok(()),
@@ -129,7 +153,7 @@ impl Summing {
         }
         self.out.restored = marker::parse(&text).map(|(_, at)| at);
         let databases = statement.databases();
-        databases.iter().for_each(|db| self.see(db));
+        databases.iter().for_each(|db| self.see_db(db));
         if databases.is_empty() {
             self.seen_other = true;
         }
@@ -170,7 +194,6 @@ fn without_secrets(text: &str, modes: Modes) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::mysql::wire::Flavor;
 
     #[test]
     fn passwords_are_left_out() {

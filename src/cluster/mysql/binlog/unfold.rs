@@ -10,7 +10,7 @@ use crate::cluster::ClusterError;
 use super::event::{Cursor, Event, HEADER, Header, Kind, build, malformed};
 use super::rows;
 
-/// No event and no transaction is larger than this.
+/// No event is larger than this.
 const LIMIT: u64 = 1 << 30;
 
 /// The plain form of a compressed event; `None` for one that is plain already.
@@ -63,14 +63,39 @@ fn front_and_inflated(body: &[u8], rest: &[u8]) -> Option<Vec<u8>> {
     (out.len() as u64 == before + len).then_some(out)
 }
 
-/// The events of a transaction that MySQL compressed as a whole, one behind the other, without checksums.
-pub(super) fn transaction(event: &Event<'_>) -> Result<Vec<u8>, ClusterError> {
-    unpack(event.body).ok_or_else(|| malformed("a compressed transaction is damaged"))
+/// The events of a transaction that MySQL compressed as a whole, without checksums.
+pub(super) fn transaction<'a>(event: &Event<'a>) -> Result<Unpacked<'a>, ClusterError> {
+    unpack(event.body).ok_or_else(damaged)
 }
 
-fn unpack(body: &[u8]) -> Option<Vec<u8>> {
+fn damaged() -> ClusterError {
+    malformed("a compressed transaction is damaged")
+}
+
+/// Unpacks one event after the other, so that no more than one is in memory.
+pub(super) struct Unpacked<'a> {
+    plain: Plain<'a>,
+    /// Bytes that were said to be there and were not read yet.
+    left: Option<u64>,
+}
+
+enum Plain<'a> {
+    Stored(&'a [u8]),
+    Zstd(Box<zstd::stream::read::Decoder<'static, &'a [u8]>>),
+}
+
+impl Read for Plain<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Plain::Stored(bytes) => bytes.read(buf),
+            Plain::Zstd(decoder) => decoder.read(buf),
+        }
+    }
+}
+
+fn unpack(body: &[u8]) -> Option<Unpacked<'_>> {
     let mut at = Cursor::new(body);
-    let (mut packed, mut method, mut plain) = (None, 0, None);
+    let (mut packed, mut method, mut left) = (None, 0, None);
     loop {
         let field = at.lenenc()?;
         if field == 0 {
@@ -81,37 +106,54 @@ fn unpack(body: &[u8]) -> Option<Vec<u8>> {
         match field {
             1 => packed = Some(usize::try_from(value.lenenc()?).ok()?),
             2 => method = value.lenenc()?,
-            3 => plain = Some(value.lenenc()?),
+            3 => left = Some(value.lenenc()?),
             _ => {}
         }
     }
     let packed = at.take(packed?)?;
-    let limit = plain.unwrap_or(LIMIT).min(LIMIT);
-    let mut out = Vec::new();
-    match method {
-        255 => out.extend_from_slice(packed),
-        0 => {
-            let decoder = zstd::stream::read::Decoder::new(packed).ok()?;
-            decoder.take(limit + 1).read_to_end(&mut out).ok()?;
-        }
+    let plain = match method {
+        255 => Plain::Stored(packed),
+        0 => Plain::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(packed).ok()?)),
         _ => return None,
-    }
-    (out.len() as u64 <= limit && plain.is_none_or(|n| n == out.len() as u64)).then_some(out)
+    };
+    Some(Unpacked { plain, left })
 }
 
-/// Cuts events that stand one behind the other, without checksums.
-pub(super) fn cut(mut bytes: &[u8]) -> Result<Vec<Event<'_>>, ClusterError> {
-    let mut out = Vec::new();
-    while !bytes.is_empty() {
-        let size = Header::parse(bytes).map_or(0, |h| h.size as usize);
-        let (raw, rest) = bytes
-            .split_at_checked(size)
-            .filter(|_| size >= HEADER)
-            .ok_or_else(|| malformed("an event in a compressed transaction is cut"))?;
-        out.push(Event::parse(raw, false)?);
-        bytes = rest;
+impl Unpacked<'_> {
+    /// Reads the next event into `raw`; false behind the last one.
+    pub fn next(&mut self, raw: &mut Vec<u8>) -> Result<bool, ClusterError> {
+        raw.clear();
+        // One huge event must not keep its memory.
+        raw.shrink_to(1 << 20);
+        let cut = || malformed("an event in a compressed transaction is cut");
+        match self.fill(raw, HEADER)? {
+            0 if self.left.is_none_or(|left| left == 0) => return Ok(false),
+            HEADER => {}
+            _ => return Err(cut()),
+        }
+        let size = Header::parse(raw).map_or(0, |h| h.size as usize);
+        let rest = size
+            .checked_sub(HEADER)
+            .filter(|_| size as u64 <= LIMIT)
+            .ok_or_else(cut)?;
+        if self.fill(raw, rest)? != rest {
+            return Err(cut());
+        }
+        let whole = raw.len() as u64;
+        self.left = match self.left {
+            Some(left) => Some(left.checked_sub(whole).ok_or_else(damaged)?),
+            None => None,
+        };
+        Ok(true)
     }
-    Ok(out)
+
+    /// Appends up to so many bytes.
+    fn fill(&mut self, raw: &mut Vec<u8>, len: usize) -> Result<usize, ClusterError> {
+        (&mut self.plain)
+            .take(len as u64)
+            .read_to_end(raw)
+            .map_err(|_| damaged())
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +192,15 @@ mod tests {
         assert_eq!(event(&Event::parse(&raw, false).unwrap(), false).unwrap(), Some(want));
     }
 
+    fn unpacked(raw: &[u8]) -> Result<Vec<Vec<u8>>, ClusterError> {
+        let mut inner = transaction(&Event::parse(raw, false)?)?;
+        let (mut out, mut event) = (Vec::new(), Vec::new());
+        while inner.next(&mut event)? {
+            out.push(event.clone());
+        }
+        Ok(out)
+    }
+
     #[test]
     fn transactions_are_unpacked() {
         let inner = [rows::tests::map(1, "d", "t"), rows::tests::rows(Kind::WRITE_ROWS, 1, 0)].concat();
@@ -157,10 +208,21 @@ mod tests {
         let mut body = vec![2, 1, 0, 3, 1, inner.len() as u8, 1, 1, packed.len() as u8, 0];
         body.extend_from_slice(&packed);
         let raw = rows::tests::event(Kind::TRANSACTION_PAYLOAD, &body);
-        let unpacked = transaction(&Event::parse(&raw, false).unwrap()).unwrap();
-        assert_eq!(unpacked, inner);
-        assert_eq!(cut(&unpacked).unwrap().len(), 2);
-        assert!(cut(&unpacked[..30]).is_err());
+        let unpacked = unpacked(&raw).unwrap();
+        assert_eq!((unpacked.len(), unpacked.concat()), (2, inner.clone()));
+
+        let mut short = body.clone();
+        short[5] -= 1;
+        let raw = rows::tests::event(Kind::TRANSACTION_PAYLOAD, &short);
+        assert!(super::tests::unpacked(&raw).is_err(), "more than was said");
+        short[5] += 2;
+        let raw = rows::tests::event(Kind::TRANSACTION_PAYLOAD, &short);
+        assert!(super::tests::unpacked(&raw).is_err(), "less than was said");
+        let cut = zstd::encode_all(&inner[..30], 1).unwrap();
+        let mut body = vec![2, 1, 0, 1, 1, cut.len() as u8, 0];
+        body.extend_from_slice(&cut);
+        let raw = rows::tests::event(Kind::TRANSACTION_PAYLOAD, &body);
+        assert!(super::tests::unpacked(&raw).is_err(), "an event is cut");
     }
 
     proptest! {
@@ -169,8 +231,7 @@ mod tests {
             let raw = rows::tests::event(Kind(kind), &body);
             let parsed = Event::parse(&raw, false).unwrap();
             let _ = event(&parsed, true);
-            let _ = transaction(&parsed);
-            let _ = cut(&body);
+            let _ = unpacked(&raw);
         }
     }
 }

@@ -239,11 +239,13 @@ impl Building {
     }
 
     fn read_sums(&self, tables: &[(TableName, TableSchema)]) -> Result<Vec<TableChecksum>, ClusterError> {
-        let placed: Vec<(TableName, TableSchema)> = tables
-            .iter()
-            .map(|(name, schema)| Ok((self.place(name)?, schema.clone())))
-            .collect::<Result<_, ClusterError>>()?;
-        read_back::sums(&self.pool, &placed)
+        read_back::sums(&self.pool, &self.placed(tables)?)
+    }
+
+    /// Tables by the names under which they are built.
+    fn placed(&self, tables: &[(TableName, TableSchema)]) -> Result<Vec<(TableName, TableSchema)>, ClusterError> {
+        let place = |(name, schema): &(TableName, TableSchema)| Ok((self.place(name)?, schema.clone()));
+        tables.iter().map(place).collect()
     }
 
     /// Does the steps of the switch that are left.
@@ -359,6 +361,15 @@ impl Restorer for Building {
         replay.take(txn)
     }
 
+    fn replay_pieces(&self, txn: &ReplayTxn<'_>, pieces: &mut dyn BatchSource) -> Result<(), ClusterError> {
+        let mut replay = self.replay.lock();
+        let replay = match &mut *replay {
+            Some(replay) => replay,
+            none => none.insert(self.begin_replay()?),
+        };
+        replay.take_pieces(txn, pieces)
+    }
+
     fn end_of_log(&self) -> Result<(), ClusterError> {
         match self.replay.lock().take() {
             Some(replay) => {
@@ -400,6 +411,13 @@ impl Restorer for Building {
             return Ok(self.inner.lock().known.keys().cloned().collect());
         }
         Ok(self.built()?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn counts(&self) -> Result<Vec<(TableName, u64)>, ClusterError> {
+        let built = self.built()?;
+        let counts = read_back::counts(&self.pool, &self.placed(&built)?)?;
+        let names = built.iter().map(|(name, _)| self.ask.rename.apply(name));
+        Ok(names.zip(counts).collect())
     }
 
     fn checksums(&self) -> Result<Vec<(TableName, TableChecksum)>, ClusterError> {

@@ -31,8 +31,8 @@ impl BatchSink for Adder {
     }
 }
 
-/// The checksum of one table; its name is where it is built.
-fn one(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<TableChecksum, ClusterError> {
+/// Whether its rows are another server's or another table's.
+fn rows_elsewhere(schema: &TableSchema, name: &TableName) -> bool {
     let listed = Listed {
         name: name.clone(),
         kind: schema.kind,
@@ -40,7 +40,25 @@ fn one(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<TableCheck
         rows: 0,
         bytes: 0,
     };
-    if listed.rows_elsewhere() {
+    listed.rows_elsewhere()
+}
+
+/// How many rows a table has; its name is where it is built.
+fn count(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<u64, ClusterError> {
+    if rows_elsewhere(schema, name) {
+        return Ok(0);
+    }
+    pool.with(|conn| {
+        let row = conn
+            .row(&select::count(schema, name))
+            .map_err(|e| e.doing(format!("counting the rows of {name}")))?;
+        Ok(row.map_or(0, |r| r.number(0)))
+    })
+}
+
+/// The checksum of one table; its name is where it is built.
+fn sum(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<TableChecksum, ClusterError> {
+    if rows_elsewhere(schema, name) {
         return Ok(TableChecksum::default());
     }
     pool.with(|conn| {
@@ -53,8 +71,21 @@ fn one(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<TableCheck
 
 /// The checksums of tables, in their order.
 pub(super) fn sums(pool: &Pool, tables: &[(TableName, TableSchema)]) -> Result<Vec<TableChecksum>, ClusterError> {
+    each(tables, |schema, name| sum(pool, schema, name))
+}
+
+/// The numbers of rows of tables, in their order.
+pub(super) fn counts(pool: &Pool, tables: &[(TableName, TableSchema)]) -> Result<Vec<u64>, ClusterError> {
+    each(tables, |schema, name| count(pool, schema, name))
+}
+
+/// Asks several tables at a time; the answers are in the tables' order.
+fn each<T: Send>(
+    tables: &[(TableName, TableSchema)],
+    ask: impl Fn(&TableSchema, &TableName) -> Result<T, ClusterError> + Sync,
+) -> Result<Vec<T>, ClusterError> {
     let next = AtomicUsize::new(0);
-    let results: Mutex<BTreeMap<usize, Result<TableChecksum, ClusterError>>> = Mutex::new(BTreeMap::new());
+    let results: Mutex<BTreeMap<usize, Result<T, ClusterError>>> = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..READERS.min(tables.len()) {
             scope.spawn(|| {
@@ -63,9 +94,9 @@ pub(super) fn sums(pool: &Pool, tables: &[(TableName, TableSchema)]) -> Result<V
                     let Some((name, schema)) = tables.get(at) else {
                         return;
                     };
-                    let sum = one(pool, schema, name);
-                    let failed = sum.is_err();
-                    results.lock().insert(at, sum);
+                    let answer = ask(schema, name);
+                    let failed = answer.is_err();
+                    results.lock().insert(at, answer);
                     if failed {
                         // The others need not begin another one.
                         next.store(tables.len(), Ordering::SeqCst);

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::core::{Core, Home};
+use crate::cluster::mysql::options::SpoolOptions;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 
 /// Connections that are free, all to one server: a restore that is spread over two is none.
@@ -24,6 +25,11 @@ impl Pool {
             home: core.home(conn)?,
             free: Mutex::new(Vec::new()),
         })
+    }
+
+    /// Where what is too large for memory is kept.
+    pub fn spool(&self) -> &SpoolOptions {
+        &self.core.options.spool
     }
 
     /// A free connection, or a new one.

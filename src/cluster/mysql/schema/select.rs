@@ -19,12 +19,21 @@ pub fn columns(schema: &TableSchema) -> String {
 
 /// `SELECT columns FROM table`, to which conditions can be appended. The table may have another name than at the source.
 pub fn rows(schema: &TableSchema, name: &TableName) -> String {
+    format!("SELECT {} FROM {}", columns(schema), whole(schema, name))
+}
+
+/// How many rows [`rows`] gives.
+pub fn count(schema: &TableSchema, name: &TableName) -> String {
+    format!("SELECT COUNT(*) FROM {}", whole(schema, name))
+}
+
+/// The table with its history.
+fn whole(schema: &TableSchema, name: &TableName) -> String {
     let table = text::table(&name.db, &name.table);
-    let all = match schema.kind {
-        TableKind::Versioned => " FOR SYSTEM_TIME ALL",
-        TableKind::Base | TableKind::Sequence => "",
-    };
-    format!("SELECT {} FROM {table}{all}", columns(schema))
+    match schema.kind {
+        TableKind::Versioned => format!("{table} FOR SYSTEM_TIME ALL"),
+        TableKind::Base | TableKind::Sequence => table,
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +59,10 @@ mod tests {
         assert_eq!(
             rows(&schema, &TableName::new("d", "t")),
             "SELECT `a``b`,`f`+0e0 FROM `d`.`t` FOR SYSTEM_TIME ALL"
+        );
+        assert_eq!(
+            count(&schema, &TableName::new("d", "t")),
+            "SELECT COUNT(*) FROM `d`.`t` FOR SYSTEM_TIME ALL"
         );
     }
 }

@@ -13,6 +13,7 @@
 mod keyless;
 mod lane;
 mod lanes;
+mod pieces;
 mod rewrite;
 mod statements;
 mod triggers;
@@ -23,9 +24,10 @@ use crate::cluster::mysql::binlog::event::{Event, Kind, RowsAct};
 use crate::cluster::mysql::binlog::payload::{self, Head};
 use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::binlog::rows::TableMap;
+use crate::cluster::mysql::options::SpoolOptions;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
-use crate::cluster::{ClusterError, ReplayTxn, RestoreAsk};
+use crate::cluster::{ClusterError, Pieces, ReplayTxn, RestoreAsk};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
@@ -56,7 +58,8 @@ pub(super) struct Replay {
     keyless: Keyless,
     statements: Statements,
     /// Prepared XA transactions, by their id.
-    prepared: BTreeMap<String, Vec<u8>>,
+    prepared: BTreeMap<String, Prepared>,
+    spool: SpoolOptions,
     /// Tables that are not restored, and whose changes cascade into ones that are.
     outside_parents: BTreeSet<TableName>,
     /// Tables without transactions.
@@ -69,6 +72,39 @@ struct Mapped {
     table: TableName,
     number: u64,
     event: Vec<u8>,
+}
+
+/// A prepared XA transaction that is not committed yet.
+enum Prepared {
+    Small(Vec<u8>),
+    /// Its opening and its pieces.
+    Large(Vec<u8>, Pieces),
+    /// A large one of which nothing is restored.
+    Unwanted,
+}
+
+/// A transaction whose events are applied.
+struct Applying<'a> {
+    head: Head,
+    at: u64,
+    id: &'a str,
+    rolled_back: bool,
+    /// Events so far.
+    part: u64,
+    maps: HashMap<u64, Option<Mapped>>,
+}
+
+impl<'a> Applying<'a> {
+    fn new(head: Head, at: u64, id: &'a str, rolled_back: bool) -> Applying<'a> {
+        Applying {
+            head,
+            at,
+            id,
+            rolled_back,
+            part: 0,
+            maps: HashMap::new(),
+        }
+    }
 }
 
 /// What came out of the log besides rows.
@@ -126,6 +162,7 @@ impl Replay {
             keyless: Keyless::new(&mut conn, shadows)?,
             statements: Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun)?,
             prepared: BTreeMap::new(),
+            spool: pool.spool().clone(),
             outside_parents,
             plain,
             last: 0,
@@ -134,6 +171,12 @@ impl Replay {
 
     /// Takes the next transaction.
     pub fn take(&mut self, txn: &ReplayTxn<'_>) -> Result<(), ClusterError> {
+        let at = self.goes_on(txn)?;
+        self.payload(txn.payload, at, txn.id)
+    }
+
+    /// The time of a transaction that is the next one.
+    fn goes_on(&mut self, txn: &ReplayTxn<'_>) -> Result<u64, ClusterError> {
         let at = txn
             .commit
             .tso
@@ -143,7 +186,7 @@ impl Replay {
             return Err(malformed("a transaction came out of its order"));
         }
         self.last = at;
-        self.payload(txn.payload, at, txn.id)
+        Ok(at)
     }
 
     fn payload(&mut self, bytes: &[u8], at: u64, id: &str) -> Result<(), ClusterError> {
@@ -151,15 +194,11 @@ impl Replay {
         let events = payload.events().collect::<Result<Vec<Event<'_>>, _>>()?;
         match ending(&events, payload.head)? {
             Ending::Prepared(xid) => {
-                self.prepared.insert(xid, bytes.to_vec());
+                self.prepared.insert(xid, Prepared::Small(bytes.to_vec()));
                 Ok(())
             }
             Ending::XaCommit(xid) => match self.prepared.remove(&xid) {
-                Some(prepared) => {
-                    let payload = payload::parse(&prepared)?;
-                    let events = payload.events().collect::<Result<Vec<Event<'_>>, _>>()?;
-                    self.events(payload.head, &events, at, id, false)
-                }
+                Some(prepared) => self.commit_prepared(&prepared, at, id),
                 None => Err(ClusterError::Unsupported {
                     what: format!(
                         "transaction {id} commits the XA transaction {xid}, which was prepared before the base: its rows are in neither"
@@ -176,6 +215,22 @@ impl Replay {
         }
     }
 
+    fn commit_prepared(&mut self, prepared: &Prepared, at: u64, id: &str) -> Result<(), ClusterError> {
+        match prepared {
+            Prepared::Small(bytes) => {
+                let payload = payload::parse(bytes)?;
+                let events = payload.events().collect::<Result<Vec<Event<'_>>, _>>()?;
+                self.events(payload.head, &events, at, id, false)
+            }
+            Prepared::Unwanted => Ok(()),
+            Prepared::Large(opening, pieces) => {
+                let mut numbers = 0..pieces.count();
+                let mut next = || numbers.next().map(|n| pieces.read(n)).transpose();
+                self.pieces(&payload::parse_opening(opening)?, &mut next, at, id, false)
+            }
+        }
+    }
+
     /// Applies the events of a transaction. Of one that was rolled back only tables without transactions keep their rows.
     fn events(
         &mut self,
@@ -186,29 +241,40 @@ impl Replay {
         rolled_back: bool,
     ) -> Result<(), ClusterError> {
         self.index_keyless(events)?;
-        let mut maps: HashMap<u64, Option<Mapped>> = HashMap::new();
-        for (part, event) in events.iter().enumerate() {
-            match event.kind() {
-                Kind::QUERY => self.query(head, event, at, part as u64, id)?,
-                Kind::TABLE_MAP => {
-                    let map = TableMap::parse(event)?;
-                    let mapped = self.map(&map, event)?;
-                    maps.insert(map.id, mapped);
-                }
-                Kind::INCIDENT => {
-                    return Err(ClusterError::Unsupported {
-                        what: format!("at transaction {id} the source lost part of its own log"),
-                        hint: "restore to a moment before it".to_owned(),
-                    });
-                }
-                Kind::BEGIN_LOAD_QUERY | Kind::EXECUTE_LOAD_QUERY => return Err(statement_based(id, "LOAD DATA")),
-                kind => {
-                    if let Some(act) = kind.rows() {
-                        self.rows(head, event, act, &maps, at, rolled_back)?;
-                    }
+        let mut applying = Applying::new(head, at, id, rolled_back);
+        for event in events {
+            self.event(&mut applying, event)?;
+        }
+        self.end_transaction(at)
+    }
+
+    fn event(&mut self, applying: &mut Applying<'_>, event: &Event<'_>) -> Result<(), ClusterError> {
+        let id = applying.id;
+        match event.kind() {
+            Kind::QUERY => self.query(applying.head, event, applying.at, applying.part, id)?,
+            Kind::TABLE_MAP => {
+                let map = TableMap::parse(event)?;
+                let mapped = self.map(&map, event)?;
+                applying.maps.insert(map.id, mapped);
+            }
+            Kind::INCIDENT => {
+                return Err(ClusterError::Unsupported {
+                    what: format!("at transaction {id} the source lost part of its own log"),
+                    hint: "restore to a moment before it".to_owned(),
+                });
+            }
+            Kind::BEGIN_LOAD_QUERY | Kind::EXECUTE_LOAD_QUERY => return Err(statement_based(id, "LOAD DATA")),
+            kind => {
+                if let Some(act) = kind.rows() {
+                    self.rows(applying, event, act)?;
                 }
             }
         }
+        applying.part += 1;
+        Ok(())
+    }
+
+    fn end_transaction(&mut self, at: u64) -> Result<(), ClusterError> {
         for lane in &mut self.lanes {
             lane.end_transaction(at)?;
         }
@@ -233,17 +299,9 @@ impl Replay {
         }))
     }
 
-    fn rows(
-        &mut self,
-        head: Head,
-        event: &Event<'_>,
-        act: RowsAct,
-        maps: &HashMap<u64, Option<Mapped>>,
-        at: u64,
-        rolled_back: bool,
-    ) -> Result<(), ClusterError> {
+    fn rows(&mut self, applying: &Applying<'_>, event: &Event<'_>, act: RowsAct) -> Result<(), ClusterError> {
         let (number, _) = number_and_flags(event).ok_or_else(|| malformed("a rows event is cut"))?;
-        let Some(mapped) = maps.get(&number) else {
+        let Some(mapped) = applying.maps.get(&number) else {
             if number == NO_TABLE {
                 return Ok(());
             }
@@ -264,15 +322,15 @@ impl Replay {
                 hint: format!("choose it too: --filter {}", mapped.table),
             });
         }
-        if rolled_back && !self.plain.contains(&mapped.table) {
+        if applying.rolled_back && !self.plain.contains(&mapped.table) {
             return Ok(());
         }
         let lane = self.choice.of(&mapped.table);
         let lane = self.lanes.get_mut(lane).ok_or_else(|| malformed("a lane is missing"))?;
-        if at <= lane.done {
+        if applying.at <= lane.done {
             return Ok(());
         }
-        lane.rows(head, mapped.number, &mapped.event, event)
+        lane.rows(applying.head, mapped.number, &mapped.event, event)
     }
 
     /// Gives tables without a key an index before their first change: without one every changed row reads the whole table.
@@ -292,7 +350,11 @@ impl Replay {
                 missing.insert(table.clone());
             }
         }
-        for table in missing {
+        self.index(missing)
+    }
+
+    fn index(&mut self, tables: BTreeSet<TableName>) -> Result<(), ClusterError> {
+        for table in tables {
             self.settle()?;
             self.keyless.add(self.statements.conn(), &table)?;
         }
