@@ -414,9 +414,9 @@ fn on_a_slow_line_keys_may_be_typed_ahead() {
     t.until_shows("SNAPSHOT");
     std::thread::park_timeout(delay);
     t.press("?");
-    t.until_shows("Keys");
+    t.until_shows("Keys:");
     t.press("\u{1b}");
-    t.until("the page without help", |t| !t.text().contains("Everywhere"));
+    t.until("the page without help", |t| !t.text().contains("Keys:"));
     t.press("\u{1b}");
     t.until_shows("CLUSTER");
 }
