@@ -1,5 +1,7 @@
 //! Changes worth a look, from the indexes of log segments; or every transaction of a stretch.
 
+use std::collections::VecDeque;
+
 use crate::archive::Archive;
 use crate::archive::log::SegmentName;
 use crate::cluster::Codec;
@@ -49,15 +51,17 @@ pub fn list(archive: &Archive, view: &View, codec: &dyn Codec, wanted: &Wanted) 
             }
         }
         for name in names.iter().rev() {
-            let mut own = match wanted.all {
-                true => transactions(archive, name, codec)?,
-                false => archive.segment_index(name)?.index.changes,
-            };
-            own.retain(|c| wanted.takes(c));
-            own.reverse();
-            found.append(&mut own);
+            let room = wanted.limit - found.len();
+            let mut own = Newest::new(room);
+            match wanted.all {
+                true => transactions(archive, name, codec, wanted, &mut own)?,
+                false => {
+                    let listed = archive.segment_index(name)?.index.changes;
+                    listed.into_iter().filter(|c| wanted.takes(c)).for_each(|c| own.push(c));
+                }
+            }
+            found.extend(own.changes.into_iter().rev());
             if found.len() >= wanted.limit {
-                found.truncate(wanted.limit);
                 return Ok(found);
             }
         }
@@ -65,11 +69,48 @@ pub fn list(archive: &Archive, view: &View, codec: &dyn Codec, wanted: &Wanted) 
     Ok(found)
 }
 
-/// Every transaction of a segment, one line a table.
-fn transactions(archive: &Archive, name: &SegmentName, codec: &dyn Codec) -> Result<Vec<Change>, EngineError> {
-    let mut all = Vec::new();
+/// The last changes that were seen, no more than there is room for.
+struct Newest {
+    room: usize,
+    changes: VecDeque<Change>,
+}
+
+impl Newest {
+    fn new(room: usize) -> Newest {
+        Newest {
+            room,
+            changes: VecDeque::new(),
+        }
+    }
+
+    fn push(&mut self, change: Change) {
+        if self.changes.len() == self.room {
+            self.changes.pop_front();
+        }
+        if self.room > 0 {
+            self.changes.push_back(change);
+        }
+    }
+}
+
+/// Every transaction of a segment that is wanted, one line a table.
+fn transactions(
+    archive: &Archive,
+    name: &SegmentName,
+    codec: &dyn Codec,
+    wanted: &Wanted,
+    newest: &mut Newest,
+) -> Result<(), EngineError> {
+    let mut take = |change: Change| {
+        if wanted.takes(&change) {
+            newest.push(change);
+        }
+    };
     let mut reader = archive.segment_reader(name)?;
     while let Some(entry) = reader.next()? {
+        if wanted.from.is_some_and(|f| entry.commit < f) || wanted.to.is_some_and(|t| t < entry.commit) {
+            continue;
+        }
         let (deltas, ddl) = codec.describe(&entry.payload)?;
         let change = |kind, table, rows, bytes| Change {
             id: entry.id.clone(),
@@ -81,7 +122,7 @@ fn transactions(archive: &Archive, name: &SegmentName, codec: &dyn Codec) -> Res
             bytes,
         };
         if let Some(ddl) = ddl {
-            all.push(change(
+            take(change(
                 ChangeKind::Ddl { text: ddl.text },
                 ddl.table,
                 ddl.rows,
@@ -89,7 +130,7 @@ fn transactions(archive: &Archive, name: &SegmentName, codec: &dyn Codec) -> Res
             ));
         }
         for d in deltas {
-            all.push(change(
+            take(change(
                 ChangeKind::Transaction,
                 Some(d.table),
                 d.puts + d.deletes,
@@ -97,5 +138,5 @@ fn transactions(archive: &Archive, name: &SegmentName, codec: &dyn Codec) -> Res
             ));
         }
     }
-    Ok(all)
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! how far it has come: a segment counts once the document names it, and the checkpoint is what the document says.
 //! After a crash a finished segment that the document does not name yet is adopted if it continues the chain.
 
+mod ahead;
 pub mod compaction;
 pub mod control;
 mod index;

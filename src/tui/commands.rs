@@ -70,6 +70,11 @@ pub enum Cmd {
     ResumeJob,
     Accident,
     Traffic,
+    Mark,
+    MarkRange,
+    MarkInvert,
+    NextHit,
+    PrevHit,
 }
 
 /// Where a command is offered.
@@ -197,6 +202,7 @@ const ANY: &[Scope] = &[S::Everywhere];
 const LISTS: &[Scope] = &[S::List, S::Restore, S::Timeline];
 const CLUSTER: &[Scope] = &[S::Fleet, S::Backup, S::Log, S::Timeline, S::Overview, S::Retention];
 const BACKUP: &[Scope] = &[S::Backup];
+const HITS: &[Scope] = &[S::List, S::Restore];
 const FORM: &[Scope] = &[S::Restore, S::Plan, S::Timeline];
 const BARS: &[Scope] = &[S::Restore, S::Timeline];
 
@@ -236,7 +242,12 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::NextMark, "timeline.next", &["n"]), "Next mark", "Go to the next mark: a base, a change worth a look, the end of a gap", &[S::Timeline], Safe, 86),
     command((Cmd::PrevMark, "timeline.previous", &["N"]), "Previous mark", "Go to the mark before", &[S::Timeline], Safe, 62),
     command((Cmd::CopyMenu, "copy", &["y"]), "Copy", "Copy the id, the command line or JSON to the terminal's clipboard", ANY, Safe, 18),
-    command((Cmd::Filter, "filter", &["/"]), "Filter", "Filter this list; !text leaves out what holds the text", LISTS, Safe, 16),
+    command((Cmd::Filter, "filter", &["/"]), "Filter", "Filter this list: words, !word leaves out, ~letters finds them in their order, status:word looks in that column", LISTS, Safe, 16),
+    command((Cmd::NextHit, "filter.next", &["n"]), "Next hit", "The next line that passes the filter, from the last one on to the first", HITS, Safe, 0),
+    command((Cmd::PrevHit, "filter.previous", &["N"]), "Previous hit", "The line before that passes the filter", HITS, Safe, 0),
+    command((Cmd::Mark, "mark", &["Space"]), "Mark", "Mark this backup or no longer; V, P, D and U then do their work with all marked ones", BACKUP, Safe, 21),
+    command((Cmd::MarkRange, "mark.range", &["v"]), "Mark to here", "Mark all from the line that was marked last to this one", BACKUP, Safe, 0),
+    command((Cmd::MarkInvert, "mark.invert", &["*"]), "Invert marks", "Mark what is not marked, and the other way round", BACKUP, Safe, 0),
     command((Cmd::Sort, "sort", &["s"]), "Sort", "Sort by the next of this list's orders", &[S::Fleet, S::Backup], Safe, 15),
     command((Cmd::SortReverse, "sort.reverse", &["S"]), "Reverse", "Sort the other way round", &[S::Fleet, S::Backup], Safe, 0),
     command((Cmd::TimeMode, "time", &["t"]), "Time", "Show times as local, UTC or relative", ANY, Safe, 17),

@@ -5,9 +5,12 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use tui_input::Input;
+
+use super::filter::Words;
 
 /// The ids of a list's lines in the order shown.
 pub type Ids<'a> = Vec<Cow<'a, str>>;
@@ -23,8 +26,66 @@ pub struct List {
     pub filter: Input,
     /// By which of the screen's orders the lines are sorted, and whether the other way round.
     pub sort: (usize, bool),
+    /// The lines that are marked, by id, and the one that was marked last.
+    pub marks: Marks,
     /// What was found out about the lines; losing it must not matter.
     found: RefCell<Found>,
+}
+
+/// Lines that are marked, to do something with all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    ids: BTreeSet<String>,
+    /// Where a range begins.
+    last: Option<String>,
+}
+
+impl Marks {
+    /// Whether a line is marked.
+    pub fn holds(&self, id: &str) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// How many are marked.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Marks nothing.
+    pub fn clear(&mut self) {
+        *self = Marks::default();
+    }
+
+    /// Marks a line, or no longer.
+    pub fn toggle(&mut self, id: &str) {
+        if !self.ids.remove(id) {
+            self.ids.insert(id.to_owned());
+        }
+        self.last = Some(id.to_owned());
+    }
+
+    /// Marks all from the line that was marked last, else from the first, to this one.
+    pub fn range(&mut self, ids: &Ids<'_>, to: usize) {
+        let last = self.last.as_deref();
+        let from = last.and_then(|l| ids.iter().position(|id| id == l)).unwrap_or(0);
+        let between = ids.get(from.min(to)..=from.max(to)).unwrap_or_default();
+        self.ids.extend(between.iter().map(|id| id.clone().into_owned()));
+        self.last = ids.get(to).map(|id| id.clone().into_owned());
+    }
+
+    /// Marks what is not marked, and the other way round.
+    pub fn invert(&mut self, ids: &Ids<'_>) {
+        for id in ids {
+            if !self.ids.remove(id.as_ref()) {
+                self.ids.insert(id.clone().into_owned());
+            }
+        }
+    }
 }
 
 /// Which lines: a number that is another one whenever their texts are others, and how many they are.
@@ -185,16 +246,10 @@ impl List {
 
     /// The filter, taken apart once for many lines; none when it is empty.
     pub fn words(&self) -> Option<Words> {
-        let filter = self.filter.value().to_lowercase();
-        let word = |w: &str| match w.strip_prefix('!') {
-            Some(not) => (false, not.to_owned()),
-            None => (true, w.to_owned()),
-        };
-        let words: Vec<(bool, String)> = filter.split_whitespace().map(word).collect();
-        (!words.is_empty()).then_some(Words(words))
+        Words::parse(self.filter.value())
     }
 
-    /// Whether a line with this text passes the filter: every word must be there, `!word` must not.
+    /// Whether a line with this text passes the filter.
     pub fn passes(&self, text: &str) -> bool {
         self.words().is_none_or(|w| w.passes(text))
     }
@@ -260,35 +315,6 @@ impl List {
     }
 }
 
-/// A filter that is taken apart: words that must be there, and words that must not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words(Vec<(bool, String)>);
-
-impl Words {
-    /// Whether a line with this text passes.
-    pub fn passes(&self, text: &str) -> bool {
-        self.passes_lower(&text.to_lowercase())
-    }
-
-    /// Whether everything that passes would have passed the other filter, too.
-    fn is_within(&self, other: &Words) -> bool {
-        let within = |(wanted, word): &(bool, String)| {
-            let grown = |(also, longer): &(bool, String)| also == wanted && *wanted && longer.contains(word.as_str());
-            // An absence that is looked for must be looked for still.
-            self.0.iter().any(|w| w == &(*wanted, word.clone()) || grown(w))
-        };
-        other.0.iter().all(|w| w.1.is_empty() || within(w))
-    }
-
-    /// The same with a text in lower case.
-    fn passes_lower(&self, text: &str) -> bool {
-        // `!` alone, while the word behind it is not typed yet, leaves nothing out.
-        self.0
-            .iter()
-            .all(|(wanted, word)| word.is_empty() || text.contains(word.as_str()) == *wanted)
-    }
-}
-
 /// The first line to show so that `index` is visible among `height` lines, moving as little as possible.
 pub fn scroll(offset: usize, index: usize, height: usize, len: usize) -> usize {
     let height = height.max(1);
@@ -322,6 +348,24 @@ mod tests {
         assert_eq!((list.selected(), list.index()), (Some("a"), 1));
         list.step(&ids("x a"), -10);
         assert_eq!(list.selected(), Some("x"));
+    }
+
+    #[test]
+    fn marks_go_one_by_one_in_ranges_and_the_other_way_round() {
+        let all = ids("a b c d e");
+        let mut marks = Marks::default();
+        let of = |m: &Marks| -> String { all.iter().filter(|id| m.holds(id)).map(Cow::as_ref).collect() };
+        marks.toggle("b");
+        marks.range(&all, 3);
+        assert_eq!((of(&marks).as_str(), marks.len()), ("bcd", 3));
+        marks.toggle("c");
+        marks.invert(&all);
+        assert_eq!(of(&marks), "ace");
+        // What the last mark stood on is gone: the range begins at the top.
+        marks.clear();
+        marks.toggle("x");
+        marks.range(&all, 1);
+        assert_eq!((of(&marks).as_str(), marks.holds("x")), ("ab", true));
     }
 
     #[test]

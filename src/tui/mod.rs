@@ -23,6 +23,7 @@ use theme::Library;
 
 pub mod commands;
 pub mod event;
+pub mod filter;
 pub mod glyphs;
 pub mod keys;
 pub mod list;

@@ -321,7 +321,7 @@ fn keys_and_themes_that_cannot_be_are_named_with_their_line() {
     .unwrap();
     let said = brine.run(&["config", "check"]).ok().out;
     assert!(
-        said.contains("no theme `nobody`") && said.contains("`pale` is hard to read"),
+        said.contains("theme `mine` builds on `nobody`") && said.contains("`pale` is hard to read"),
         "{said}"
     );
     let run = brine.run(&["config", "check", "--theme", "mine"]);

@@ -892,3 +892,97 @@ fn the_timeline_says_to_which_history_a_moment_belongs() {
     console.shows("YES").shows("before the restore of 16 Nov 23:02");
     console.keys("n").shows("where a restore began a new history");
 }
+
+#[test]
+fn one_thing_is_done_with_all_marked_backups() {
+    let mut console = normal();
+    console.keys("jj<Enter><Space><Space>").shows("2 marked").keys("D");
+    console
+        .shows("Delete 2 backups of prod-eu")
+        .shows("20 Nov 02:00")
+        .shows("19 Nov 14:31")
+        .shows("Restorable afterwards");
+    console.keys("<Enter>").shows("Type prod-eu to confirm");
+    assert_eq!(console.world.acts(), []);
+    console.keys("prod-eu<Enter>");
+    match console.world.acts().as_slice() {
+        [
+            Question::Delete { confirm_name: a, .. },
+            Question::Delete { confirm_name: b, .. },
+        ] => {
+            assert_eq!((a.as_deref(), b.as_deref()), (Some("prod-eu"), Some("prod-eu")));
+        }
+        other => panic!("{other:?}"),
+    }
+    console.lacks("2 marked");
+}
+
+#[test]
+fn marks_are_set_in_ranges_and_what_cannot_be_done_is_left_out_with_its_reason() {
+    let mut console = normal();
+    // The fourth run failed, the sixth backup is protected.
+    console.keys("jj<Enter><Space>jjjjv").shows("6 marked").keys("P");
+    console
+        .shows("Protect 4 backups of prod-eu")
+        .shows("left out")
+        .shows("it is protected already")
+        .keys("<Enter>");
+    assert_eq!(console.world.acts().len(), 4);
+    console.keys("<Space>*<Esc>").lacks("marked").shows("> Backup");
+    console.keys("*V<Enter><Enter>");
+    let verified = |q: &&Question| {
+        matches!(
+            q,
+            Question::Verify {
+                level: ProofLevel::Checksums,
+                ..
+            }
+        )
+    };
+    assert_eq!(
+        console.world.acts().iter().filter(verified).count(),
+        9,
+        "only those that are complete"
+    );
+    console.keys("/manual<Enter>*D").shows("Delete 1 backup of prod-eu");
+    let mut console = normal();
+    console
+        .keys("jj<Enter>jjj<Space>V")
+        .shows("with none of the marked backups: this run failed");
+    console.keys("<Esc><Esc><Space>").shows("Clusters");
+}
+
+#[test]
+fn filters_know_columns_letters_and_absences() {
+    let mut console = normal();
+    console
+        .keys("jj<Enter>/type:manual<Enter>")
+        .shows("manual")
+        .lacks("x Failed");
+    console
+        .keys("/<Ctrl-u>status:fail<Enter>")
+        .shows("x Failed")
+        .shows("/status:fail");
+    console
+        .keys("/<Ctrl-u>!type:auto<Enter>")
+        .shows("manual")
+        .lacks("x Failed");
+    console
+        .keys("/<Ctrl-u>~mnl<Enter>")
+        .shows("before the 8.4 upgrade")
+        .lacks("x Failed");
+    console.keys("/<Ctrl-u>~cmplt<Enter>g").lacks("x Failed");
+    let row = |console: &mut Console| console.picture().1.unwrap().y;
+    let first = row(&mut console);
+    console.keys("n");
+    assert_eq!(row(&mut console), first + 1);
+    console.keys("NN");
+    assert!(row(&mut console) > first + 1, "from the first line round to the last");
+    console.keys("n");
+    assert_eq!(row(&mut console), first);
+    console.keys("<Esc>n").shows("this list has no filter");
+    console
+        .keys("4/verb:verify<Enter>")
+        .shows("verify")
+        .lacks("restore prod");
+}

@@ -92,11 +92,11 @@ impl Follower {
         }
     }
 
-    fn ids(&self) -> Vec<String> {
+    pub fn ids(&self) -> Vec<String> {
         self.txns.iter().map(|t| t.id.clone()).collect()
     }
 
-    fn check_order(&self) {
+    pub fn check_order(&self) {
         for pair in self.txns.windows(2) {
             assert!(
                 pair[0].commit < pair[1].commit,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use brine::archive::state::{IncarnationsDoc, LogDoc};
 use brine::cluster::mysql::{MysqlCluster, codec};
-use brine::cluster::{Cluster, ClusterError};
+use brine::cluster::{Cluster, ClusterError, Mark};
 use brine::engine::point::RestorePoint;
 use brine::model::clock::SystemClock;
 use brine::model::filter::RenameMap;
@@ -316,4 +316,79 @@ fn turning_gtids_on_or_off_is_a_gap() {
     let count = "select count(*) from d.t";
     assert_eq!(t.value(count), s.value(count));
     assert!(w.view().backups.iter().any(|b| b.id == base.id));
+}
+
+#[test]
+fn a_server_that_folds_names_is_refused_everywhere() {
+    for kind in [Kind::MariaDb1011, Kind::MariaDb118] {
+        let [plain, folding] = servers([kind, kind]);
+        plain.sql(TABLE);
+        folding.sql(TABLE);
+        let w = World::new(&folding);
+        let before = w.c().mark().unwrap();
+        folding.stop();
+        folding.up_with(&["--lower-case-table-names=1"]);
+        let findings = w.c().check().unwrap();
+        assert!(findings.iter().any(|f| f.name == "lower_case_table_names"), "{kind:?}");
+        let refused = [
+            chain(&w.try_backup().unwrap_err()),
+            chain(&w.c().changes(&before, &[]).map(|_| ()).unwrap_err()),
+        ];
+        for e in refused {
+            assert!(e.contains("lower_case_table_names is 1"), "{kind:?}: {e}");
+        }
+        let source = World::new(&plain);
+        let base = source.backup();
+        let request = source.request_to(&w, snapshot(&base.id));
+        let plan = source.plan_to(&request, &w);
+        let said = match &plan {
+            Ok(plan) => serde_json::to_string(plan).unwrap(),
+            Err(e) => chain(e),
+        };
+        assert!(said.contains("lower_case_table_names is 1"), "{kind:?}: {said}");
+        assert!(source.try_restore(&request, &w).is_err(), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_place_that_a_stream_cannot_begin_at_is_reached_from_the_beginning_of_its_file() {
+    let [s] = servers_with([Kind::Mysql97], &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]);
+    s.sql(TABLE);
+    let mut follower = Follower::new(&s);
+    (0..5).for_each(|_| drop(s.sql(ROWS)));
+    s.sql("flush binary logs");
+    (0..2).for_each(|_| drop(s.sql(ROWS)));
+    follower.catch_up();
+    let ids = follower.ids();
+    assert_eq!(ids.len(), 14);
+    let mut options = s.options();
+    options.reach = 300;
+    let places = follower.txns.iter().map(|t| (t.commit, t.position.clone()));
+    for (at, (moment, position)) in places.enumerate() {
+        let cluster = Arc::new(MysqlCluster::new(options.clone(), Arc::new(SystemClock)));
+        let mut again = Follower::of(cluster, Mark { moment, position });
+        again.catch_up();
+        assert_eq!(again.ids(), ids[at + 1..], "behind {at}");
+        again.check_order();
+    }
+    // No event of the file ends there.
+    let Position::Binlog {
+        file, offset, begun, ..
+    } = follower.txns[3].position.clone()
+    else {
+        panic!("no place")
+    };
+    let between = Position::Binlog {
+        gtid: String::new(),
+        file,
+        offset: offset - 1,
+        begun,
+    };
+    let cluster = MysqlCluster::new(options, Arc::new(SystemClock));
+    let mark = Mark {
+        moment: follower.txns[3].commit,
+        position: between,
+    };
+    let e = cluster.changes(&mark, &[]).map(|_| ()).unwrap_err();
+    assert!(matches!(e, ClusterError::LogGone { .. }), "{e}");
 }

@@ -69,6 +69,13 @@ fn accounts_get_in_by_their_plugins() {
         let mut over_socket = over_tcp.clone();
         over_socket.endpoints = vec![Endpoint::Socket(server.socket())];
         connect(&over_socket).unwrap();
+        if kind.is_mysql() {
+            server.sql("CREATE USER old@'%' IDENTIFIED WITH sha256_password BY 'pw-old'");
+            let mut old = server.options_tcp("old", "pw-old");
+            connect(&old).unwrap();
+            old.endpoints = vec![Endpoint::Socket(server.socket())];
+            connect(&old).unwrap();
+        }
         if !kind.is_mysql() {
             let me = Command::new("id").arg("-un").output().unwrap().stdout;
             let me = String::from_utf8(me).unwrap().trim().to_owned();

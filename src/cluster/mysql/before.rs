@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::case;
 use super::check::lacking_for_whole;
 use super::core::Core;
 use super::snapshot::start::processlist;
@@ -19,6 +20,7 @@ pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>,
         if whole {
             checks.push(privileges(conn)?);
         }
+        checks.extend(case::finding(conn)?.map(|(name, found, mend)| check(name, Err(found), mend)));
         Ok(checks)
     })
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::clock::CommitClock;
 use super::control::Control;
 use super::options::{Endpoint, MysqlOptions};
-use super::wire::{Conn, WireError};
+use super::wire::{Conn, Flavor, Version, WireError};
 use crate::cluster::ClusterError;
 use crate::model::clock::Clock;
 
@@ -108,9 +108,35 @@ impl Core {
     /// A new connection to this server.
     fn connect_to(&self, endpoint: &Endpoint) -> Result<Conn, ClusterError> {
         let mut conn = Conn::connect(&self.options, endpoint).map_err(|e| e.doing("connecting"))?;
+        known(&conn)?;
         conn.run_all(SESSION).map_err(|e| e.doing("preparing the session"))?;
         Ok(conn)
     }
+}
+
+/// The oldest version that is known: before it there are neither `SHOW REPLICA STATUS` nor a list of sessions in the
+/// performance schema (MySQL), nor the privileges that are asked for (MariaDB).
+pub(super) fn oldest(flavor: Flavor) -> Version {
+    match flavor {
+        Flavor::MariaDb => (10, 6, 0),
+        Flavor::MySql => (8, 0, 22),
+    }
+}
+
+/// Refuses a server that is older: what it lacks would be met in the middle of the work.
+fn known(conn: &Conn) -> Result<(), ClusterError> {
+    let (major, minor, patch) = oldest(conn.info().flavor);
+    if conn.info().version >= (major, minor, patch) {
+        return Ok(());
+    }
+    Err(ClusterError::Unsupported {
+        what: format!(
+            "{} is {}, which is older than what brine knows",
+            conn.endpoint(),
+            super::facts::version(conn)
+        ),
+        hint: format!("upgrade it to {major}.{minor}.{patch} or newer"),
+    })
 }
 
 /// One server, which is found again.

@@ -16,6 +16,7 @@
 //! *Invariants: nothing is decoded that need not be. A row is never changed on its way. Passwords appear in no error.*
 
 mod before;
+mod case;
 mod check;
 mod clock;
 mod cluster;

@@ -129,6 +129,9 @@ pub struct MysqlOptions {
     pub server_id: u32,
     /// For transactions that are too large for memory.
     pub spool: SpoolOptions,
+    /// The last offset of a log file that a stream can be asked to begin at: the protocol has 32 bits for it. What is further
+    /// on is reached from the file's beginning.
+    pub reach: u32,
 }
 
 impl MysqlOptions {
@@ -147,6 +150,7 @@ impl MysqlOptions {
             timeout: Duration::from_secs(10),
             server_id: 0,
             spool: SpoolOptions::default(),
+            reach: u32::MAX,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::ahead;
 use crate::archive::log::{ChainHash, SegmentInfo};
 use crate::archive::state::{IncarnationsDoc, LogDoc, Versioned};
 use crate::archive::{Archive, ArchiveError, ArchiveLock};
@@ -175,6 +176,7 @@ pub(super) fn begin(
         doc.runs.push(run.clone());
         run
     })?;
+    let changes = ahead::read(changes)?;
     Ok(OpenRun { run, changes })
 }
 
@@ -187,7 +189,7 @@ fn reopen(
     update_run(archive, lock, &run, |r| r.ended = None)?;
     Ok(OpenRun {
         run: LogRun { ended: None, ..run },
-        changes,
+        changes: ahead::read(changes)?,
     })
 }
 

@@ -179,13 +179,13 @@ fn find(archive: &Archive, view: &View, change: &str) -> Result<(Tso, String), E
 }
 
 /// There is no such thing in the log; `hint` says what there is.
-fn not_in_log(change: &str, hint: String) -> EngineError {
+fn not_in_log(change: &str, why: String) -> EngineError {
     EngineError::not_found(
         format!(
-            "there is no transaction or change `{}` in the log",
+            "there is no transaction or change `{}` in the log: {why}",
             crate::model::text::safe(change, 60)
         ),
-        hint,
+        "`brine log changes` lists what is worth a look, with --all every transaction",
     )
 }
 

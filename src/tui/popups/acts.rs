@@ -5,6 +5,7 @@ use tui_input::Input;
 use super::Popup;
 use super::form::{Field, Form};
 use super::forms::{Subject, accident_word, act_word, is_in_place};
+use super::marked::Act;
 use super::menu::{Item, Menu, Pick};
 use crate::engine::restore::plan::RestorePlan;
 use crate::model::backup::ProofLevel;
@@ -74,6 +75,14 @@ pub fn open(m: &mut Model, subject: Subject) -> Vec<Effect> {
         Subject::Protect { on, .. } => (Vec::new(), vec!["No", if *on { "Protect" } else { "Unprotect" }]),
         Subject::Delete { cluster, .. } => (vec![typed(cluster)], vec!["Cancel", "Delete"]),
         Subject::Undelete { .. } => (Vec::new(), vec!["No", "Undelete"]),
+        Subject::Marked(marked) => {
+            let field = match marked.act {
+                Act::Verify => Some(choice("Level", &["files", "checksums", "test restore"], 1)),
+                Act::Delete => Some(typed(&marked.cluster)),
+                Act::Protect | Act::Unprotect | Act::Undelete => None,
+            };
+            (field.into_iter().collect(), vec!["Cancel", marked.button()])
+        }
         Subject::Retention { cluster } => (
             protected(cluster).then(|| typed(cluster)).into_iter().collect(),
             vec!["Cancel", "Delete what goes"],
@@ -220,6 +229,15 @@ pub fn press(m: &mut Model, form: &Form, button: usize) -> Result<Vec<Effect>, S
             return Ok(vec![Effect::Quit(exit)]);
         }
         Subject::Suspend => return Ok(vec![Effect::Suspend]),
+        Subject::Marked(marked) => {
+            let level = LEVELS.get(form.choice(0)).copied().unwrap_or(ProofLevel::Checksums);
+            let questions = marked.questions(level, confirm_name.as_deref());
+            if let Some(list) = m.list_mut() {
+                list.marks.clear();
+            }
+            let effects = questions.into_iter().map(|(label, q)| m.act(label, Then::Tell, q));
+            return Ok(effects.collect());
+        }
         Subject::BackupNow { cluster } => (Then::Tell, backup_now(form, cluster)?),
         Subject::Settings { cluster, was } => {
             let settings = settings(form, &was)?;

@@ -1,6 +1,7 @@
 //! What forms are about: their titles and the text above their fields.
 
 use super::form::Form;
+use super::marked::{Act, Marked};
 use crate::engine::point::RestoreTarget;
 use crate::engine::restore::plan::RestorePlan;
 use crate::model::ids::{BackupId, ClusterName, JobId};
@@ -43,6 +44,7 @@ pub enum Subject {
         cluster: ClusterName,
         id: BackupId,
     },
+    Marked(Box<Marked>),
     Retention {
         cluster: ClusterName,
     },
@@ -86,6 +88,7 @@ impl Subject {
             | Subject::Traffic { .. }
             | Subject::Quit => 1,
             Subject::Protect { on, .. } => usize::from(*on),
+            Subject::Marked(marked) => marked.first_button(),
             Subject::Log { act, .. } => match act {
                 LogAct::Start | LogAct::Resume | LogAct::Flush => 1,
                 LogAct::Pause | LogAct::Stop => 0,
@@ -102,7 +105,8 @@ impl Subject {
     }
 }
 
-type Lines = Vec<(String, Meaning)>;
+/// Text with its meaning, line by line.
+pub type Lines = Vec<(String, Meaning)>;
 
 fn base(text: impl Into<String>) -> (String, Meaning) {
     (text.into(), Meaning::Base)
@@ -135,6 +139,7 @@ impl Subject {
             }
             Subject::Delete { cluster, id } => format!("Delete the backup of {cluster}, {}", moment(cluster, id)),
             Subject::Undelete { cluster, id } => format!("Undelete the backup of {cluster}, {}", moment(cluster, id)),
+            Subject::Marked(marked) => marked.title(),
             Subject::Retention { cluster } => format!("Run the retention of {cluster}"),
             Subject::Log { cluster, act } => format!("{} the log backup of {cluster}", act_word(*act)),
             Subject::Purge { cluster } => format!("Purge log of {cluster}"),
@@ -157,6 +162,7 @@ impl Subject {
             | Subject::Accident { .. }
             | Subject::Cancel { .. } => true,
             Subject::Log { act, .. } => *act == LogAct::Stop,
+            Subject::Marked(marked) => marked.act == Act::Delete,
             Subject::BackupNow { .. }
             | Subject::Settings { .. }
             | Subject::Verify { .. }
@@ -187,6 +193,7 @@ impl Subject {
                 "Backup Retention may then drop it, at the earliest with the next run.",
             )],
             Subject::Delete { .. } => delete(m),
+            Subject::Marked(marked) => marked.body(m),
             Subject::Retention { cluster } => run_retention(m, cluster),
             Subject::Undelete { .. } => vec![base("It is taken out of the trash and can be restored again.")],
             Subject::Log { cluster, act } => log_act(m, cluster, *act),

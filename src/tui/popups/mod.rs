@@ -13,6 +13,7 @@ pub mod acts;
 pub mod form;
 pub mod forms;
 pub mod help;
+pub mod marked;
 pub mod menu;
 pub mod palette;
 pub mod tables;

@@ -16,6 +16,7 @@ use crate::model::size;
 use crate::model::time;
 use crate::service::desk::{ClusterPage, NextRun, Question};
 use crate::tui::event::Query;
+use crate::tui::filter::{Col, column};
 use crate::tui::list::{Lines, List};
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, fit_middle, safe};
@@ -85,6 +86,16 @@ impl Backup {
         })
     }
 
+    /// The marked backups that are shown.
+    pub fn marked<'a>(&self, m: &'a Model) -> Vec<&'a BackupEntry> {
+        if self.list.marks.is_empty() {
+            return Vec::new();
+        }
+        let mut rows = self.rows(m);
+        rows.retain(|b| self.list.marks.holds(b.summary.id.as_str()));
+        rows
+    }
+
     /// The selected backup.
     pub fn selected<'a>(&self, m: &'a Model) -> Option<&'a BackupEntry> {
         let id = self.list.selected()?;
@@ -139,6 +150,9 @@ impl Backup {
             columns.push(NOTE);
         }
         table::header(p, area, area.y + 1, &columns);
+        if area.width < 100 {
+            table::more_columns(p, area, area.y + 1);
+        }
         let rows = self.rows(m);
         let body = Rect::new(area.x, area.y + 2, area.width, area.height.saturating_sub(3));
         if rows.is_empty() {
@@ -149,12 +163,19 @@ impl Backup {
         let offset = table::rows(p, body, (rows.len(), Some(selected)), offset, |p, i, y| {
             if let Some(entry) = rows.get(i) {
                 row(m, p, body, y, page, entry);
+                if self.list.marks.holds(entry.summary.id.as_str()) {
+                    p.put(body.x + 1, y, 1, p.glyphs.done, Meaning::Mark);
+                }
             }
         });
         cache.set_offset("backups", offset);
         let y = body.bottom();
         let more = table::more(p, rows.len(), offset, usize::from(body.height));
-        p.put(area.x + 1, y, 30, &more, Meaning::Muted);
+        let marked = match self.marked(m).len() {
+            0 => more,
+            n => format!("{n} marked  {more}"),
+        };
+        p.put(area.x + 1, y, 30, &marked, Meaning::Muted);
         let log = page.card.log.stored_bytes;
         let trash = match page.in_trash {
             0 => String::new(),
@@ -217,12 +238,18 @@ impl Backup {
 /// What a filter is matched against.
 fn says(m: &Model, b: &BackupEntry, out: &mut String) {
     let s = &b.summary;
+    column(out, Col::Time);
     m.push_stamp(out, s.commit.at);
     let (status, _) = status::backup_words(&b.status, &crate::tui::glyphs::ASCII);
-    let note = s.note.as_deref().unwrap_or_default();
-    for word in [s.id.as_str(), s.kind.word(), status.0, status.1, note] {
-        out.push(' ');
-        out.push_str(word);
+    let cells = [
+        (Col::Id, s.id.as_str()),
+        (Col::Type, s.kind.word()),
+        (Col::Status, status.1),
+        (Col::Note, s.note.as_deref().unwrap_or_default()),
+    ];
+    for (col, text) in cells {
+        column(out, col);
+        out.push_str(text);
     }
 }
 

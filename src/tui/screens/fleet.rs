@@ -9,6 +9,7 @@ use crate::model::size;
 use crate::model::time;
 use crate::service::desk::ClusterCard;
 use crate::tui::event::Query;
+use crate::tui::filter::{Col, line};
 use crate::tui::list::List;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, wrap};
@@ -53,7 +54,11 @@ impl Fleet {
             rows.reverse();
         }
         if let Some(words) = self.list.words() {
-            rows.retain(|c| words.passes(&format!("{} {} {}", c.name, c.health.word, c.product)));
+            let says = |c: &ClusterCard| {
+                let (name, health) = (c.name.as_str(), c.health.word.as_str());
+                line(&[(Col::Cluster, name), (Col::Health, health), (Col::Product, &c.product)])
+            };
+            rows.retain(|c| words.passes(&says(c)));
         }
         rows
     }
@@ -159,6 +164,9 @@ impl Columns {
         table::header(p, area, area.y, &always);
         let extra: Vec<Column> = [self.proof, self.bases].into_iter().flatten().collect();
         table::header(p, area, area.y, &extra);
+        if self.bases.is_none() {
+            table::more_columns(p, area, area.y);
+        }
     }
 
     fn row(&self, m: &Model, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
@@ -201,7 +209,12 @@ impl Columns {
     fn window(&self, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
         let y = area.y;
         let Some(stretch) = Stretch::of(&card.window) else {
-            table::cell(p, area, y, self.bar, ("nothing restorable", Meaning::Muted));
+            let text = if self.bar.width < 18 {
+                "nothing"
+            } else {
+                "nothing restorable"
+            };
+            table::cell(p, area, y, self.bar, (text, Meaning::Muted));
             return;
         };
         let width = self.bar.width.saturating_sub(2);

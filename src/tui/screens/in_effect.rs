@@ -4,6 +4,7 @@
 use ratatui::layout::Rect;
 
 use crate::tui::event::Query;
+use crate::tui::filter::{Col, line};
 use crate::tui::list::List;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, fit_middle, safe, wrap};
@@ -44,7 +45,9 @@ pub fn rows(m: &Model, list: &List) -> Vec<Line> {
     }
     let config = m.store.in_effect().unwrap_or_default().iter();
     all.extend(config.map(|s| (s.key.clone(), s.value.clone(), s.from.clone())));
-    all.retain(|(key, value, from)| list.passes(&format!("{key} {value} {from}")));
+    let words = list.words();
+    let says = |(key, value, from): &Line| line(&[(Col::Setting, key), (Col::Value, value), (Col::From, from)]);
+    all.retain(|setting| words.as_ref().is_none_or(|w| w.passes(&says(setting))));
     all
 }
 

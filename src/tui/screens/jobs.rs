@@ -6,6 +6,7 @@ use crate::model::job::{Job, JobState};
 use crate::model::time;
 use crate::service::desk::Question;
 use crate::tui::event::Query;
+use crate::tui::filter::{Col, line};
 use crate::tui::list::List;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, safe, wrap};
@@ -19,8 +20,13 @@ pub fn rows<'a>(m: &'a Model, list: &List) -> Vec<&'a Job> {
     let all = m.store.jobs().unwrap_or_default().iter();
     let fresh = all.map(|j| m.store.fresher(j));
     let (words, says) = (list.words(), |j: &Job| {
-        let (verb, state) = (j.verb.word(), j.state.word());
-        format!("{} {verb} {} {state} {}", j.id, j.cluster, j.title)
+        line(&[
+            (Col::Id, &j.id.to_string()),
+            (Col::Verb, j.verb.word()),
+            (Col::Cluster, j.cluster.as_str()),
+            (Col::Status, j.state.word()),
+            (Col::What, &j.title),
+        ])
     });
     fresh
         .filter(|j| words.as_ref().is_none_or(|w| w.passes(&says(j))))

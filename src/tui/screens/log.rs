@@ -8,6 +8,7 @@ use crate::model::size;
 use crate::model::time;
 use crate::service::desk::{ClusterPage, Question};
 use crate::tui::event::Query;
+use crate::tui::filter::{Col, line};
 use crate::tui::list::List;
 use crate::tui::model::Model;
 use crate::tui::paint::Painter;
@@ -85,17 +86,21 @@ impl Log {
     }
 }
 
+/// What a filter is matched against.
+pub fn says(m: &Model, change: &Change) -> String {
+    let table = change.table.as_ref().map(ToString::to_string).unwrap_or_default();
+    line(&[
+        (Col::Time, &m.stamp_seconds(change.at.at)),
+        (Col::What, &what(change)),
+        (Col::Table, &table),
+        (Col::Id, &change.transaction),
+    ])
+}
+
 /// Changes that pass a list's filter.
 pub fn changes<'a>(m: &'a Model, cluster: &ClusterName, all: bool, list: &List) -> Vec<&'a Change> {
     let changes = m.store.changes(cluster, all).unwrap_or_default().iter();
-    let text = |c: &Change| {
-        format!(
-            "{} {} {}",
-            m.stamp_seconds(c.at.at),
-            what(c),
-            c.table.as_ref().map(ToString::to_string).unwrap_or_default()
-        )
-    };
+    let text = |c: &Change| says(m, c);
     let words = list.words();
     changes
         .filter(|c| words.as_ref().is_none_or(|w| w.passes(&text(c))))
@@ -151,6 +156,9 @@ pub fn view_changes(
         columns.push(ID);
     }
     table::header(p, area, area.y, &columns);
+    if area.width < 100 {
+        table::more_columns(p, area, area.y);
+    }
     let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
     if rows.is_empty() {
         let loaded = m.store.slot(query).is_some_and(|s| s.at.is_some());

@@ -17,7 +17,8 @@ pub fn rows<'a>(m: &'a Model, list: &List) -> Vec<(String, &'a Message)> {
     let desk = m.store.messages().unwrap_or_default().iter();
     let mut all: Vec<&Message> = desk.chain(m.notes.iter()).collect();
     all.sort_by_key(|b| std::cmp::Reverse(b.at));
-    all.retain(|x| list.passes(&x.text));
+    let words = list.words();
+    all.retain(|x| words.as_ref().is_none_or(|w| w.passes(&x.text)));
     all.into_iter().map(|x| (format!("{} {}", x.at.0, x.text), x)).collect()
 }
 

@@ -12,6 +12,7 @@ use crate::model::time;
 use crate::model::window::Window;
 use crate::service::desk::Question;
 use crate::tui::event::Query;
+use crate::tui::filter::{Col, column};
 use crate::tui::keys::Key;
 use crate::tui::list::{Ids, Lines, List};
 use crate::tui::model::Model;
@@ -297,8 +298,12 @@ impl Restore {
         };
         let text = |i: usize, out: &mut String| {
             if let Some(s) = all.get(i).map(|b| &b.summary) {
+                column(out, Col::Time);
                 m.push_stamp(out, s.commit.at);
-                out.extend([" ", s.kind.word(), " ", s.id.as_str()]);
+                column(out, Col::Type);
+                out.push_str(s.kind.word());
+                column(out, Col::Id);
+                out.push_str(s.id.as_str());
             }
         };
         let shown = self.snapshots.shown(lines, text, |_, _| {});

@@ -12,6 +12,7 @@ use crate::model::size;
 use crate::model::time;
 use crate::service::desk::Question;
 use crate::tui::event::Query;
+use crate::tui::filter::{Col, column};
 use crate::tui::list::{Lines, List};
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, safe, wrap};
@@ -59,9 +60,14 @@ impl Retention {
         };
         let text = |i: usize, out: &mut String| {
             if let Some(l) = all.get(i) {
+                column(out, Col::Time);
                 m.push_stamp(out, l.commit.at);
-                let word = if l.keep { " stays " } else { " goes " };
-                out.extend([word, l.reason.as_str(), " ", l.id.as_str()]);
+                column(out, Col::Status);
+                out.push_str(if l.keep { "stays" } else { "goes" });
+                column(out, Col::Because);
+                out.push_str(&l.reason);
+                column(out, Col::Id);
+                out.push_str(l.id.as_str());
             }
         };
         let shown = self.list.shown(lines, text, |_, _| {});

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use crate::model::size;
 use crate::service::desk::StorageCard;
 use crate::tui::event::Query;
+use crate::tui::filter::{Col, line};
 use crate::tui::list::List;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, fit_middle, safe};
@@ -17,7 +18,8 @@ use crate::tui::widgets::table::{self, left, right};
 /// The lines shown.
 pub fn rows<'a>(m: &'a Model, list: &List) -> Vec<&'a StorageCard> {
     let all = m.store.storages().unwrap_or_default().iter();
-    all.filter(|s| list.passes(&format!("{} {}", s.name, s.url))).collect()
+    all.filter(|s| list.passes(&line(&[(Col::Storage, s.name.as_str()), (Col::Address, &s.url)])))
+        .collect()
 }
 
 /// Paints it.

@@ -182,10 +182,7 @@ impl Timeline {
         } else {
             m.store.changes(&self.cluster, false)
         };
-        let text = |c: &Change| {
-            let table = c.table.as_ref().map(ToString::to_string).unwrap_or_default();
-            format!("{} {} {table}", m.stamp_seconds(c.at.at), super::log::what(c))
-        };
+        let text = |c: &Change| super::log::says(m, c);
         let words = self.list.words();
         let all = found.unwrap_or_default();
         // Newest first: what lies right of the bar is skipped without being looked at.

@@ -84,6 +84,14 @@ pub enum BadTheme {
         /// The style.
         meaning: String,
     },
+    /// It builds on a theme that is not there.
+    #[error("theme `{name}` builds on `{base}`, and there is no theme of that name")]
+    NoBase {
+        /// The theme.
+        name: String,
+        /// What it asks for.
+        base: String,
+    },
     /// It builds on itself.
     #[error("theme `{name}` builds on itself, by way of `{by}`")]
     Circle {
@@ -214,6 +222,12 @@ impl Library {
             let first = !seen.contains(&(base.clone(), true));
             let (below, own) = match self.file(&base, first) {
                 Err(BadTheme::Unknown { .. }) if !first => return Err(circle()),
+                Err(BadTheme::Unknown { .. }) => {
+                    return Err(BadTheme::NoBase {
+                        name: safe(name, 40),
+                        base: safe(&base, 40),
+                    });
+                }
                 other => other?,
             };
             if seen.contains(&(base.clone(), own)) || seen.len() > DEEPEST {
@@ -322,7 +336,7 @@ mod tests {
             "unknown variant `okay`",
             "theme `d` builds on itself",
             "theme `e` builds on itself",
-            "no theme `nobody`",
+            "theme `f` builds on `nobody`",
         ];
         assert_eq!(bad.len(), wanted.len(), "{bad:?}");
         for (said, wanted) in bad.iter().zip(wanted) {

@@ -7,6 +7,7 @@ use crate::model::job::{Job, Verb};
 use crate::service::desk::ClusterCard;
 use crate::tui::commands::Cmd;
 use crate::tui::model::Model;
+use crate::tui::popups::marked::Marked;
 use crate::tui::screens::Screen;
 use crate::tui::screens::jobs;
 use crate::tui::screens::restore::{Mode, Point};
@@ -23,6 +24,9 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
     if changes(cmd) {
         writable(m)?;
     }
+    if let Some(marked) = Marked::of(m, cmd) {
+        return marked.possible();
+    }
     match cmd {
         Cmd::BackupNow => backup_now(m),
         Cmd::Restore => match m.screen() {
@@ -36,10 +40,15 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
         Cmd::Verify => complete(m).map(|_| ()),
         Cmd::Protect => complete(m).map(|_| ()),
         Cmd::Delete => delete(m),
-        Cmd::Undelete => match backup(m)?.status {
-            BackupStatus::Deleted { .. } => Ok(()),
-            _ => Err("this backup is not in the trash; a shows the trash".to_owned()),
+        Cmd::Undelete => in_trash(backup(m)?),
+        Cmd::Mark | Cmd::MarkRange | Cmd::MarkInvert => match m.screen() {
+            Screen::Backup(s) => require(!s.rows(m).is_empty(), "there is no backup to mark"),
+            _ => Err("only on the Backup page (2)".to_owned()),
         },
+        Cmd::NextHit | Cmd::PrevHit => {
+            let filtered = m.screen().list().is_some_and(|l| !l.filter.value().is_empty());
+            require(filtered, "this list has no filter: / sets one")
+        }
         Cmd::Undo => undo(m),
         Cmd::OpenCluster => match card(m)?.state {
             ClusterState::Closed { .. } => Ok(()),
@@ -122,7 +131,8 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
         Cmd::Backward => require(m.screens.len() > 1, "this is the first screen"),
         Cmd::Forward => require(!m.left.is_empty(), "no screen was left by going back"),
         Cmd::Back => {
-            let filtered = m.screen().list().is_some_and(|l| !l.filter.value().is_empty());
+            let list = m.screen().list();
+            let filtered = list.is_some_and(|l| !l.filter.value().is_empty() || !l.marks.is_empty());
             require(filtered || m.screens.len() > 1, "this is the first screen; q quits")
         }
         Cmd::Trash
@@ -240,8 +250,13 @@ fn backup(m: &Model) -> Result<&BackupEntry, String> {
 
 fn complete(m: &Model) -> Result<&BackupEntry, String> {
     let entry = backup(m)?;
+    complete_entry(entry).map(|()| entry)
+}
+
+/// Whether a backup is there to be used; else why not.
+pub fn complete_entry(entry: &BackupEntry) -> Verdict {
     match &entry.status {
-        BackupStatus::Complete => Ok(entry),
+        BackupStatus::Complete => Ok(()),
         BackupStatus::Running { job } => Err(format!("job {job} is still taking this backup")),
         BackupStatus::Incomplete => Err("this backup was interrupted: continue its job (4, then C)".to_owned()),
         BackupStatus::Failed { .. } => Err("this run failed and left nothing behind".to_owned()),
@@ -251,11 +266,21 @@ fn complete(m: &Model) -> Result<&BackupEntry, String> {
 }
 
 fn delete(m: &Model) -> Verdict {
-    let entry = backup(m)?;
+    deletable(backup(m)?)
+}
+
+/// Whether a backup is in the trash.
+pub fn in_trash(entry: &BackupEntry) -> Verdict {
+    let is_so = matches!(entry.status, BackupStatus::Deleted { .. });
+    require(is_so, "this backup is not in the trash; a shows the trash")
+}
+
+/// Whether a backup can be deleted; else why not.
+pub fn deletable(entry: &BackupEntry) -> Verdict {
     if matches!(entry.status, BackupStatus::Broken { .. }) {
         return Ok(());
     }
-    complete(m)?;
+    complete_entry(entry)?;
     require(entry.protection.is_none(), "this backup is protected: P unprotects it")
 }
 

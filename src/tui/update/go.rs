@@ -1,10 +1,13 @@
 //! Commands: first whether they can be done, then what they do. Moving around is here; the rest in [`super::run`].
 
+use std::borrow::Cow;
+
 use super::{list_of, open, refresh, run, visit};
 use crate::model::job::LineLevel;
 use crate::tui::Exit;
 use crate::tui::commands::{Cmd, find};
 use crate::tui::event::Effect;
+use crate::tui::list::{Ids, List};
 use crate::tui::model::{Model, TimeMode};
 use crate::tui::popups::forms::Subject;
 use crate::tui::popups::{Popup, acts};
@@ -77,6 +80,9 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
             m.filtering = true;
             Vec::new()
         }
+        Cmd::Mark | Cmd::MarkRange | Cmd::MarkInvert => mark(m, cmd),
+        Cmd::NextHit => hit(m, 1),
+        Cmd::PrevHit => hit(m, -1),
         Cmd::TimeMode => time_mode(m),
         Cmd::Refresh => refresh(m),
         Cmd::Sort => sort(m, 1),
@@ -189,6 +195,35 @@ fn sideways(m: &mut Model, by: isize) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Marks the selected line and goes on, a range, or the other ones.
+fn mark(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
+    let ids: Vec<String> = m.screen().ids(m).into_iter().map(Cow::into_owned).collect();
+    let ids: Ids<'_> = ids.iter().map(|id| Cow::Borrowed(id.as_str())).collect();
+    let Some(list) = m.list_mut() else { return Vec::new() };
+    let at = list.index();
+    match (cmd, ids.get(at)) {
+        (Cmd::Mark, Some(id)) => {
+            list.marks.toggle(id);
+            list.step(&ids, 1);
+        }
+        (Cmd::MarkRange, Some(_)) => list.marks.range(&ids, at),
+        (Cmd::MarkInvert, _) => list.marks.invert(&ids),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// The next line that passes the filter, round.
+fn hit(m: &mut Model, by: isize) -> Vec<Effect> {
+    let last = m.screen().ids(m).len().saturating_sub(1);
+    let at = m.screen().list().map_or(0, List::index);
+    match by {
+        1 if at >= last => step(m, isize::MIN / 2),
+        -1 if at == 0 => step(m, isize::MAX / 2),
+        _ => step(m, by),
+    }
+}
+
 fn days(m: &mut Model, by: i32) -> Vec<Effect> {
     if let Screen::Retention(s) = m.screen() {
         let mut copy = s.clone();
@@ -229,6 +264,8 @@ fn back(m: &mut Model) -> Vec<Effect> {
         if let Some(list) = m.list_mut() {
             list.filter.reset();
         }
+    } else if let Some(list) = m.list_mut().filter(|l| !l.marks.is_empty()) {
+        list.marks.clear();
     } else if m.screens.len() > 1 {
         return leave(m);
     }

@@ -12,6 +12,7 @@ use crate::tui::commands::Cmd;
 use crate::tui::event::{Effect, Query};
 use crate::tui::model::{Model, Then};
 use crate::tui::popups::forms::Subject;
+use crate::tui::popups::marked::Marked;
 use crate::tui::popups::tables::Tables;
 use crate::tui::popups::{Popup, acts};
 use crate::tui::screens::Screen;
@@ -75,6 +76,9 @@ fn subject(m: &Model, cmd: Cmd) -> Option<Subject> {
             .map(|b| (s.cluster.clone(), b.summary.id.clone(), b.protection.is_none())),
         _ => None,
     };
+    if let Some(marked) = Marked::of(m, cmd) {
+        return Some(Subject::Marked(Box::new(marked)));
+    }
     match cmd {
         Cmd::BackupNow => Some(Subject::BackupNow { cluster: m.cluster()? }),
         Cmd::OpenCluster => Some(Subject::OpenCluster { cluster: m.cluster()? }),

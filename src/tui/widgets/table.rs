@@ -51,6 +51,11 @@ pub fn header(p: &mut Painter<'_>, area: Rect, y: u16, columns: &[Column]) {
     }
 }
 
+/// Says at the end of the header that there are more columns where there is more room.
+pub fn more_columns(p: &mut Painter<'_>, area: Rect, y: u16) {
+    p.put(area.right().saturating_sub(1), y, 1, p.glyphs.crumb, Meaning::Muted);
+}
+
 /// Paints one cell.
 pub fn cell(p: &mut Painter<'_>, area: Rect, y: u16, column: Column, (text, meaning): (&str, Meaning)) {
     let width = column.width.min(area.width.saturating_sub(column.x));

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::event::{Header, Kind};
 use crate::cluster::ClusterError;
+use crate::cluster::mysql::case;
 use crate::cluster::mysql::clock::Where;
 use crate::cluster::mysql::gtid::{GtidSet, Place};
+use crate::cluster::mysql::options::MysqlOptions;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, DumpRequest, DumpStart, Flavor, WireError};
 use crate::model::clock::Millis;
@@ -108,6 +110,7 @@ pub(super) fn check_settings(conn: &mut Conn) -> Result<(), ClusterError> {
             hint: hint.to_owned(),
         })
     };
+    case::refuse(conn, "its log cannot be replayed")?;
     if ask(conn, "SELECT @@global.log_bin")? != "1" {
         return refuse(
             "the server keeps no binary log, so there is nothing to archive".to_owned(),
@@ -136,8 +139,8 @@ pub(super) fn check_settings(conn: &mut Conn) -> Result<(), ClusterError> {
 
 /// Where a stream behind a place starts on this server, if this server continues that history.
 ///
-/// With GTIDs any of several `hosts` may be the one; without, a file's name and an offset mean something on one host only.
-pub(super) fn start(conn: &mut Conn, after: &Where, hosts: usize) -> Result<DumpStart, ClusterError> {
+/// With GTIDs any of several hosts may be the one; without, a file's name and an offset mean something on one host only.
+pub(super) fn start(conn: &mut Conn, after: &Where, options: &MysqlOptions) -> Result<DumpStart, ClusterError> {
     check_settings(conn)?;
     if after.place.file.is_empty() && after.set.is_empty() {
         // There was no log then.
@@ -145,7 +148,7 @@ pub(super) fn start(conn: &mut Conn, after: &Where, hosts: usize) -> Result<Dump
     }
     let by_place = by_place(conn).map_err(|e| e.doing("reading the settings of the binary log"))?;
     if by_place && after.set.is_empty() {
-        return by_file(conn, after, hosts);
+        return by_file(conn, after, options);
     }
     if by_place || after.begun.is_some() {
         // GTIDs were turned on or off since: neither name of the place is one that is still used.
@@ -162,8 +165,8 @@ pub(super) fn start(conn: &mut Conn, after: &Where, hosts: usize) -> Result<Dump
     Ok(DumpStart::Gtid(after.set.to_string()))
 }
 
-fn by_file(conn: &mut Conn, after: &Where, hosts: usize) -> Result<DumpStart, ClusterError> {
-    if hosts > 1 {
+fn by_file(conn: &mut Conn, after: &Where, options: &MysqlOptions) -> Result<DumpStart, ClusterError> {
+    if options.endpoints.len() > 1 {
         return Err(ClusterError::Unsupported {
             what: "the server has no GTIDs, so it cannot be told which of several hosts continues the history"
                 .to_owned(),
@@ -181,11 +184,15 @@ fn by_file(conn: &mut Conn, after: &Where, hosts: usize) -> Result<DumpStart, Cl
         // That it is the server of the archive is known by its UUID: its log was reset.
         return Err(gone(after, &oldest(conn)?));
     }
-    // The protocol has 32 bits for the offset: from further on the stream skips to the place itself.
+    // To what lies further on the stream skips itself.
     let offset = after.place.offset.max(FIRST);
     Ok(DumpStart::File {
         name: after.place.file.clone(),
-        offset: if offset > u64::from(u32::MAX) { FIRST } else { offset },
+        offset: if offset > u64::from(options.reach) {
+            FIRST
+        } else {
+            offset
+        },
     })
 }
 

@@ -110,9 +110,9 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
 /// A dump from the server that continues the history, and a connection beside it. Where GTIDs decide, it may be another host
 /// than the one that the place was read from: its files are its own, and the place in them is learned from the dump.
 fn connect(core: &Arc<Core>, at: &mut Where) -> Result<Opened, ClusterError> {
-    let (mut start, hosts) = (None, core.options.endpoints.len());
+    let mut start = None;
     let mut control = core.connect_where(&mut |conn| {
-        start = Some(host::start(conn, at, hosts)?);
+        start = Some(host::start(conn, at, &core.options)?);
         Ok(true)
     })?;
     let start = start.unwrap_or_else(|| DumpStart::Gtid(at.set.to_string()));

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 pub(super) use privileges::{hiding, lacking_for_whole};
 pub use topology::Topology;
 
-use super::core::Core;
+use super::case;
+use super::core::{self, Core};
 use super::facts;
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::ClusterError;
@@ -110,6 +111,11 @@ pub(super) fn check(core: &Arc<Core>) -> Result<Vec<Finding>, ClusterError> {
     let mut findings = vec![version(&conn)];
     findings.extend(log::check(&mut conn, &variables).map_err(doing("looking at the binary log"))?);
     findings.extend(tables::check(&mut conn).map_err(doing("looking at the tables"))?);
+    let folds = case::finding(&mut conn).map_err(doing("reading the server's variables"))?;
+    findings.extend(folds.map(|(name, found, mend)| {
+        let found = format!("{found}: neither backups nor restores of it are exact, and brine refuses them");
+        Finding::missing(name, found, mend)
+    }));
     findings.extend(topology::check(&mut conn, &variables));
     findings.extend(limits(&conn, &variables));
     let ours = core.clock.now();
@@ -125,18 +131,14 @@ pub(super) fn topology(conn: &mut Conn) -> Result<Topology, ClusterError> {
 
 fn version(conn: &Conn) -> Finding {
     let found = facts::version(conn);
-    let least = match conn.info().flavor {
-        Flavor::MariaDb => (10, 6, 0),
-        Flavor::MySql => (8, 0, 0),
-    };
-    if conn.info().version >= least {
+    let (major, minor, patch) = core::oldest(conn.info().flavor);
+    if conn.info().version >= (major, minor, patch) {
         return Finding::ok("version", found);
     }
-    let (major, minor, _) = least;
     Finding::missing(
         "version",
         format!("{found} is older than what brine knows"),
-        format!("use {major}.{minor} or newer"),
+        format!("use {major}.{minor}.{patch} or newer"),
     )
 }
 

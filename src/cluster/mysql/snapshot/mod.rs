@@ -25,6 +25,7 @@ use read::ViewTable;
 use watch::Watch;
 
 use super::binlog;
+use super::case;
 use super::check;
 use super::clock::Where;
 use super::core::Core;
@@ -231,6 +232,7 @@ impl View {
     fn open(core: &Arc<Core>, extent: Extent) -> Result<View, ClusterError> {
         let mut locker = core.connect()?;
         check_sight(&mut locker, extent)?;
+        case::refuse(&mut locker, "what it holds cannot be restored elsewhere")?;
         let mut conns = Vec::with_capacity(width());
         let mut gives_back = true;
         for _ in 0..width() {

@@ -1,8 +1,8 @@
 //! Logging in: the plugins that prove a password.
 //!
 //! *Invariant: a password leaves in clear only where nobody can read it: in verified TLS or through a Unix socket, and as
-//! caching_sha2_password asks for it, also in TLS that was asked for without verification. Otherwise it is encrypted with the
-//! server's RSA key.*
+//! caching_sha2_password and sha256_password ask for it, also in TLS that was asked for without verification. Otherwise it is
+//! encrypted with the server's RSA key.*
 
 use mysql_common::auth::plugins::{caching_sha2_password, mysql_native_password};
 
@@ -15,6 +15,9 @@ use super::{Done, WireError};
 const NATIVE: &str = "mysql_native_password";
 const SHA2: &str = "caching_sha2_password";
 const CLEAR: &str = "mysql_clear_password";
+const SHA256: &str = "sha256_password";
+/// MariaDB's PAM: questions and answers.
+const DIALOG: &str = "dialog";
 /// MariaDB's and MySQL's names for "who is on the other end of the socket".
 const SOCKET: &[&str] = &["unix_socket", "auth_socket"];
 /// More rounds than any login takes.
@@ -40,6 +43,8 @@ pub(super) enum AuthError {
     Plugin(String),
     /// The password would have to be sent in clear on an open road.
     ClearOnOpenRoad(String),
+    /// The plugin asks for more than a password.
+    Question(String),
     /// The server's public key cannot be used.
     Key,
 }
@@ -67,6 +72,8 @@ pub(super) fn log_in(
         },
         password,
         road,
+        tls,
+        told: false,
     };
     let proof = login.proof()?;
     stream.write(&[&greeting.answer(tls, user, &login.plugin, &proof)])?;
@@ -81,11 +88,19 @@ pub(super) fn log_in(
             Some((0xFE, [])) => return Err(AuthError::Plugin("mysql_old_password".to_owned())),
             Some((0xFE, rest)) => {
                 login.switch(rest)?;
-                let proof = login.proof()?;
+                let proof = match (login.plugin.as_str(), login.nonce.first()) {
+                    (DIALOG, Some(kind)) => login.answer(*kind)?,
+                    _ => login.proof()?,
+                };
                 stream.write(&[&proof])?;
                 stream.flush()?;
             }
             Some((0x01, rest)) => login.more(stream, rest)?,
+            Some((kind @ 2..=5, _)) if login.plugin == DIALOG => {
+                let answer = login.answer(*kind)?;
+                stream.write(&[&answer])?;
+                stream.flush()?;
+            }
             _ => return Err(WireError::Protocol("an unknown packet in the login".to_owned()).into()),
         }
     }
@@ -97,6 +112,10 @@ struct Login<'a> {
     plugin: String,
     password: &'a str,
     road: Road,
+    /// sha256_password takes a Unix socket for an open road.
+    tls: bool,
+    /// The password was given as an answer.
+    told: bool,
 }
 
 impl Login<'_> {
@@ -124,6 +143,10 @@ impl Login<'_> {
                 }
                 .unwrap_or_default())
             }
+            // An empty one is a zero; a 1 asks for the server's key.
+            SHA256 if password.is_empty() => Ok(vec![0]),
+            SHA256 if !self.tls => Ok(vec![1]),
+            SHA256 => Ok(with_zero(password)),
             CLEAR if self.road == Road::Private => Ok(with_zero(password)),
             CLEAR => Err(AuthError::ClearOnOpenRoad(self.plugin.clone())),
             other if SOCKET.contains(&other) => Ok(Vec::new()),
@@ -131,9 +154,28 @@ impl Login<'_> {
         }
     }
 
+    /// The answer to a question: the password to the first one that asks for it. What else may be asked, such as a code that
+    /// is valid once, cannot be known.
+    fn answer(&mut self, kind: u8) -> Result<Vec<u8>, AuthError> {
+        if self.road != Road::Private {
+            return Err(AuthError::ClearOnOpenRoad(self.plugin.clone()));
+        }
+        // The lowest bit marks the last question.
+        if kind >> 1 != 2 || self.told {
+            return Err(AuthError::Question(self.plugin.clone()));
+        }
+        self.told = true;
+        Ok(with_zero(self.password.as_bytes()))
+    }
+
     /// The plugin's second round.
     fn more(&self, stream: &mut PacketStream, rest: &[u8]) -> Result<(), AuthError> {
         match (self.plugin.as_str(), rest) {
+            (SHA256, key) if !self.tls => {
+                let secret = self.under(key)?;
+                stream.write(&[&secret])?;
+                Ok(stream.flush()?)
+            }
             (SHA2, [3]) => Ok(()),
             (SHA2, [4]) => {
                 let secret = if self.road == Road::Open {
@@ -154,11 +196,15 @@ impl Login<'_> {
         stream.flush()?;
         let mut packet = Vec::new();
         stream.packet(&mut packet)?;
-        let key = match packet.split_first() {
-            Some((0x01, key)) => key,
-            Some((0xFF, _)) => return Err(answer::err(&packet).into()),
-            _ => return Err(AuthError::Key),
-        };
+        match packet.split_first() {
+            Some((0x01, key)) => self.under(key),
+            Some((0xFF, _)) => Err(answer::err(&packet).into()),
+            _ => Err(AuthError::Key),
+        }
+    }
+
+    /// The password under a key.
+    fn under(&self, key: &[u8]) -> Result<Vec<u8>, AuthError> {
         if !super::rsa::is_public_key(key) {
             return Err(AuthError::Key);
         }

@@ -98,6 +98,59 @@ fn sha2_in_full_over_open_tcp_encrypts_the_password() {
 }
 
 #[test]
+fn sha256_sends_the_password_under_the_servers_key() {
+    let ask = |peer: &mut Peer| {
+        peer.greet("mysql_native_password");
+        peer.recv();
+        peer.send(&[b"\xFEsha256_password\0", &NONCE[..], b"\0"].concat());
+    };
+    let answers = move |peer: &mut Peer| {
+        ask(peer);
+        assert_eq!(peer.recv().unwrap(), [1]);
+        peer.send(&[b"\x01", KEY.as_bytes()].concat());
+        assert_eq!(peer.recv().unwrap().len(), 256);
+        peer.ok();
+        peer.tell_id();
+    };
+    // A Unix socket is an open road for this plugin.
+    for (options, server) in [on_tcp(answers), on_socket(answers)] {
+        connect(&options).unwrap();
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn a_dialog_is_given_the_password_once_and_only_where_nobody_listens() {
+    let ask = |peer: &mut Peer| {
+        peer.greet("mysql_native_password");
+        peer.recv();
+        peer.send(b"\xFEdialog\0\x04Password: ");
+    };
+    let (options, server) = on_socket(move |peer| {
+        ask(peer);
+        assert_eq!(peer.recv().unwrap(), format!("{SECRET}\0").into_bytes());
+        peer.ok();
+        peer.tell_id();
+    });
+    connect(&options).unwrap();
+    server.join().unwrap();
+    let (options, server) = on_socket(move |peer| {
+        ask(peer);
+        peer.recv();
+        peer.send(b"\x05Code: ");
+        assert!(peer.is_gone());
+    });
+    let e = connect(&options).err().unwrap().to_string();
+    assert!(e.contains("more than its password"), "{e}");
+    server.join().unwrap();
+    let e = refusal(move |peer| {
+        ask(peer);
+        assert!(peer.is_gone());
+    });
+    assert!(e.contains("in clear (dialog)"), "{e}");
+}
+
+#[test]
 fn a_bad_key_gets_nothing() {
     for key in [
         "",

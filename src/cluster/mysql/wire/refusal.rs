@@ -77,6 +77,11 @@ pub(super) fn login(endpoint: &Endpoint, user: &str, encrypted: bool, e: AuthErr
             format!("the server asks for the password in clear ({plugin}) over a connection that is not private"),
             "set tls to verify-full, or connect through the Unix socket",
         ),
+        AuthError::Question(plugin) => refused(
+            endpoint,
+            format!("the account {user} is asked for more than its password ({plugin})"),
+            "give brine an account of its own that logs in by its password alone",
+        ),
         AuthError::Key => refused(
             endpoint,
             "the server's public key for passwords cannot be used",
