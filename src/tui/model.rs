@@ -255,9 +255,11 @@ impl Model {
     }
 
     /// The same behind what is there already.
-    pub fn push_stamp(&self, out: &mut String, at: Millis) {
+    ///
+    /// The zone shown is handed in: finding it for each of many lines would take longer than the rest.
+    pub fn push_stamp(&self, out: &mut String, at: Millis, shown: Tz) {
         match self.time_mode {
-            TimeMode::Local | TimeMode::Utc => time::push_short(out, at, self.zone_shown()),
+            TimeMode::Local | TimeMode::Utc => time::push_short(out, at, shown),
             TimeMode::Relative => out.push_str(&self.ago(at)),
         }
     }
