@@ -13,8 +13,12 @@
     clippy::indexing_slicing
 )]
 
+#[path = "mysql/adopt.rs"]
+mod adopt;
 #[path = "mysql/client.rs"]
 mod client;
+#[path = "mysql/closing.rs"]
+mod closing;
 #[path = "mysql/crash.rs"]
 mod crash;
 #[path = "mysql/dataset.rs"]
@@ -47,6 +51,8 @@ mod snapshot;
 mod source;
 #[path = "mysql/story.rs"]
 mod story;
+#[path = "mysql/switch.rs"]
+mod switch;
 #[path = "mysql/wire.rs"]
 mod wire;
 #[path = "mysql/world.rs"]

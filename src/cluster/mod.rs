@@ -336,6 +336,10 @@ pub trait Snapshot: Send + Sync {
     /// Keeps the view's history from being collected for another 72 minutes; called every few seconds.
     fn keep_alive(&self) -> Result<(), ClusterError>;
 
+    /// Ends as soon as possible what [`Snapshot::split`] and [`Snapshot::read`] are doing: they return an error. Asked from
+    /// another thread, again and again until they have returned.
+    fn interrupt(&self) {}
+
     /// Lets the history go. (Dropping the view without this keeps it for a later reopen.)
     fn release(&self) -> Result<(), ClusterError>;
 }
@@ -348,6 +352,8 @@ pub enum RestoreScope {
     Whole,
     /// Only the restored tables are touched.
     Tables,
+    /// Only the tables that the filter chooses are touched; those of them that the restored moment lacks are dropped.
+    Exactly,
 }
 
 /// What a restorer is asked to do.
@@ -440,7 +446,16 @@ pub trait Restorer: Send + Sync {
         Vec::new()
     }
 
-    /// Throws away what was built.
+    /// Ends as soon as possible what the other calls are doing: they return an error. Asked from another thread, again and
+    /// again until they have returned. Once tables are being made visible it comes too late, and does nothing.
+    fn interrupt(&self) {}
+
+    /// What [`Restorer::publish`] waits for right now, in words; asked from another thread.
+    fn waiting(&self) -> Option<String> {
+        None
+    }
+
+    /// Throws away what was built. Also possible while making it visible has begun and nothing of it is seen yet.
     fn abandon(&self) -> Result<(), ClusterError>;
 }
 

@@ -20,6 +20,7 @@ use crate::cluster::{Cluster, ClusterError, Snapshot, TableDef};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError};
 use crate::engine::incarnation;
+use crate::engine::interrupt::interruptible;
 use crate::engine::log::runs;
 use crate::model::backup::{BackupSummary, BackupType};
 use crate::model::checksum::TableChecksum;
@@ -157,7 +158,8 @@ pub fn run(
         snapshot: &*snapshot,
         version,
     };
-    match job.run(resumed) {
+    let taken = interruptible(cx, &|| {}, &|| snapshot.interrupt(), || job.run(resumed));
+    match taken {
         Ok(summary) => {
             let_go(&*snapshot, cx);
             cx::finish(cx, &summary)?;

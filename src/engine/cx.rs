@@ -35,6 +35,11 @@ pub trait JobCx: Send + Sync {
     /// Asked between chunks, at least every second: an error once the job was asked to stop.
     fn check(&self) -> Result<(), Cancelled>;
 
+    /// The same, asked by somebody who only watches.
+    fn is_cancelled(&self) -> bool {
+        self.check().is_err()
+    }
+
     /// Where "now" comes from.
     fn clock(&self) -> &Arc<dyn Clock>;
 
@@ -251,6 +256,10 @@ impl JobCx for TestCx {
             Err(0) => Err(Cancelled),
             _ => Ok(()),
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.checks_left.load(Ordering::SeqCst) == 0
     }
 
     fn clock(&self) -> &Arc<dyn Clock> {

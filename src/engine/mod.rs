@@ -14,6 +14,7 @@ pub mod cx;
 pub mod delete;
 pub mod error;
 pub mod incarnation;
+mod interrupt;
 pub mod log;
 pub mod lookup;
 pub mod point;

@@ -42,6 +42,9 @@ impl JobCx for Scoped<'_> {
     fn check(&self) -> Result<(), Cancelled> {
         if self.stoppable { self.cx.check() } else { Ok(()) }
     }
+    fn is_cancelled(&self) -> bool {
+        self.stoppable && self.cx.is_cancelled()
+    }
     fn clock(&self) -> &Arc<dyn Clock> {
         self.cx.clock()
     }

@@ -6,17 +6,15 @@
 use std::sync::Arc;
 
 use super::case;
-use super::check::lacking_for_whole;
+use super::check::{self, Topology, lacking_for_whole};
 use super::core::Core;
-use super::snapshot::start::processlist;
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{CheckResult, ClusterError, RestoreCheck};
 
 /// What stands against a restore into the server.
 pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
     core.ask("looking for what speaks against a restore", |conn| {
-        let mut checks = vec![replicas(conn)?, replicates(conn)?];
-        checks.extend(galera(conn)?);
+        let mut checks = place(&check::topology::of(conn)?, conn.info().flavor);
         if whole {
             checks.push(privileges(conn)?);
         }
@@ -48,54 +46,61 @@ fn privileges(conn: &mut Conn) -> Result<RestoreCheck, WireError> {
     Ok(check("privileges", found, &lacking.join("; ")))
 }
 
-/// Who reads its log, but for brine itself.
-fn replicas(conn: &mut Conn) -> Result<RestoreCheck, WireError> {
-    let sql = format!(
-        "SELECT CONCAT(user, '@', host) FROM {} WHERE command LIKE 'Binlog Dump%' \
-         AND user <> SUBSTRING_INDEX(CURRENT_USER(), '@', 1)",
-        processlist(conn.info().flavor)
-    );
-    let readers: Vec<String> = conn.rows(&sql)?.iter().map(|row| row.text(0)).collect();
-    let found = match readers.is_empty() {
+/// A server that does not stand alone: others would go on with the old rows, or bring it changes of rows that it no longer has.
+fn place(found: &Topology, flavor: Flavor) -> Vec<RestoreCheck> {
+    let replicas = match found.replicas.is_empty() {
         true => Ok("none is attached".to_owned()),
-        false => Err(format!("attached: {}", readers.join(", "))),
+        false => Err(format!("attached: {}", found.replicas.join(", "))),
     };
-    Ok(check(
-        "replicas",
-        found,
-        "STOP REPLICA on each of them first; afterwards they must be set up anew from the restored server",
-    ))
-}
-
-/// Whether it follows another server's log.
-fn replicates(conn: &mut Conn) -> Result<RestoreCheck, WireError> {
-    let sql = match conn.info().flavor {
-        Flavor::MariaDb => "SHOW ALL SLAVES STATUS",
-        Flavor::MySql => "SHOW REPLICA STATUS",
+    let replicates = match &found.source {
+        None => Ok("it follows no other server".to_owned()),
+        Some(source) => Err(format!("it is itself a replica of {source}")),
     };
-    let found = match conn.rows(sql)?.len() {
-        0 => Ok("it follows no other server".to_owned()),
-        _ => Err("it is itself a replica of another server".to_owned()),
-    };
-    let mend = match conn.info().flavor {
+    let mend = match flavor {
         Flavor::MariaDb => "STOP ALL SLAVES; RESET SLAVE ALL; or restore into its source",
         Flavor::MySql => "STOP REPLICA; RESET REPLICA ALL; or restore into its source",
     };
-    Ok(check("replication", found, mend))
+    let mut checks = vec![
+        check(
+            "replicas",
+            replicas,
+            "STOP REPLICA on each of them first; afterwards they must be set up anew from the restored server",
+        ),
+        check("replication", replicates, mend),
+    ];
+    let groups = [
+        (found.galera, "galera", "it is a node of a Galera cluster (wsrep_on)"),
+        (
+            found.group,
+            "group replication",
+            "it is a member of a replication group (InnoDB Cluster)",
+        ),
+    ];
+    for (_, name, what) in groups.into_iter().filter(|(is, _, _)| *is) {
+        checks.push(check(
+            name,
+            Err(what.to_owned()),
+            "restore into a server of its own, and let the members join that one",
+        ));
+    }
+    checks
 }
 
-/// A node of a Galera cluster would be alone with what was restored.
-fn galera(conn: &mut Conn) -> Result<Option<RestoreCheck>, WireError> {
-    if conn.info().flavor == Flavor::MySql {
-        return Ok(None);
+/// Refuses a server that others follow, or that follows another: what a restore writes is not in its log.
+pub(super) fn alone(conn: &mut Conn) -> Result<(), ClusterError> {
+    let found = check::topology(conn)?;
+    if found.alone() {
+        return Ok(());
     }
-    let row = conn.row("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")?;
-    let on = row.is_some_and(|row| row.text(1).eq_ignore_ascii_case("on"));
-    Ok(on.then(|| {
-        check(
-            "galera",
-            Err("it is a node of a Galera cluster (wsrep_on)".to_owned()),
-            "restore into a server of its own, and let the nodes join that one",
-        )
-    }))
+    let mut what: Vec<String> = found.replicas.iter().map(|r| format!("{r} follows its log")).collect();
+    what.extend(found.source.iter().map(|s| format!("it follows {s}")));
+    what.extend(found.galera.then(|| "it is a node of a Galera cluster".to_owned()));
+    what.extend(found.group.then(|| "it is a member of a replication group".to_owned()));
+    Err(ClusterError::Unsupported {
+        what: format!(
+            "this server does not stand alone ({}), and the others would go on with the old rows",
+            what.join(", ")
+        ),
+        hint: "detach them first; afterwards they are set up anew from the restored server".to_owned(),
+    })
 }

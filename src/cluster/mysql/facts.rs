@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::schema::tables;
-use super::snapshot::start::processlist;
 use super::wire::{Conn, Flavor, WireError};
-use super::{binlog, fence};
+use super::{binlog, fence, sessions};
 use crate::cluster::{ClusterError, ClusterFacts, ClusterKind, ClusterState, TableFacts};
 
 /// The facts. Sizes are estimates, and up to a minute old.
@@ -17,7 +16,7 @@ pub(super) fn facts(core: &Arc<Core>) -> Result<ClusterFacts, ClusterError> {
             version: version(conn),
             identity: identity(conn)?,
             address: conn.endpoint().to_string(),
-            sessions: sessions(conn)?,
+            sessions: u32::try_from(sessions::applications(conn)?).unwrap_or(u32::MAX),
             state: fence::state(conn)?,
         })
     })?;
@@ -88,16 +87,4 @@ pub(super) fn identity(conn: &mut Conn) -> Result<String, WireError> {
     let row = conn.row(sql)?.and_then(|r| r.opt(0));
     row.map(|text| format!("{prefix}:{text}"))
         .ok_or_else(|| WireError::Protocol("the server did not tell its identity".to_owned()))
-}
-
-/// Sessions of applications: not ours, not the server's own, not replicas.
-fn sessions(conn: &mut Conn) -> Result<u32, WireError> {
-    let sql = format!(
-        "SELECT COUNT(*) FROM {} WHERE user NOT IN ('system user', 'event_scheduler', 'unauthenticated user') \
-         AND command NOT IN ('Daemon', 'Binlog Dump', 'Binlog Dump GTID') \
-         AND user <> SUBSTRING_INDEX(CURRENT_USER(), '@', 1)",
-        processlist(conn.info().flavor)
-    );
-    let count = conn.row(&sql)?.map_or(0, |row| row.number(0));
-    Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }

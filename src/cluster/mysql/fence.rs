@@ -5,16 +5,19 @@
 //! settings as they were are written into `_brine.fence` and `_brine.fence_accounts`; opening goes by those tables alone.
 //!
 //! Not locked are brine's own account, the server's own ones and `root@localhost`: the operator's last door. Their
-//! sessions, brine's excepted, are ended all the same.
+//! sessions, brine's excepted, are ended all the same, and a server on which they come back is not closed. The journal also
+//! says where the server's log was: whatever it holds beyond that, when the restore is switched over, came from somebody who
+//! was not to be there.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::core::Core;
+use super::prepared;
 use super::restore::session::keep_out_of_log;
 use super::schema::definition::AccountName;
+use super::sessions::{self, Session};
 use super::text::{ident, string};
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{ClosedAs, ClusterError, ClusterState};
@@ -28,11 +31,10 @@ const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS _brine.fence_accounts (user VARCHAR(128) NOT NULL, host VARCHAR(255) NOT NULL, \
      PRIMARY KEY (user, host)) ENGINE=InnoDB",
 ];
+/// Two readings of when a server was started differ by less, in seconds.
+const RESTARTED: u64 = 5;
 /// What a session gets that comes in all the same.
 const TURNED_AWAY: &str = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'closed by brine for a restore'";
-/// How long sessions may take to end: a large transaction is rolled back first.
-const ENDING: Duration = Duration::from_secs(300);
-const PAUSE: Duration = Duration::from_millis(50);
 /// Accounts that the server makes for itself.
 const SYSTEM: [&str; 4] = ["mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema"];
 
@@ -50,6 +52,18 @@ struct Saved {
     read_only: String,
     init_connect: String,
     event_scheduler: String,
+    /// What the server had done when it was closed; nothing while it is being closed.
+    #[serde(default)]
+    closed_at: Option<ClosedAt>,
+}
+
+/// A closed server, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ClosedAt {
+    /// The GTIDs of its log; empty where it has none.
+    gtid: String,
+    /// When it was started, in seconds.
+    started: u64,
 }
 
 /// What the journal says.
@@ -120,6 +134,10 @@ pub(super) fn close(core: &Arc<Core>, state: ClosedAs) -> Result<(), ClusterErro
     let mut conn = connect(core)?;
     conn.run_all(TABLES).map_err(doing(CLOSING))?;
     let before = journal(&mut conn)?;
+    let restoring = state == ClosedAs::Restoring;
+    if restoring {
+        prepared::none(&mut conn)?;
+    }
     let shut = match (state, &before) {
         (
             ClosedAs::Restoring,
@@ -135,11 +153,83 @@ pub(super) fn close(core: &Arc<Core>, state: ClosedAs) -> Result<(), ClusterErro
     };
     write_journal(&mut conn, &shut, before.is_none())?;
     crash_point("mysql.fence.journal");
-    put_up(&mut conn)?;
+    let ended = put_up(&mut conn)?;
+    let own = own(&mut conn)?;
+    sessions::stay_away(&mut conn, &own, &ended)?;
+    if restoring {
+        // One may have been left by a session that was just ended.
+        prepared::none(&mut conn)?;
+    }
     crash_point("mysql.fence.up");
+    note_closed(&mut conn)
+}
+
+/// Puts the fence of a closed server up again: a restart of the server takes parts of it away.
+pub(super) fn hold(conn: &mut Conn) -> Result<(), ClusterError> {
+    if is_closed(conn)? {
+        put_up(conn)?;
+    }
+    Ok(())
+}
+
+/// Writes down that it is closed, and the first time what the server had done until then.
+fn note_closed(conn: &mut Conn) -> Result<(), ClusterError> {
+    if let Some(Journal { mut saved, .. }) = journal(conn)?
+        && saved.closed_at.is_none()
+    {
+        saved.closed_at = Some(now(conn)?);
+        let saved = serde_json::to_string(&saved).map_err(unreadable)?;
+        conn.run(&format!(
+            "UPDATE _brine.fence SET saved = {} WHERE id = 1",
+            string(&saved)
+        ))
+        .map_err(doing(CLOSING))?;
+    }
     conn.run("UPDATE _brine.fence SET phase = 'closed' WHERE id = 1")
         .map_err(doing(CLOSING))?;
     Ok(())
+}
+
+fn now(conn: &mut Conn) -> Result<ClosedAt, ClusterError> {
+    let err = doing("looking where the closed server is");
+    let gtid = match conn.info().flavor {
+        Flavor::MariaDb => "SELECT @@GLOBAL.gtid_binlog_pos",
+        Flavor::MySql => "SELECT @@GLOBAL.gtid_executed",
+    };
+    let gtid = conn.row(gtid).map_err(&err)?.map(|r| r.text(0)).unwrap_or_default();
+    let uptime = conn.row("SHOW GLOBAL STATUS LIKE 'Uptime'").map_err(&err)?;
+    let clock = conn.row("SELECT UNIX_TIMESTAMP(SYSDATE())").map_err(&err)?;
+    let clock = clock.map(|r| r.number(0)).unwrap_or_default();
+    Ok(ClosedAt {
+        gtid: gtid.chars().filter(|c| !c.is_whitespace()).collect(),
+        started: clock.saturating_sub(uptime.map(|r| r.number(1)).unwrap_or_default()),
+    })
+}
+
+/// What happened on a closed server that should not have: nothing of brine's is in its log, so whatever is there came from a
+/// session that could not be kept out, or from an event after a restart. Empty for a server that is open.
+pub(super) fn intrusions(conn: &mut Conn) -> Result<Vec<String>, ClusterError> {
+    if !is_closed(conn)? {
+        return Ok(Vec::new());
+    }
+    let Some(before) = journal(conn)?.and_then(|j| j.saved.closed_at) else {
+        return Ok(Vec::new());
+    };
+    let now = now(conn)?;
+    let mut out = Vec::new();
+    if now.gtid != before.gtid {
+        out.push(format!(
+            "while the server was closed somebody wrote all the same: its log went from {} to {}. What was written is not in the              restored data; it can be restored from the log of the history before this restore",
+            before.gtid, now.gtid
+        ));
+    }
+    if now.started > before.started + RESTARTED {
+        out.push(
+            "the server was restarted while it was closed for the restore: until brine came back, the event scheduler and              read_only were as its configuration says; the accounts stayed locked"
+                .to_owned(),
+        );
+    }
+    Ok(out)
 }
 
 /// Writes how it is closed, and the first time how everything was before.
@@ -158,6 +248,7 @@ fn write_journal(conn: &mut Conn, shut: &Shut, first: bool) -> Result<(), Cluste
         read_only: row.text(0),
         init_connect: row.text(1),
         event_scheduler: row.text(2),
+        closed_at: None,
     };
     let saved = serde_json::to_string(&saved).map_err(unreadable)?;
     let open = unlocked(conn)?;
@@ -269,8 +360,8 @@ fn lock(conn: &mut Conn, account: &AccountName) -> Result<(), ClusterError> {
     }
 }
 
-/// The fence itself; can be repeated, and puts back what a crash of the server took away.
-fn put_up(conn: &mut Conn) -> Result<(), ClusterError> {
+/// The fence itself; can be repeated, and puts back what a crash of the server took away. Gives the sessions that it ended.
+fn put_up(conn: &mut Conn) -> Result<Vec<Session>, ClusterError> {
     set(conn, "init_connect", &string(TURNED_AWAY))?;
     let scheduler = conn
         .row("SELECT @@GLOBAL.event_scheduler")
@@ -281,11 +372,15 @@ fn put_up(conn: &mut Conn) -> Result<(), ClusterError> {
         set(conn, "event_scheduler", "OFF")?;
     }
     lock_all(conn)?;
-    end_sessions(conn)?;
+    let mut ended = sessions::end_all(conn)?;
     set(conn, "read_only", "1")?;
     // An account that was made between the list and read_only.
     lock_all(conn)?;
-    end_sessions(conn)
+    ended.extend(sessions::end_all(conn)?);
+    let own = own(conn)?;
+    let is_locked = |s: &Session| s.user != own.user && s.user != "root";
+    ended.retain(|s| !is_locked(s));
+    Ok(ended)
 }
 
 /// A setting's value as it was read: a switch is a number or a word.
@@ -309,43 +404,6 @@ fn set(conn: &mut Conn, name: &str, value: &str) -> Result<(), ClusterError> {
             },
         }),
         Err(e) => Err(e.doing(format!("setting {name}"))),
-    }
-}
-
-/// Sessions of others, as id and name.
-fn others(conn: &mut Conn) -> Result<Vec<(u64, String)>, ClusterError> {
-    let own = own(conn)?;
-    let rows = conn.rows("SHOW PROCESSLIST").map_err(doing("listing sessions"))?;
-    Ok(rows
-        .iter()
-        .filter(|r| r.text(1) != own.user && !["system user", "event_scheduler"].contains(&r.text(1).as_str()))
-        .filter(|r| !["Daemon", "Binlog Dump", "Binlog Dump GTID"].contains(&r.text(4).as_str()))
-        .map(|r| (r.number(0), format!("{}@{}", r.text(1), r.text(2))))
-        .collect())
-}
-
-/// Ends the sessions of everybody else, and waits until they are gone.
-pub(super) fn end_sessions(conn: &mut Conn) -> Result<(), ClusterError> {
-    let end = Instant::now() + ENDING;
-    loop {
-        let left = others(conn)?;
-        if left.is_empty() {
-            return Ok(());
-        }
-        for (id, who) in &left {
-            match conn.run(&format!("KILL CONNECTION {id}")) {
-                Err(e) if e.code() == Some(1094) => {}
-                other => drop(other.map_err(|e| e.doing(format!("ending the session {id} of {who}")))?),
-            }
-        }
-        if Instant::now() > end {
-            let names: Vec<String> = left.iter().take(5).map(|(id, who)| format!("{id} of {who}")).collect();
-            return Err(ClusterError::Unsupported {
-                what: format!("sessions do not end: {}", names.join(", ")),
-                hint: "a large transaction is rolled back first: wait, then try again".to_owned(),
-            });
-        }
-        std::thread::sleep(PAUSE);
     }
 }
 

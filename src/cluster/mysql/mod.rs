@@ -2,7 +2,7 @@
 //!
 //! Reading downwards: [`cluster`] is the driver; [`core`] what its parts share; [`snapshot`] and [`restore`] are the two
 //! ends of a backup; [`binlog`] reads the change log and [`clock`] dates it; [`schema`] reads definitions; [`sql`]
-//! understands as much of a statement as a rename needs; [`fence`] keeps applications out; [`check`] says what a server
+//! understands as much of a statement as a rename needs; [`fence`] keeps applications out, with [`sessions`] and [`prepared`]; [`check`] says what a server
 //! lacks; [`wire`] is the only folder that knows the protocol.
 //!
 //! **Moments.** These servers stamp a transaction with its statement's start, in seconds, and a session can forge it. So
@@ -26,6 +26,8 @@ mod core;
 mod facts;
 mod fence;
 mod options;
+mod prepared;
+mod sessions;
 mod spool;
 mod text;
 

@@ -4,8 +4,9 @@
 //! a failure or a cancel throws it away and opens the cluster again; after it, the new incarnation is recorded,
 //! a new base is taken, and the cluster opens.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -19,6 +20,7 @@ use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError, ErrorKind};
 use crate::engine::incarnation::{self, Beginning};
+use crate::engine::interrupt::interruptible;
 use crate::engine::point::{RestorePoint, RestoreTarget};
 use crate::engine::scope::Scoped;
 use crate::engine::view::{SummaryCache, View};
@@ -27,6 +29,7 @@ use crate::model::crash::crash_point;
 use crate::model::ids::{ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
 use crate::model::position::Moment;
+use crate::model::table::TableName;
 
 // What the job remembers of a restore.
 const WAS: &str = "was";
@@ -35,6 +38,9 @@ const UNTIL: &str = "until";
 const WAY_BACK: &str = "way-back";
 const PUBLISHING: &str = "publishing";
 const PUBLISHED: &str = "published";
+
+/// How often it is said what a switch waits for.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 
 /// A restore that was switched over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -85,7 +91,16 @@ impl RestoreRun<'_> {
             return Ok(receipt);
         }
         let started = Instant::now();
-        if let Some(done) = self.switched_before()? {
+        let before = match self.switched_before() {
+            Ok(before) => before,
+            // The switch of an earlier run cannot be finished. When it was undone, there is nothing left of it.
+            Err(e) => match self.switched_before() {
+                Ok(None) => Some(self.give_up(e)?),
+                Ok(done) => done,
+                Err(_) => return Err(e),
+            },
+        };
+        if let Some(done) = before {
             self.cx.line(
                 LineLevel::Info,
                 "the restored data was already switched over; finishing".to_owned(),
@@ -214,7 +229,7 @@ impl RestoreRun<'_> {
             cx: self.cx,
             capabilities: self.target.capabilities(),
         };
-        let mut totals = job.run()?;
+        let mut totals = interruptible(self.cx, &|| {}, &|| restorer.interrupt(), || job.run())?;
         self.cx.step("Switch over", Unit::Tables, None);
         self.cx.check()?;
         if let Some(t) = self.target_archive {
@@ -224,25 +239,42 @@ impl RestoreRun<'_> {
         self.check_in_the_way()?;
         self.cx.resume_log().save(PUBLISHING, &json!((&ask, &totals)))?;
         crash_point("restore.before-publish");
-        let mark = restorer.publish().map_err(|e| match e {
-            ClusterError::TableExists(name) => EngineError::refused(
-                format!("{name} came into being while the restore ran, and was left as it is"),
-                "restore under another name with --rename, or drop it and restore again",
-            ),
-            e => e.into(),
-        })?;
+        let said = Mutex::new(None);
+        let look = || {
+            let mut said = said.lock();
+            let is_due = said.is_none_or(|at: Instant| at.elapsed() >= SAY_EVERY);
+            if let Some(text) = restorer.waiting().filter(|_| is_due) {
+                self.cx.line(LineLevel::Warning, text);
+                *said = Some(Instant::now());
+            }
+        };
+        let publish = || {
+            restorer.publish().map_err(|e| match e {
+                ClusterError::TableExists(name) => EngineError::refused(
+                    format!("{name} came into being while the restore ran, and was left as it is"),
+                    "restore under another name with --rename, or drop it and restore again",
+                ),
+                e => e.into(),
+            })
+        };
+        let mark = interruptible(self.cx, &look, &|| restorer.interrupt(), publish)?;
         totals.remarks = restorer.remarks();
         Ok(Switched { mark, until, totals })
+    }
+
+    /// The tables that are written, where it is not the whole cluster.
+    fn written(&self) -> Option<Vec<TableName>> {
+        (!self.plan.whole).then(|| self.plan.assumptions.writes.clone())
     }
 
     /// What the target is asked for.
     fn ask(&self, id: String, until: Moment) -> RestoreAsk {
         RestoreAsk {
             id,
-            scope: if self.plan.whole {
-                RestoreScope::Whole
-            } else {
-                RestoreScope::Tables
+            scope: match (self.plan.whole, self.plan.request.exactly) {
+                (true, _) => RestoreScope::Whole,
+                (false, true) => RestoreScope::Exactly,
+                (false, false) => RestoreScope::Tables,
             },
             filter: self.plan.request.filter.clone(),
             rename: self.plan.request.rename.clone(),
@@ -328,7 +360,7 @@ impl RestoreRun<'_> {
         if self.plan.target != self.plan.request.source {
             self.flush(&self.plan.target, false)?;
         }
-        let made = way_back::make(self.target, target, &self.plan.target, self.cx)?;
+        let made = way_back::make(self.target, target, &self.plan.target, self.written(), self.cx)?;
         self.cx.resume_log().save(WAY_BACK, &json!(made))?;
         crash_point("restore.way-back");
         Ok(())
@@ -496,7 +528,7 @@ fn drifted(what: &str, planned: String, found: String) -> Result<(), EngineError
     })
 }
 
-fn assumed_in_the_way(plan: &RestorePlan, name: &crate::model::table::TableName, system: bool) -> bool {
+fn assumed_in_the_way(plan: &RestorePlan, name: &TableName, system: bool) -> bool {
     match plan.whole {
         true => !system,
         false => plan.assumptions.writes.contains(name),

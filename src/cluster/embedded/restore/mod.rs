@@ -379,9 +379,16 @@ impl Restorer for Restore {
             }
         }
         let mut dropped = Vec::new();
-        if staged.ask.scope == RestoreScope::Whole {
+        let meant = |name: &TableName| match staged.ask.scope {
+            RestoreScope::Whole => true,
+            RestoreScope::Exactly => staged.ask.filter.matches(name),
+            RestoreScope::Tables => false,
+        };
+        if staged.ask.scope != RestoreScope::Tables {
             let tables = self.core.catalog.read().tables(Tso::MAX);
-            let others = tables.into_iter().filter(|(n, i)| !i.system && !placed.contains(n));
+            let others = tables
+                .into_iter()
+                .filter(|(n, i)| !i.system && !placed.contains(n) && meant(n));
             dropped.extend(others.map(|(name, _)| name));
         }
         entries.extend(dropped.iter().map(|name| (name.clone(), None)));

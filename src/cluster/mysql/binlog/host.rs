@@ -214,6 +214,14 @@ pub(super) fn oldest(conn: &mut Conn) -> Result<Where, ClusterError> {
     })
 }
 
+/// The comment of the table by which restores write themselves into the log.
+pub(super) fn comment_of_restores(conn: &mut Conn) -> Result<String, ClusterError> {
+    ask(
+        conn,
+        "SELECT table_comment FROM information_schema.tables WHERE table_schema = '_brine' AND table_name = 'restores'",
+    )
+}
+
 /// What MariaDB wrote at the beginning of a file: the last GTID of each domain before it.
 fn gtid_list(conn: &mut Conn, file: &str) -> Option<String> {
     let sql = format!("SHOW BINLOG EVENTS IN {} LIMIT 5", text::string(file));

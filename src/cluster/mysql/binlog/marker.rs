@@ -7,10 +7,15 @@ use crate::model::tso::Tso;
 pub const TABLE: &str = "restores";
 const WORDS: &str = "brine restore ";
 
+/// The comment that it gives that table.
+pub fn comment(id: &str, at: Tso) -> String {
+    let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    format!("{WORDS}{id} {at}")
+}
+
 /// The statement of a restore.
 pub fn statement(id: &str, at: Tso) -> String {
-    let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    format!("ALTER TABLE {OWN_DB}.{TABLE} COMMENT='{WORDS}{id} {at}'")
+    format!("ALTER TABLE {OWN_DB}.{TABLE} COMMENT='{}'", comment(id, at))
 }
 
 /// The restore's id and time, if this is exactly such a statement.

@@ -21,7 +21,7 @@ pub use summary::is_own;
 
 pub(super) use host::by_place;
 pub(super) use known::recognise;
-pub(super) use written::write_marker;
+pub(super) use written::{write_marker, written_marker};
 
 use std::sync::Arc;
 use std::thread;

@@ -9,7 +9,8 @@ use crate::cluster::mysql::gtid::{Gtid, GtidSet, Place};
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, Row, WireError};
 use crate::cluster::{ClusterError, Mark};
-use crate::model::position::Moment;
+use crate::model::crash::crash_point;
+use crate::model::position::{Moment, Position};
 
 use super::{host, marker, stamped};
 
@@ -17,14 +18,25 @@ use super::{host, marker, stamped};
 const FILES: usize = 8;
 
 /// Writes the marker into the log (whatever the session's `sql_log_bin` is; it is put back), and dates it: the stream
-/// hands out the same mark as `LogEvent::Restored`. The table `_brine.restores` must exist.
-pub(in crate::cluster::mysql) fn write_marker(core: &Core, conn: &mut Conn, id: &str) -> Result<Mark, ClusterError> {
+/// hands out the same mark as `LogEvent::Restored`. The table `_brine.restores` must exist. Before it is written, `note`
+/// gets the mark with the place before it, by which [`written_marker`] finds it again.
+pub(in crate::cluster::mysql) fn write_marker(
+    core: &Core,
+    conn: &mut Conn,
+    id: &str,
+    note: &mut dyn FnMut(&mut Conn, &Mark) -> Result<(), ClusterError>,
+) -> Result<Mark, ClusterError> {
     let doing = |e: WireError| e.doing("writing the restore into the binary log");
     let mut state = core.commit_clock.hold();
     let now = host::server_now(conn).map_err(doing)?;
     let before = host::place(conn)?;
     let by_place = host::by_place(conn).map_err(doing)?;
     let at = state.date_marker(now);
+    let noted = Mark {
+        moment: Moment::of_tso(at),
+        position: before.position(),
+    };
+    note(conn, &noted)?;
     let logged = conn
         .row("SELECT @@sql_log_bin")
         .map_err(doing)?
@@ -32,26 +44,58 @@ pub(in crate::cluster::mysql) fn write_marker(core: &Core, conn: &mut Conn, id: 
     conn.run("SET SESSION sql_log_bin = 1").map_err(doing)?;
     let statement = marker::statement(id, at);
     let written = conn.run(&statement);
+    crash_point("mysql.restore.marker-written");
     if !logged {
         conn.run("SET SESSION sql_log_bin = 0").map_err(doing)?;
     }
     written.map_err(doing)?;
+    let position = behind(core, conn, before, by_place, &statement)?;
+    state.place_marker(at, &position)?;
+    Ok(Mark { position, ..noted })
+}
+
+/// The mark of a marker that was noted and then perhaps written, by a run that died there; `None` when it was not written.
+pub(in crate::cluster::mysql) fn written_marker(
+    core: &Core,
+    conn: &mut Conn,
+    id: &str,
+    noted: &Mark,
+) -> Result<Option<Mark>, ClusterError> {
+    let Some(at) = noted.moment.tso else {
+        return Ok(None);
+    };
+    if host::comment_of_restores(conn)? != marker::comment(id, at) {
+        return Ok(None);
+    }
+    let mut state = core.commit_clock.hold();
+    let by_place = host::by_place(conn).map_err(|e| e.doing("looking for a restore in the binary log"))?;
+    let before = Where::of(&noted.position)?;
+    let position = behind(core, conn, before, by_place, &marker::statement(id, at))?;
+    state.place_marker(at, &position)?;
+    let moment = noted.moment;
+    Ok(Some(Mark { moment, position }))
+}
+
+/// The place behind a marker that was written behind `before`.
+fn behind(
+    core: &Core,
+    conn: &mut Conn,
+    before: Where,
+    by_place: bool,
+    statement: &str,
+) -> Result<Position, ClusterError> {
     let after = host::place(conn)?;
-    let behind = match around(conn, &before.place, &after.place, &statement) {
+    let behind = match around(conn, &before.place, &after.place, statement) {
         Ok(Some(around)) => around.place_of(before, after),
         // There is no log, or the account may not read it.
         Ok(None) | Err(WireError::Server { .. }) => after,
-        Err(e) => return Err(doing(e)),
+        Err(e) => return Err(e.doing("looking for a restore in the binary log")),
     };
     let mut position = behind.position();
     if by_place {
         position = stamped(core, position)?;
     }
-    state.place_marker(at, &position)?;
-    Ok(Mark {
-        moment: Moment::of_tso(at),
-        position,
-    })
+    Ok(position)
 }
 
 /// The transactions around a marker.

@@ -6,7 +6,7 @@
 mod log;
 mod privileges;
 mod tables;
-mod topology;
+pub(super) mod topology;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

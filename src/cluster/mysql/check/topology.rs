@@ -2,7 +2,7 @@
 //! rows and does not notice.
 
 use super::{Finding, Variables};
-use crate::cluster::mysql::snapshot::start::processlist;
+use crate::cluster::mysql::sessions;
 use crate::cluster::mysql::wire::{Conn, Flavor, Row, WireError};
 
 /// Which other servers hang on this one, and which it hangs on.
@@ -26,7 +26,7 @@ impl Topology {
 }
 
 /// Reads it. What the account may not see, or the server does not know, is not there.
-pub(super) fn of(conn: &mut Conn) -> Result<Topology, WireError> {
+pub(in crate::cluster::mysql) fn of(conn: &mut Conn) -> Result<Topology, WireError> {
     let flavor = conn.info().flavor;
     let version = conn.info().version;
     let new_words = flavor == Flavor::MySql && version >= (8, 0, 22);
@@ -46,17 +46,12 @@ pub(super) fn of(conn: &mut Conn) -> Result<Topology, WireError> {
         .iter()
         .map(|r| format!("server {} on {}:{}", r.text(0), r.text(1), r.text(2)))
         .collect();
-    // Brine reads the log itself, with its own account.
-    let dumps = format!(
-        "SELECT user, host FROM {} WHERE command LIKE 'Binlog Dump%' AND user <> SUBSTRING_INDEX(CURRENT_USER(), '@', 1)",
-        processlist(flavor)
-    );
+    // Brine reads the log itself, and so may others with its account.
     if replicas.is_empty() {
-        replicas.extend(
-            may(conn, &dumps)?
-                .iter()
-                .map(|r| format!("{} from {}", r.text(0), r.text(1))),
-        );
+        replicas.extend(match sessions::readers_of_log(conn) {
+            Err(WireError::Server { .. }) => Vec::new(),
+            readers => readers?,
+        });
     }
     let galera = flavor == Flavor::MariaDb
         && may(conn, "SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")?

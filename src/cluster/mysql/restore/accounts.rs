@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::fence::{self, quoted};
 use crate::cluster::mysql::schema::definition::{AccountName, DefinitionText, kind};
+use crate::cluster::mysql::sessions;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::tokens::{Token, TokenKind, words};
 use crate::cluster::mysql::text::ident;
@@ -62,21 +63,19 @@ impl Accounts {
     }
 }
 
-/// Makes them; returns what could not be made.
-pub(super) fn make(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<String>, ClusterError> {
-    let own = fence::own(conn)?;
-    let closed = fence::is_closed(conn)?;
-    let mut work = Work {
-        conn,
-        own,
-        closed,
-        remarks: Vec::new(),
-    };
-    work.no_implied_accounts()?;
+/// Makes the accounts and roles, and drops those that were not there at that moment; returns what could not be done.
+pub(super) fn make_accounts(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<String>, ClusterError> {
+    let mut work = Work::begin(conn)?;
     work.drop_others(accounts)?;
     for one in accounts.base.iter().filter(|o| o.kind != kind::GRANTS) {
         work.create(one)?;
     }
+    work.end()
+}
+
+/// Gives them their grants, then does what the log did to accounts; returns what could not be done.
+pub(super) fn make_grants(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<String>, ClusterError> {
+    let mut work = Work::begin(conn)?;
     for one in accounts.base.iter().filter(|o| o.kind == kind::GRANTS) {
         if work.spared(one.text.account.as_ref()) {
             continue;
@@ -87,11 +86,7 @@ pub(super) fn make(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<String>, 
     }
     work.step_down(accounts)?;
     work.replay(&accounts.log)?;
-    if closed {
-        fence::lock_all(work.conn)?;
-        fence::end_sessions(work.conn)?;
-    }
-    Ok(work.remarks)
+    work.end()
 }
 
 struct Work<'a> {
@@ -101,7 +96,27 @@ struct Work<'a> {
     remarks: Vec<String>,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn begin(conn: &'a mut Conn) -> Result<Work<'a>, ClusterError> {
+        let mut work = Work {
+            own: fence::own(conn)?,
+            closed: fence::is_closed(conn)?,
+            conn,
+            remarks: Vec::new(),
+        };
+        work.no_implied_accounts()?;
+        Ok(work)
+    }
+
+    /// A closed server stays closed to what was made.
+    fn end(self) -> Result<Vec<String>, ClusterError> {
+        if self.closed {
+            fence::lock_all(self.conn)?;
+            sessions::end_all(self.conn)?;
+        }
+        Ok(self.remarks)
+    }
+
     fn spared(&self, account: Option<&AccountName>) -> bool {
         account.is_none_or(|a| fence::is_spared(a, &self.own))
     }

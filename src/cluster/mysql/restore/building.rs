@@ -2,27 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::cluster::mysql::check;
+use crate::cluster::mysql::before;
 use crate::cluster::mysql::core::Core;
-use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
+use crate::cluster::mysql::fence;
+use crate::cluster::mysql::schema::table::TableSchema;
 use crate::cluster::mysql::text::{ident, table};
-use crate::cluster::mysql::wire::{Conn, WireError};
+use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{BatchSource, ClusterError, Loaded, Mark, ReplayTxn, RestoreAsk, Restorer, TableDef};
 use crate::model::checksum::TableChecksum;
 use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
-use super::create::{CreateTable, Foreign, SequenceColumn};
+use super::links::{foreign_keys, linked, sequence_columns};
 use super::names::{Shadows, wanted};
 use super::publish::{self, Switch};
 use super::replay::{Collected, Replay};
 use super::session::Pool;
 use super::state::{self, Filled, KnownTable, Memory, Phase};
-use super::{load, read_back, session, steps};
+use super::steps::Switching;
+use super::waiting::Waiting;
+use super::{back, load, read_back, session};
 
 /// How long another restore may take to let go of the server: one that just died.
 const LOCK_WAIT_SECONDS: u32 = 10;
@@ -46,6 +50,9 @@ pub(super) struct Building {
     pool: Pool,
     inner: Mutex<Inner>,
     replay: Mutex<Option<Replay>>,
+    waiting: Waiting,
+    /// The switch has begun: no statement may be ended from outside any more.
+    switches: AtomicBool,
     /// Holds the server's lock on restores for as long as it lives.
     _lock: Mutex<Conn>,
 }
@@ -55,25 +62,6 @@ fn unknown(name: &TableName) -> ClusterError {
         what: "a restore",
         why: format!("{name} was not defined"),
     }
-}
-
-/// Refuses a server that others follow, or that follows another: what a restore writes is not in its log.
-fn alone(conn: &mut Conn) -> Result<(), ClusterError> {
-    let found = check::topology(conn)?;
-    if found.alone() {
-        return Ok(());
-    }
-    let mut what: Vec<String> = found.replicas.iter().map(|r| format!("{r} follows its log")).collect();
-    what.extend(found.source.iter().map(|s| format!("it follows {s}")));
-    what.extend(found.galera.then(|| "it is a node of a Galera cluster".to_owned()));
-    what.extend(found.group.then(|| "it is a member of a replication group".to_owned()));
-    Err(ClusterError::Unsupported {
-        what: format!(
-            "this server does not stand alone ({}), and the others would go on with the old rows",
-            what.join(", ")
-        ),
-        hint: "detach them first; afterwards they are set up anew from the restored server".to_owned(),
-    })
 }
 
 impl Building {
@@ -91,13 +79,23 @@ impl Building {
         }
         state::make_tables(&mut conn)?;
         let memory = match Memory::find(&mut conn, ask)? {
+            Some(memory) if memory.phase == Phase::Abandoning => {
+                let prefix = state::shadows(&mut conn, memory.number)?.prefix();
+                back::throw_away(&mut conn, memory.number, &prefix)?;
+                Memory::begin(&mut conn, ask)?
+            }
             Some(memory) => memory,
             None => Memory::begin(&mut conn, ask)?,
         };
-        // Once the switch has begun there is no way but forward.
+        // Once the tables have moved there is no way but forward.
         if memory.phase < Phase::Switching {
-            alone(&mut conn)?;
+            before::alone(&mut conn)?;
         }
+        // The server may have been restarted since.
+        if memory.phase < Phase::Done {
+            fence::hold(&mut conn)?;
+        }
+        let is_switching = memory.phase >= Phase::Switching;
         let shadows = state::shadows(&mut conn, memory.number)?;
         let known = state::tables(&mut conn, memory.number)?
             .into_iter()
@@ -117,6 +115,8 @@ impl Building {
                 collected: Collected::default(),
             }),
             replay: Mutex::new(None),
+            waiting: Waiting::default(),
+            switches: AtomicBool::new(is_switching),
             _lock: Mutex::new(conn),
         })
     }
@@ -255,7 +255,17 @@ impl Building {
             (inner.memory.number, inner.memory.remarks.clone())
         };
         let mut conn = self.pool.take()?;
-        steps::run(&self.core, &mut conn, n, &self.ask.id, &mut remarks)?;
+        let mut switching = Switching {
+            core: &self.core,
+            conn: &mut conn,
+            n,
+            id: &self.ask.id,
+            remarks: &mut remarks,
+            waiting: &self.waiting,
+        };
+        if let Err(e) = switching.run() {
+            return Err(self.undo_switch(e));
+        }
         let memory = Memory::find(&mut conn, &self.ask)?;
         let mark = memory.and_then(|m| m.mark).ok_or_else(|| ClusterError::Malformed {
             what: "a restore",
@@ -274,30 +284,44 @@ impl Building {
     }
 }
 
-/// The columns of a table that take values of sequences.
-fn sequence_columns(schema: &TableSchema) -> Result<Vec<SequenceColumn>, ClusterError> {
-    // Most tables need not be parsed for this.
-    if schema.kind == TableKind::Sequence || !schema.create.contains("nextval(") {
-        return Ok(Vec::new());
+impl Building {
+    /// After a step of the switch failed: while the tables have not moved, all of it is undone. The error, and what became of it.
+    fn undo_switch(&self, e: ClusterError) -> ClusterError {
+        // With the connection lost, only the next run can know how far it came.
+        if !matches!(e, ClusterError::Server { .. } | ClusterError::Unsupported { .. }) {
+            return e;
+        }
+        match self.go_back() {
+            Ok(None) => e,
+            Ok(Some(lost)) if lost.is_empty() => e,
+            Ok(Some(lost)) => ClusterError::Unsupported {
+                what: format!("{e}. The live tables are as they were, but: {}", lost.join("; ")),
+                hint: "make these again by hand".to_owned(),
+            },
+            Err(undoing) => ClusterError::Unsupported {
+                what: format!("{e}. Going back failed too: {undoing}"),
+                hint: "resume the job when the server answers again".to_owned(),
+            },
+        }
     }
-    Ok(CreateTable::parse(&schema.create)?.sequence_columns().collect())
-}
 
-/// The foreign keys that a table had.
-fn foreign_keys(schema: &TableSchema) -> Result<Vec<Foreign>, ClusterError> {
-    if schema.kind == TableKind::Sequence {
-        return Ok(Vec::new());
+    /// Undoes a switch that began, and throws away what was built. `None` when the tables have moved already; else what could
+    /// not be made again.
+    fn go_back(&self) -> Result<Option<Vec<String>>, ClusterError> {
+        let (n, prefix) = {
+            let inner = self.inner.lock();
+            (inner.memory.number, inner.shadows.prefix())
+        };
+        self.pool.with(|conn| {
+            if !back::is_open(conn, n)? {
+                return Ok(None);
+            }
+            let lost = back::go(conn, n, self.core.options.switch_patience)?;
+            self.inner.lock().memory.phase = Phase::Abandoning;
+            back::throw_away(conn, n, &prefix)?;
+            Ok(Some(lost))
+        })
     }
-    Ok(CreateTable::parse(&schema.create)?.foreign_keys().cloned().collect())
-}
-
-/// The foreign keys that are there, as database and name.
-fn linked(conn: &mut Conn, shadows: &Shadows) -> Result<Vec<(String, String)>, ClusterError> {
-    let rows = conn
-        .rows("SELECT constraint_schema, constraint_name FROM information_schema.table_constraints WHERE constraint_type = 'FOREIGN KEY'")
-        .map_err(|e: WireError| e.doing("listing foreign keys"))?;
-    let all = rows.iter().map(|r| (r.text(0), r.text(1)));
-    Ok(all.filter(|(db, _)| shadows.source(db).is_some()).collect())
 }
 
 impl Restorer for Building {
@@ -469,7 +493,7 @@ impl Restorer for Building {
         match phase {
             Phase::Done => Ok(mark),
             Phase::Switching => self.finish_switch().map(Some),
-            Phase::Loading | Phase::Replaying => Ok(None),
+            Phase::Abandoning | Phase::Loading | Phase::Replaying => Ok(None),
         }
     }
 
@@ -501,8 +525,10 @@ impl Restorer for Building {
             };
             let (steps, mut remarks) = switch.steps(&mut conn)?;
             remarks.extend(inner.collected.remarks.iter().cloned());
+            remarks.extend(fence::intrusions(&mut conn)?);
             state::set_remarks(&mut conn, inner.memory.number, &remarks)?;
             crash_point("mysql.restore.before-switch");
+            self.switches.store(true, Ordering::SeqCst);
             state::begin_switch(&mut conn, inner.memory.number, &steps)?;
             inner.memory.remarks = remarks;
             inner.memory.phase = Phase::Switching;
@@ -516,28 +542,41 @@ impl Restorer for Building {
         self.inner.lock().memory.remarks.clone()
     }
 
+    fn interrupt(&self) {
+        match self.switches.load(Ordering::SeqCst) {
+            true => self.waiting.interrupt(),
+            false => self.pool.interrupt(),
+        }
+    }
+
+    fn waiting(&self) -> Option<String> {
+        self.waiting.now()
+    }
+
     fn abandon(&self) -> Result<(), ClusterError> {
         match self.phase() {
             Phase::Switching => {
-                return Err(ClusterError::Unsupported {
-                    what: "the switch to the restored tables has begun, so they cannot be thrown away".to_owned(),
-                    hint: "resume the job: it finishes the switch".to_owned(),
-                });
+                return match self.go_back()? {
+                    Some(lost) if lost.is_empty() => Ok(()),
+                    Some(lost) => Err(ClusterError::Unsupported {
+                        what: format!("the live tables are as they were, but: {}", lost.join("; ")),
+                        hint: "make these again by hand".to_owned(),
+                    }),
+                    None => Err(ClusterError::Unsupported {
+                        what: "the restored tables are in their places already, so they cannot be thrown away"
+                            .to_owned(),
+                        hint: "resume the job: it finishes the switch".to_owned(),
+                    }),
+                };
             }
             Phase::Done => return Ok(()),
-            Phase::Loading | Phase::Replaying => {}
+            Phase::Abandoning | Phase::Loading | Phase::Replaying => {}
         }
         let (n, prefix) = {
             let inner = self.inner.lock();
             (inner.memory.number, inner.shadows.prefix())
         };
-        self.pool.with(|conn| {
-            for db in publish::own_databases(conn, &prefix)? {
-                conn.run(&format!("DROP DATABASE IF EXISTS {}", ident(&db)))
-                    .map_err(|e| e.doing(format!("dropping {db}")))?;
-            }
-            state::forget(conn, n)
-        })
+        self.pool.with(|conn| back::throw_away(conn, n, &prefix))
     }
 }
 

@@ -1,29 +1,35 @@
 //! Building databases from a backup beside the live ones, and switching to them.
 //!
 //! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`]; [`create`] takes a
-//! definition apart; [`publish`] works out the [`steps`] of the switch, among them [`programs`] and [`accounts`];
+//! definition apart; [`publish`] works out the [`steps`] of the switch, among them [`rename`], [`programs`] and [`accounts`],
+//! minding [`links`] to other tables and [`live`] programs; [`back`] goes back while that is possible;
 //! [`state`] is what a restore remembers on the server that it writes; [`names`] says where things are built.
 //!
 //! Everything is built in databases of its own (`_brine_<n>_<k>`, one for each database of the source), where the log is
-//! replayed too. The live tables are touched only by the switch, whose steps are written down first. A failure before it
-//! leaves the server as it was; after it began there is only one way, forward, and whoever asks for the restore of that id
-//! goes on with it.
+//! replayed too. The live tables are touched only by the switch, whose steps are written down first. A failure before they
+//! have moved leaves the server as it was; after that there is only one way, forward, and whoever asks for the restore of
+//! that id goes on with it.
 //!
 //! *Invariant: nothing of a restore reaches the server's own log but the marker, see [`super::binlog::write_marker`].*
 
 mod accounts;
+mod back;
 mod building;
 mod create;
 mod insert;
+mod links;
+mod live;
 mod load;
 mod names;
 mod programs;
 mod publish;
 mod read_back;
+mod rename;
 mod replay;
 pub(super) mod session;
 mod state;
 mod steps;
+mod waiting;
 
 use std::sync::Arc;
 

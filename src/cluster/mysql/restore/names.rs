@@ -37,6 +37,11 @@ impl Shadows {
         format!("{SHADOW_PREFIX}{}_old_{k}", self.number)
     }
 
+    /// What the database is called in which the switch is tried beforehand.
+    pub fn probe(&self) -> String {
+        format!("{SHADOW_PREFIX}{}_probe", self.number)
+    }
+
     /// What every database of this restore begins with.
     pub fn prefix(&self) -> String {
         format!("{SHADOW_PREFIX}{}_", self.number)

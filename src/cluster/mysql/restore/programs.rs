@@ -89,14 +89,14 @@ fn settings(made: &DefinitionText, create: &str) -> Vec<String> {
 }
 
 /// What became of one.
-enum Made {
+pub(super) enum Made {
     Yes,
     No(WireError),
 }
 
 /// Makes them in order; what cannot be made for now is tried again as long as anything gets further. Returns what could
-/// not be made.
-pub(super) fn make(conn: &mut Conn, programs: &[Program]) -> Result<Vec<String>, ClusterError> {
+/// not be made. In the place of such a one its `old` namesake is made again, which was there before the restore.
+pub(super) fn make(conn: &mut Conn, programs: &[Program], old: &[Program]) -> Result<Vec<String>, ClusterError> {
     let mut waiting: Vec<&Program> = Vec::new();
     let mut remarks = Vec::new();
     for program in programs {
@@ -107,21 +107,33 @@ pub(super) fn make(conn: &mut Conn, programs: &[Program]) -> Result<Vec<String>,
         match one(conn, program)? {
             Made::Yes => {}
             Made::No(_) if program.patient => waiting.push(program),
-            Made::No(e) => remarks.push(remark(program, &e)),
+            Made::No(e) => remarks.push(instead(conn, program, &e, old)?),
         }
     }
     again(conn, &mut waiting)?;
     for program in waiting {
         if let Made::No(e) = one(conn, program)? {
-            remarks.push(remark(program, &e));
+            remarks.push(instead(conn, program, &e, old)?);
         }
     }
     steps::reset(conn)?;
     Ok(remarks)
 }
 
-fn remark(program: &Program, e: &WireError) -> String {
-    format!("{} could not be made: {e}", program.what)
+/// What becomes of one that cannot be made.
+fn instead(conn: &mut Conn, program: &Program, e: &WireError, old: &[Program]) -> Result<String, ClusterError> {
+    let what = format!("{} could not be made: {e}", program.what);
+    let namesake = old.iter().find(|o| o.drop.is_some() && o.drop == program.drop);
+    Ok(match namesake {
+        None => what,
+        Some(old) => match one(conn, old)? {
+            Made::Yes => format!("{what}; the one that was there before the restore was kept"),
+            Made::No(e) => format!(
+                "{what}; the one that was there before the restore could not be made again either ({e}): {}",
+                old.create
+            ),
+        },
+    })
 }
 
 fn again(conn: &mut Conn, waiting: &mut Vec<&Program>) -> Result<(), ClusterError> {
@@ -140,7 +152,8 @@ fn again(conn: &mut Conn, waiting: &mut Vec<&Program>) -> Result<(), ClusterErro
     }
 }
 
-fn one(conn: &mut Conn, program: &Program) -> Result<Made, ClusterError> {
+/// Makes one, in place of one of its name.
+pub(super) fn one(conn: &mut Conn, program: &Program) -> Result<Made, ClusterError> {
     steps::reset(conn)?;
     let use_db = format!("USE {}", text::ident(&program.db));
     let statements = [&use_db]

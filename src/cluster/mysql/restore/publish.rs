@@ -1,9 +1,12 @@
 //! What the switch will do, worked out before its first step.
 //!
-//! Order: live programs that are replaced, and the triggers of tables that move; all tables at once; the marker in the
-//! server's log; foreign keys between restored and other tables; programs; accounts and global variables; and at the very
-//! end what was put aside is dropped. The marker comes behind the tables: a switch that fails before has not ended the
-//! history that the log backup goes on with.
+//! Order: the triggers of tables that move, and views in their places; all tables at once; the marker in the server's log;
+//! other live programs that are replaced; foreign keys between restored and other tables; global variables, accounts,
+//! programs, grants and events; and at the very end what was put aside is dropped. The marker comes behind the tables: a
+//! switch that fails before has not ended the history that the log backup goes on with.
+//!
+//! *Invariant: whatever is done before the tables move can be undone (see [`super::back`]), and whatever is done behind them
+//! may fail: then it becomes a remark. So a restore never stands half switched for another reason than a lost connection.*
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,13 +20,13 @@ use crate::model::table::TableName;
 
 use super::accounts::{Accounts, Logged};
 use super::create::{CreateTable, SequenceColumn};
+use super::links::{self, Inward, Taken};
+use super::live;
 use super::names::{Shadows, is_system, target_db};
 use super::programs::{self, Program};
+use super::rename::Move;
 use super::state::KnownTable;
-use super::steps::{Move, Step, there};
-
-/// There is no such key, column or table (any more).
-const GONE: &[u16] = &[1091, 1146];
+use super::steps::{GONE, Step, there};
 
 /// All that a switch is worked out from.
 pub(super) struct Switch<'a> {
@@ -43,6 +46,17 @@ pub(super) struct Switch<'a> {
     pub logged_accounts: Vec<Logged>,
 }
 
+/// What stands before a statement that failed.
+const LINK: &str = "a link to another table was lost";
+
+fn attempt(what: &str, statements: Vec<String>, done: &[u16]) -> Step {
+    Step::Try {
+        what: what.to_owned(),
+        statements,
+        done: done.to_vec(),
+    }
+}
+
 fn run(what: &str, statements: Vec<String>, done: &[u16]) -> Step {
     Step::Run {
         what: what.to_owned(),
@@ -60,7 +74,7 @@ impl Switch<'_> {
         self.ask.rename.apply(name)
     }
 
-    /// The steps, and what is left out.
+    /// The steps, and what is left out. What can be tried beforehand is tried here: a refusal leaves the target as it is.
     pub fn steps(self, conn: &mut Conn) -> Result<(Vec<Step>, Vec<String>), ClusterError> {
         let live_dbs = databases(conn)?;
         let source_dbs = self.source_dbs();
@@ -79,36 +93,53 @@ impl Switch<'_> {
         if let Some(taken) = moves.iter().find(|m| m.absent && live.contains_key(&m.place)) {
             return Err(ClusterError::TableExists(taken.place.clone()));
         }
+        let taken = Taken::read(conn, &moves.iter().map(|m| m.place.db.as_str()).collect(), &moving)?;
+        let inward = Inward::read(conn, &moving)?;
+        links::probe(conn, self.shadows, &moves, &inward)?;
         let mut remarks = Vec::new();
 
-        let mut steps = vec![run(
-            "making the databases",
-            self.make_databases(&moves, &source_dbs)?,
-            &[],
-        )];
-        let unnamed = other_names(conn, &moves, &moving)?;
-        steps.push(run("giving foreign keys other names", unnamed, GONE));
-        let taken = self.take_away(conn, &live, &moving)?;
-        steps.push(run("taking away what is replaced", taken, GONE));
-        let relinked = outside_links(conn, &moving)?;
+        let (databases, altered) = self.make_databases(&moves, &source_dbs, &live_dbs)?;
+        let mut steps = vec![databases];
+        let unnamed = links::other_names(conn, &moves, &taken)?;
+        steps.push(run("giving constraints other names", unnamed, GONE));
+        let live_programs = live::in_the_way(conn, &live, &moving, self.whole())?;
+        let (programs, events) = self.programs(&mut remarks)?;
+        let (old, old_events) = (live::namesakes(conn, &programs)?, live::namesakes(conn, &events)?);
+        steps.push(live_programs.first);
+        let relinked = inward.iter().flat_map(Inward::statements).collect();
         let aside: BTreeSet<String> = moves.iter().map(|m| m.aside.db.clone()).collect();
         steps.push(Step::Rename(moves));
         steps.push(Step::Marker);
-        steps.push(Step::Links(relinked));
-        steps.push(Step::Links(self.links_out()?));
-        steps.push(run("linking sequences", self.sequence_links(), &[]));
-        let (programs, events) = self.programs(&mut remarks)?;
-        steps.push(Step::Programs(programs));
-        if self.whole() {
-            self.server_steps(&mut steps, &mut remarks)?;
-        }
-        steps.push(Step::Programs(events));
+        steps.push(attempt("a database keeps its old character set", altered, &[]));
+        steps.push(attempt(
+            "something of before the restore is still there",
+            live_programs.later,
+            &[],
+        ));
+        steps.push(attempt(LINK, relinked, GONE));
+        steps.push(attempt(LINK, self.links_out(&taken)?, GONE));
+        steps.push(attempt("a column lost its sequence", self.sequence_links(), &[]));
+        let grants = match self.whole() {
+            true => self.server_steps(&mut steps, &mut remarks)?,
+            false => None,
+        };
+        steps.push(Step::Programs { list: programs, old });
+        steps.extend(grants);
+        steps.push(Step::Programs {
+            list: events,
+            old: old_events,
+        });
         let mut gone: Vec<String> = Vec::new();
         if self.whole() {
             let kept: BTreeSet<String> = source_dbs.iter().map(|d| target_db(self.ask, d)).collect();
             gone.extend(live_dbs.difference(&kept).cloned());
         }
-        steps.push(run("dropping what was put aside", self.drops(&aside, &gone), &[1008]));
+        let drops = self.drops(&aside, &gone);
+        steps.push(attempt(
+            "something that was replaced could not be dropped",
+            drops,
+            &[1008],
+        ));
         Ok((steps, remarks))
     }
 
@@ -156,81 +187,38 @@ impl Switch<'_> {
         moves
     }
 
-    /// Live programs that go: of a whole restore all of them, else what stands in the way of the tables.
-    fn take_away(
+    /// The step that makes the databases, and the statements that give those which are there their character sets.
+    fn make_databases(
         &self,
-        conn: &mut Conn,
-        live: &BTreeMap<TableName, bool>,
-        moving: &BTreeSet<&TableName>,
-    ) -> Result<Vec<String>, ClusterError> {
-        let mut out = Vec::new();
-        let whole = self.whole();
-        let mut list = |sql: &str, what: &str| -> Result<(), ClusterError> {
-            let rows = conn
-                .rows(sql)
-                .map_err(|e| e.doing(format!("listing live {}s", what.to_lowercase())))?;
-            for row in rows {
-                let (db, name) = (row.text(0), row.text(1));
-                let on = TableName::new(db.clone(), row.text(2));
-                if !is_system(&db) && (whole || moving.contains(&on)) {
-                    out.push(format!("DROP {what} IF EXISTS {}.{}", ident(&db), ident(&name)));
-                }
-            }
-            Ok(())
-        };
-        list(
-            "SELECT trigger_schema, trigger_name, event_object_table FROM information_schema.triggers",
-            "TRIGGER",
-        )?;
-        if whole {
-            list(
-                "SELECT event_schema, event_name, '' FROM information_schema.events",
-                "EVENT",
-            )?;
-            for what in ["PROCEDURE", "FUNCTION", "PACKAGE BODY", "PACKAGE"] {
-                let sql = format!(
-                    "SELECT routine_schema, routine_name, '' FROM information_schema.routines WHERE routine_type = '{what}'"
-                );
-                list(&sql, what)?;
-            }
-        }
-        // Packages are known by name only to sessions of this mode.
-        if let Some(first) = out.iter().position(|s| s.starts_with("DROP PACKAGE")) {
-            out.insert(first, "SET SESSION sql_mode = 'ORACLE'".to_owned());
-            out.push("SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'".to_owned());
-        }
-        let views = live
-            .iter()
-            .filter(|(name, view)| **view && (whole || moving.contains(name)));
-        out.extend(views.map(|(v, _)| format!("DROP VIEW IF EXISTS {}", table(&v.db, &v.table))));
-        Ok(out)
-    }
-
-    fn make_databases(&self, moves: &[Move], source_dbs: &BTreeSet<String>) -> Result<Vec<String>, ClusterError> {
-        let mut out = Vec::new();
+        moves: &[Move],
+        source_dbs: &BTreeSet<String>,
+        live: &BTreeSet<String>,
+    ) -> Result<(Step, Vec<String>), ClusterError> {
+        let (mut statements, mut altered) = (Vec::new(), Vec::new());
         let mut made = BTreeSet::new();
         for db in source_dbs {
             let (target, options) = (target_db(self.ask, db), options_of(self.definitions, db)?);
-            out.push(format!("CREATE DATABASE IF NOT EXISTS {}{options}", ident(&target)));
+            statements.push(format!("CREATE DATABASE IF NOT EXISTS {}{options}", ident(&target)));
             if self.whole() && !options.is_empty() {
-                out.push(format!("ALTER DATABASE {}{options}", ident(&target)));
+                altered.push(format!("ALTER DATABASE {}{options}", ident(&target)));
             }
             made.insert(target);
         }
-        for m in moves {
-            if made.insert(m.place.db.clone()) {
-                out.push(format!("CREATE DATABASE IF NOT EXISTS {}", ident(&m.place.db)));
-            }
-            if made.insert(m.aside.db.clone()) {
-                out.push(format!("CREATE DATABASE IF NOT EXISTS {}", ident(&m.aside.db)));
+        for db in moves.iter().flat_map(|m| [&m.place.db, &m.aside.db]) {
+            if made.insert(db.clone()) {
+                statements.push(format!("CREATE DATABASE IF NOT EXISTS {}", ident(db)));
             }
         }
-        Ok(out)
+        let made = made
+            .into_iter()
+            .filter(|d| !live.contains(d) && !is_system(d))
+            .collect();
+        Ok((Step::Databases { statements, made }, altered))
     }
 
     /// Foreign keys of restored tables to tables that were not chosen, and defaults from such sequences: by name, to what the
     /// target has.
-    fn links_out(&self) -> Result<Vec<String>, ClusterError> {
+    fn links_out(&self, taken: &Taken) -> Result<Vec<String>, ClusterError> {
         let mut out = Vec::new();
         for known in self.known.iter().filter(|k| self.built.contains(&k.name)) {
             if known.schema.kind == TableKind::Sequence {
@@ -242,12 +230,18 @@ impl Switch<'_> {
                     continue;
                 }
                 let (place, parent) = (self.target(&known.name), self.target(&parent));
-                let clause = key.clause(&parent.db, &parent.table);
-                if let Some(name) = &key.name {
-                    let place = table(&place.db, &place.table);
-                    out.push(format!("ALTER TABLE {place} DROP FOREIGN KEY {}", ident(name)));
-                }
-                out.push(format!("ALTER TABLE {} {clause}", table(&place.db, &place.table)));
+                let place_text = table(&place.db, &place.table);
+                let clause = match &key.name {
+                    None => key.clause(&parent.db, &parent.table),
+                    Some(name) => {
+                        let name = ident(&taken.free(&place.db, name));
+                        out.push(format!("ALTER TABLE {place_text} DROP FOREIGN KEY {name}"));
+                        let unnamed = key.unnamed(&parent.db, &parent.table);
+                        let body = unnamed.strip_prefix("ADD ").unwrap_or(&unnamed);
+                        format!("ADD CONSTRAINT {name} {body}")
+                    }
+                };
+                out.push(format!("ALTER TABLE {place_text} {clause}"));
             }
             for column in CreateTable::parse(&known.schema.create)?.sequence_columns() {
                 let db = column.db.as_deref().unwrap_or(&known.name.db);
@@ -331,8 +325,8 @@ impl Switch<'_> {
         })
     }
 
-    /// What belongs to the server as a whole.
-    fn server_steps(&self, steps: &mut Vec<Step>, remarks: &mut Vec<String>) -> Result<(), ClusterError> {
+    /// What belongs to the server as a whole; gives the step that is done behind the programs.
+    fn server_steps(&self, steps: &mut Vec<Step>, remarks: &mut Vec<String>) -> Result<Option<Step>, ClusterError> {
         // Some of them say which accounts and grants there can be.
         let globals = self.definitions.iter().filter(|d| d.kind == kind::GLOBAL);
         let mut statements = Vec::new();
@@ -341,11 +335,13 @@ impl Switch<'_> {
         }
         steps.push(Step::Globals(statements));
         let accounts = Accounts::new(self.definitions, self.logged_accounts.clone())?;
-        match accounts.is_empty() {
-            true => remarks.push("the backup holds no accounts: those of the target stay as they are".to_owned()),
-            false => steps.push(Step::Accounts(accounts)),
+        if accounts.is_empty() {
+            remarks.push("the backup holds no accounts: those of the target stay as they are".to_owned());
+            return Ok(None);
         }
-        Ok(())
+        // Before the programs: one that a live program names as its definer could not be made anew.
+        steps.push(Step::NewAccounts(accounts.clone()));
+        Ok(Some(Step::Accounts(accounts)))
     }
 
     /// What is dropped in the end: shadows, what was put aside, databases that the source did not have.
@@ -377,79 +373,6 @@ pub(super) fn options_of(definitions: &[Definition], db: &str) -> Result<String,
     let create = made.statements.first().map(String::as_str).unwrap_or_default();
     let options = create.strip_prefix(&format!("CREATE DATABASE {}", ident(db)));
     Ok(options.map(str::trim_end).unwrap_or_default().to_owned())
-}
-
-/// Foreign keys are named once in a database: a built table loses the names that a table which stays has there.
-fn other_names(conn: &mut Conn, moves: &[Move], moving: &BTreeSet<&TableName>) -> Result<Vec<String>, ClusterError> {
-    let dbs: BTreeSet<&str> = moves.iter().map(|m| m.place.db.as_str()).collect();
-    let mut taken: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for db in dbs {
-        let sql = format!(
-            "SELECT constraint_name, table_name FROM information_schema.table_constraints \
-             WHERE table_schema = {} AND constraint_type = 'FOREIGN KEY'",
-            string(db)
-        );
-        let rows = conn.rows(&sql).map_err(|e| e.doing("listing foreign keys"))?;
-        let staying = rows.iter().filter(|r| !moving.contains(&TableName::new(db, r.text(1))));
-        taken.insert(db, staying.map(|r| r.text(0)).collect());
-    }
-    let mut out = Vec::new();
-    for m in moves {
-        let taken = taken.get(m.place.db.as_str()).filter(|names| !names.is_empty());
-        let (Some(built), Some(taken)) = (m.built.as_ref(), taken) else {
-            continue;
-        };
-        let name = table(&built.db, &built.table);
-        let shown = match conn.row(&format!("SHOW CREATE TABLE {name}")) {
-            Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),
-            Err(e) => return Err(e.doing(format!("reading the definition of {built}"))),
-        };
-        if !shown.starts_with("CREATE TABLE") {
-            continue;
-        }
-        for key in CreateTable::parse(&shown)?.foreign_keys() {
-            let Some(own) = key.name.as_ref().filter(|own| taken.contains(*own)) else {
-                continue;
-            };
-            let clause = key.unnamed(key.db.as_deref().unwrap_or(&built.db), &key.table);
-            out.push(format!("ALTER TABLE {name} DROP FOREIGN KEY {}, {clause}", ident(own)));
-        }
-    }
-    Ok(out)
-}
-
-/// Statements that give live tables, which stay, their foreign keys to replaced ones anew: a key follows the table that
-/// moves away.
-fn outside_links(conn: &mut Conn, moving: &BTreeSet<&TableName>) -> Result<Vec<String>, ClusterError> {
-    let rows = conn
-        .rows(
-            "SELECT DISTINCT table_schema, table_name, constraint_name, referenced_table_schema, referenced_table_name \
-             FROM information_schema.key_column_usage WHERE referenced_table_name IS NOT NULL",
-        )
-        .map_err(|e| e.doing("listing foreign keys"))?;
-    let mut out = Vec::new();
-    for row in rows {
-        let child = TableName::new(row.text(0), row.text(1));
-        let parent = TableName::new(row.text(3), row.text(4));
-        if is_system(&child.db) || moving.contains(&child) || !moving.contains(&parent) {
-            continue;
-        }
-        let name = table(&child.db, &child.table);
-        let shown = conn
-            .row(&format!("SHOW CREATE TABLE {name}"))
-            .map_err(|e| e.doing(format!("reading the definition of {child}")))?;
-        let create = CreateTable::parse(&shown.map(|r| r.text(1)).unwrap_or_default())?;
-        let key = row.text(2);
-        let found = create.foreign_keys().find(|f| f.name.as_deref() == Some(&key));
-        if let Some(found) = found {
-            out.push(format!("ALTER TABLE {name} DROP FOREIGN KEY {}", ident(&key)));
-            out.push(format!(
-                "ALTER TABLE {name} {}",
-                found.clause(&parent.db, &parent.table)
-            ));
-        }
-    }
-    Ok(out)
 }
 
 /// All databases of a restore, as the server has them.

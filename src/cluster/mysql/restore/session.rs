@@ -1,6 +1,7 @@
 //! Connections that build: nothing of what they do reaches the server's log, and no check stands in the way of rows that
 //! the source holds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,13 +9,15 @@ use parking_lot::Mutex;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::core::{Core, Home};
 use crate::cluster::mysql::options::SpoolOptions;
-use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
+use crate::cluster::mysql::wire::{Conn, Flavor, Killer, WireError};
 
 /// Connections that are free, all to one server: a restore that is spread over two is none.
 pub(super) struct Pool {
     core: Arc<Core>,
     home: Home,
     free: Mutex<Vec<Conn>>,
+    /// Those that were taken and not given back, by their ids.
+    busy: Mutex<BTreeMap<u64, Killer>>,
 }
 
 impl Pool {
@@ -24,6 +27,7 @@ impl Pool {
             core: core.clone(),
             home: core.home(conn)?,
             free: Mutex::new(Vec::new()),
+            busy: Mutex::new(BTreeMap::new()),
         })
     }
 
@@ -34,14 +38,24 @@ impl Pool {
 
     /// A free connection, or a new one.
     pub fn take(&self) -> Result<Conn, ClusterError> {
-        match self.free.lock().pop() {
-            Some(conn) => Ok(conn),
-            None => prepared(self.core.connect_home(&self.home)?),
-        }
+        let free = self.free.lock().pop();
+        let conn = match free {
+            Some(conn) => conn,
+            None => prepared(self.core.connect_home(&self.home)?)?,
+        };
+        self.busy.lock().insert(conn.info().connection_id, conn.killer());
+        Ok(conn)
+    }
+
+    /// Ends the statements that run on connections which were taken.
+    pub fn interrupt(&self) {
+        let busy: Vec<Killer> = self.busy.lock().values().cloned().collect();
+        Killer::end_statements(&busy);
     }
 
     /// Gives back a connection that gave no error and has no transaction open.
     pub fn give(&self, conn: Conn) {
+        self.busy.lock().remove(&conn.info().connection_id);
         self.free.lock().push(conn);
     }
 

@@ -41,11 +41,13 @@ const TABLES: &[&str] = &[
 /// How far a restore is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
+    /// It is thrown away: nobody goes on with it.
+    Abandoning,
     /// Rows are loaded.
     Loading,
     /// The log is replayed.
     Replaying,
-    /// The live tables are replaced: there is no way but forward.
+    /// The live tables are replaced: once they have moved there is no way but forward.
     Switching,
     /// All is done.
     Done,
@@ -54,6 +56,7 @@ pub(super) enum Phase {
 impl Phase {
     fn word(self) -> &'static str {
         match self {
+            Phase::Abandoning => "abandoning",
             Phase::Loading => "loading",
             Phase::Replaying => "replaying",
             Phase::Switching => "switching",
@@ -62,9 +65,14 @@ impl Phase {
     }
 
     fn parse(word: &str) -> Option<Phase> {
-        [Phase::Loading, Phase::Replaying, Phase::Switching, Phase::Done]
-            .into_iter()
-            .find(|p| p.word() == word)
+        let all = [
+            Phase::Abandoning,
+            Phase::Loading,
+            Phase::Replaying,
+            Phase::Switching,
+            Phase::Done,
+        ];
+        all.into_iter().find(|p| p.word() == word)
     }
 }
 
@@ -170,6 +178,14 @@ pub(super) fn set_phase(conn: &mut Conn, n: u64, phase: Phase) -> Result<(), Clu
 pub(super) fn set_mark(conn: &mut Conn, n: u64, mark: &Mark) -> Result<(), ClusterError> {
     let sql = format!("UPDATE _brine.restores SET mark = {} WHERE n = {n}", json(mark)?);
     conn.run(&sql).map_err(failed).map(drop)
+}
+
+/// The mark, as far as it is known: before the marker was written, with the place before it.
+pub(super) fn mark(conn: &mut Conn, n: u64) -> Result<Option<Mark>, ClusterError> {
+    let row = conn
+        .row(&format!("SELECT mark FROM _brine.restores WHERE n = {n}"))
+        .map_err(failed)?;
+    row.and_then(|r| r.opt(0)).map(|t| from_json(&t)).transpose()
 }
 
 /// Notes what the operator should know.
@@ -289,6 +305,23 @@ pub(super) fn steps_left<S: for<'a> Deserialize<'a>>(conn: &mut Conn, n: u64) ->
     let sql = format!("SELECT k, step FROM _brine.steps WHERE n = {n} AND done = 0 ORDER BY k");
     let rows = conn.rows(&sql).map_err(failed)?;
     rows.iter().map(|r| Ok((r.number(0), from_json(&r.text(1))?))).collect()
+}
+
+/// All steps, in order, and whether they are done.
+pub(super) fn steps<S: for<'a> Deserialize<'a>>(conn: &mut Conn, n: u64) -> Result<Vec<(u64, S, bool)>, ClusterError> {
+    let sql = format!("SELECT k, step, done FROM _brine.steps WHERE n = {n} ORDER BY k");
+    let rows = conn.rows(&sql).map_err(failed)?;
+    let all = rows
+        .iter()
+        .map(|r| Ok((r.number(0), from_json(&r.text(1))?, r.number(2) == 1)));
+    all.collect()
+}
+
+/// Notes that all steps are to be done again.
+pub(super) fn steps_undone(conn: &mut Conn, n: u64) -> Result<(), ClusterError> {
+    conn.run(&format!("UPDATE _brine.steps SET done = 0 WHERE n = {n}"))
+        .map_err(failed)
+        .map(drop)
 }
 
 /// Notes a step as done.

@@ -14,21 +14,12 @@ use crate::model::table::TableName;
 
 use super::accounts::{self, Accounts};
 use super::programs::{self, Program};
+use super::rename::{self, Move};
+use super::waiting::{Patience, Waiting, is_locked_out};
 use super::{session, state};
 
-/// A table that moves: the live one aside, the built one in its place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Move {
-    /// Where it was built; without, the live one only goes.
-    pub built: Option<TableName>,
-    /// Its place.
-    pub place: TableName,
-    /// Where a live one is put.
-    pub aside: TableName,
-    /// A live one is not put aside: it came into being meanwhile, and the switch fails at it.
-    #[serde(default)]
-    pub absent: bool,
-}
+/// There is no such key, column or table (any more).
+pub(super) const GONE: &[u16] = &[1091, 1146];
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,35 +33,95 @@ pub(super) enum Step {
         statements: Vec<String>,
         done: Vec<u16>,
     },
-    /// Foreign keys of tables that stay, and to tables that were not chosen: what cannot be linked becomes a remark.
-    Links(Vec<String>),
+    /// Makes the databases; `made` are those that are not there yet.
+    Databases { statements: Vec<String>, made: Vec<String> },
+    /// Takes away what stands in the way of the tables; `back` makes it again.
+    TakeAway {
+        statements: Vec<String>,
+        back: Vec<Program>,
+    },
+    /// Statements that may fail: then `what` and the statement become a remark. The errors in `done` mean that there is
+    /// nothing left to do.
+    Try {
+        what: String,
+        statements: Vec<String>,
+        done: Vec<u16>,
+    },
     /// Puts tables in their places, all at once.
     Rename(Vec<Move>),
-    /// Views, triggers, routines, events: what cannot be made becomes a remark.
-    Programs(Vec<Program>),
-    /// Accounts, roles and grants.
+    /// Views, triggers, routines, events: what cannot be made becomes a remark. `old` are live ones of the same names, which
+    /// come back where their successors cannot be made.
+    Programs { list: Vec<Program>, old: Vec<Program> },
+    /// Accounts and roles, without their grants: programs need their definers.
+    NewAccounts(Accounts),
+    /// Grants, and what the log did to accounts.
     Accounts(Accounts),
     /// Global variables: what cannot be set becomes a remark.
     Globals(Vec<String>),
 }
 
-/// Does what is left.
-pub(super) fn run(
-    core: &Core,
-    conn: &mut Conn,
-    n: u64,
-    id: &str,
-    remarks: &mut Vec<String>,
-) -> Result<(), ClusterError> {
-    for (k, step) in state::steps_left::<Step>(conn, n)? {
-        one(core, conn, n, id, &step, remarks)?;
-        crash_point("mysql.restore.step-run");
-        reset(conn)?;
-        state::set_remarks(conn, n, remarks)?;
-        state::step_done(conn, n, k)?;
-        crash_point("mysql.restore.step-noted");
+/// A switch that is under way.
+pub(super) struct Switching<'a> {
+    pub core: &'a Core,
+    pub conn: &'a mut Conn,
+    pub n: u64,
+    pub id: &'a str,
+    pub remarks: &'a mut Vec<String>,
+    pub waiting: &'a Waiting,
+}
+
+impl Switching<'_> {
+    /// Does what is left.
+    pub fn run(&mut self) -> Result<(), ClusterError> {
+        for (k, step) in state::steps_left::<Step>(self.conn, self.n)? {
+            self.one(&step)?;
+            crash_point("mysql.restore.step-run");
+            reset(self.conn)?;
+            state::set_remarks(self.conn, self.n, self.remarks)?;
+            state::step_done(self.conn, self.n, k)?;
+            crash_point("mysql.restore.step-noted");
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn one(&mut self, step: &Step) -> Result<(), ClusterError> {
+        let conn = &mut *self.conn;
+        let remarks = match step {
+            Step::Marker => return self.marker(),
+            Step::Run { what, statements, done } => return run_all(conn, what, statements, done),
+            Step::Databases { statements, .. } => return run_all(conn, "making the databases", statements, &[]),
+            Step::TakeAway { statements, .. } => {
+                let patience = self.waiting.patience(conn, self.core.options.switch_patience)?;
+                return take_away(conn, statements, &patience);
+            }
+            Step::Try { what, statements, done } => try_all(conn, what, statements, done)?,
+            Step::Rename(moves) => {
+                let patience = self.waiting.patience(conn, self.core.options.switch_patience)?;
+                rename::forward(conn, moves, &patience)?
+            }
+            Step::Programs { list, old } => programs::make(conn, list, old)?,
+            Step::NewAccounts(accounts) => accounts::make_accounts(conn, accounts)?,
+            Step::Accounts(accounts) => accounts::make_grants(conn, accounts)?,
+            Step::Globals(statements) => try_all(conn, "a global variable could not be set", statements, &[])?,
+        };
+        self.remarks.extend(remarks);
+        Ok(())
+    }
+
+    /// Writes the marker, unless a run that died had written it already: a second one would end the new history.
+    fn marker(&mut self) -> Result<(), ClusterError> {
+        let (core, conn, n) = (self.core, &mut *self.conn, self.n);
+        let written = match state::mark(conn, n)? {
+            Some(noted) => binlog::written_marker(core, conn, self.id, &noted)?,
+            None => None,
+        };
+        let mark = match written {
+            Some(mark) => mark,
+            None => binlog::write_marker(core, conn, self.id, &mut |conn, mark| state::set_mark(conn, n, mark))?,
+        };
+        crash_point("mysql.restore.marked");
+        state::set_mark(self.conn, n, &mark)
+    }
 }
 
 /// Puts a session back into the state for building.
@@ -79,54 +130,30 @@ pub(super) fn reset(conn: &mut Conn) -> Result<(), ClusterError> {
     session::prepare(conn)
 }
 
-fn one(
-    core: &Core,
-    conn: &mut Conn,
-    n: u64,
-    id: &str,
-    step: &Step,
-    remarks: &mut Vec<String>,
-) -> Result<(), ClusterError> {
-    match step {
-        Step::Marker => {
-            let mark = binlog::write_marker(core, conn, id)?;
-            state::set_mark(conn, n, &mark)
-        }
-        Step::Run { what, statements, done } => run_all(conn, what, statements, done),
-        Step::Links(statements) => {
-            remarks.extend(link(conn, statements)?);
-            Ok(())
-        }
-        Step::Rename(moves) => rename(conn, moves),
-        Step::Programs(list) => {
-            remarks.extend(programs::make(conn, list)?);
-            Ok(())
-        }
-        Step::Accounts(accounts) => {
-            remarks.extend(accounts::make(conn, accounts)?);
-            Ok(())
-        }
-        Step::Globals(statements) => {
-            for statement in statements {
-                match conn.run(statement) {
-                    Ok(_) => {}
-                    Err(e) if e.code().is_some() => remarks.push(format!("{statement} was not possible: {e}")),
-                    Err(e) => return Err(e.doing("setting global variables")),
-                }
+/// Runs what needs the locks of tables.
+fn take_away(conn: &mut Conn, statements: &[String], patience: &Patience<'_>) -> Result<(), ClusterError> {
+    for statement in statements {
+        loop {
+            match conn.run(statement) {
+                Ok(_) => break,
+                Err(e) if e.code().is_some_and(|code| GONE.contains(&code)) => break,
+                Err(e) if is_locked_out(&e) => patience.lose_some(conn)?,
+                Err(e) => return Err(e.doing("taking away what is replaced")),
             }
-            Ok(())
         }
     }
+    Ok(())
 }
 
-fn link(conn: &mut Conn, statements: &[String]) -> Result<Vec<String>, ClusterError> {
+/// Runs what may fail; returns what failed.
+fn try_all(conn: &mut Conn, what: &str, statements: &[String], done: &[u16]) -> Result<Vec<String>, ClusterError> {
     let mut remarks = Vec::new();
     for statement in statements {
         match conn.run(statement) {
             Ok(_) => {}
-            Err(e) if e.code() == Some(1091) || e.code() == Some(1146) => {}
-            Err(e) if e.code().is_some() => remarks.push(format!("a link to another table was lost: {statement}: {e}")),
-            Err(e) => return Err(e.doing("linking foreign keys")),
+            Err(e) if e.code().is_some_and(|code| done.contains(&code)) => {}
+            Err(e) if e.code().is_some() => remarks.push(format!("{what}: {statement}: {e}")),
+            Err(e) => return Err(e.doing(statement.clone())),
         }
     }
     Ok(remarks)
@@ -159,98 +186,4 @@ pub(super) fn there(conn: &mut Conn, dbs: &[&str]) -> Result<BTreeMap<TableName,
         .iter()
         .map(|r| (TableName::new(r.text(0), r.text(1)), r.text(2).contains("VIEW")))
         .collect())
-}
-
-/// The renames that are left, given what there is.
-fn pairs<'a>(moves: &'a [Move], there: &BTreeMap<TableName, bool>) -> Vec<(&'a TableName, &'a TableName)> {
-    let mut pairs = Vec::new();
-    for m in moves {
-        let coming = m.built.as_ref().filter(|b| there.contains_key(*b));
-        if m.built.is_some() && coming.is_none() {
-            continue;
-        }
-        if there.contains_key(&m.place) && !there.contains_key(&m.aside) && !m.absent {
-            pairs.push((&m.place, &m.aside));
-        }
-        if let Some(built) = coming {
-            pairs.push((built, &m.place));
-        }
-    }
-    pairs
-}
-
-fn rename(conn: &mut Conn, moves: &[Move]) -> Result<(), ClusterError> {
-    let mut dbs: Vec<&str> = moves
-        .iter()
-        .flat_map(|m| m.built.iter().chain([&m.place, &m.aside]))
-        .map(|t| t.db.as_str())
-        .collect();
-    dbs.sort_unstable();
-    dbs.dedup();
-    let there = there(conn, &dbs)?;
-    let pairs = pairs(moves, &there);
-    if pairs.is_empty() {
-        return Ok(());
-    }
-    let named = |t: &TableName| text::table(&t.db, &t.table);
-    let list: Vec<String> = pairs
-        .iter()
-        .map(|(from, to)| format!("{} TO {}", named(from), named(to)))
-        .collect();
-    conn.run(&format!("RENAME TABLE {}", list.join(", ")))
-        .map_err(|e| e.doing("putting the restored tables in their places"))?;
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn name(text: &str) -> TableName {
-        text.parse().unwrap()
-    }
-
-    fn moves() -> Vec<Move> {
-        let mv = |built: Option<&str>, place: &str, aside: &str| Move {
-            built: built.map(name),
-            place: name(place),
-            aside: name(aside),
-            absent: false,
-        };
-        vec![
-            mv(Some("n.a"), "d.a", "o.a"),
-            mv(Some("n.b"), "d.b", "o.b"),
-            mv(None, "d.c", "o.c"),
-        ]
-    }
-
-    /// Renames one after the other, as a server does.
-    fn apply(there: &mut BTreeMap<TableName, bool>, pairs: &[(&TableName, &TableName)], stop: usize) {
-        for (from, to) in pairs.iter().take(stop) {
-            assert!(there.remove(*from).is_some(), "{from} is not there");
-            assert!(there.insert((*to).clone(), false).is_none(), "{to} is there");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_rename_that_stopped_anywhere_is_brought_to_its_end(stop in 0_usize..6, live in any::<bool>()) {
-            let moves = moves();
-            let mut there: BTreeMap<TableName, bool> = ["n.a", "n.b", "d.c"].into_iter().map(|t| (name(t), false)).collect();
-            if live {
-                there.insert(name("d.a"), false);
-            }
-            let first = pairs(&moves, &there);
-            apply(&mut there, &first, stop);
-            let rest = pairs(&moves, &there);
-            apply(&mut there, &rest, usize::MAX);
-            let mut expected = vec![name("d.a"), name("d.b"), name("o.c")];
-            if live {
-                expected.push(name("o.a"));
-            }
-            expected.sort();
-            prop_assert_eq!(there.into_keys().collect::<Vec<_>>(), expected);
-        }
-    }
 }

@@ -62,6 +62,35 @@ pub fn read(conn: &mut Conn) -> Result<Vec<Definition>, WireError> {
     Ok(all)
 }
 
+/// One program as it is now, with the words of [`kind`]; `None` when it cannot be shown.
+pub fn one(conn: &mut Conn, kind: &str, db: &str, name: &str) -> Result<Option<Definition>, WireError> {
+    // The columns of the statement, the mode, and the character set; the collation is behind that.
+    let (what, statement_at, mode, charset) = match kind {
+        kind::VIEW => ("VIEW", 1, None, 2),
+        kind::TRIGGER => ("TRIGGER", 2, Some(1), 3),
+        kind::EVENT => ("EVENT", 3, Some(1), 4),
+        kind::FUNCTION => ("FUNCTION", 2, Some(1), 3),
+        kind::PROCEDURE => ("PROCEDURE", 2, Some(1), 3),
+        kind::PACKAGE => ("PACKAGE", 2, Some(1), 3),
+        kind::PACKAGE_BODY => ("PACKAGE BODY", 2, Some(1), 3),
+        _ => return Ok(None),
+    };
+    let shown = match (Shower { conn, db: None }).show(db, what, name, statement_at) {
+        Ok(shown) => shown,
+        Err(WireError::Server { .. }) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let made = DefinitionText {
+        statements: statement(&shown, statement_at),
+        sql_mode: mode.and_then(|at| shown.opt(at)),
+        charset_client: shown.opt(charset),
+        collation_connection: shown.opt(charset + 1),
+        time_zone: shown.opt(2).filter(|_| kind == kind::EVENT),
+        ..DefinitionText::default()
+    };
+    definition(kind, db, name.to_owned(), &made).map(Some)
+}
+
 fn databases(shower: &mut Shower<'_>) -> Result<Vec<Definition>, WireError> {
     let sql = format!(
         "SELECT schema_name, default_collation_name FROM information_schema.schemata WHERE {} ORDER BY schema_name",

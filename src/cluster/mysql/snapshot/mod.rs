@@ -373,6 +373,10 @@ impl Snapshot for View {
         self.watch.check(&self.core)
     }
 
+    fn interrupt(&self) {
+        self.pool.interrupt();
+    }
+
     fn release(&self) -> Result<(), ClusterError> {
         self.pool.close();
         Ok(())

@@ -3,12 +3,13 @@
 use parking_lot::{Condvar, Mutex};
 
 use crate::cluster::ClusterError;
-use crate::cluster::mysql::wire::Conn;
+use crate::cluster::mysql::wire::{Conn, Killer};
 
 /// Connections that share a view.
 pub(super) struct Pool {
     state: Mutex<State>,
     back: Condvar,
+    killers: Vec<Killer>,
 }
 
 struct State {
@@ -22,6 +23,7 @@ struct State {
 impl Pool {
     pub fn new(conns: Vec<Conn>) -> Pool {
         Pool {
+            killers: conns.iter().map(Conn::killer).collect(),
             state: Mutex::new(State {
                 alive: conns.len(),
                 idle: conns,
@@ -29,6 +31,11 @@ impl Pool {
             }),
             back: Condvar::new(),
         }
+    }
+
+    /// Ends what the connections are doing.
+    pub fn interrupt(&self) {
+        Killer::end_statements(&self.killers);
     }
 
     /// Lends a connection; waits for one.

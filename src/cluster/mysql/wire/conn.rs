@@ -10,6 +10,7 @@ use super::parse::Parse;
 use super::rows::{self, Head};
 use super::{Killer, WireError, answer, refusal};
 use crate::cluster::mysql::options::{Endpoint, MysqlOptions};
+use crate::cluster::mysql::sessions::MARK;
 
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,8 +123,8 @@ impl Conn {
             under_way: VecDeque::new(),
             broken: false,
         };
-        // A proxy greets with an id of its own, and that one must never be killed.
-        let id = conn.row("SELECT CONNECTION_ID()");
+        // A proxy greets with an id of its own, and that one must never be killed. And it is marked as brine's.
+        let id = conn.row(MARK);
         let id = id.map_err(|e| Refused {
             answered: e.code().is_some(),
             error: refusal::failed(endpoint, &options.user, e),

@@ -17,6 +17,25 @@ impl Killer {
         self.kill("KILL QUERY")
     }
 
+    /// Ends what several connections of one server are doing. Who is gone already, or cannot be reached, is left alone.
+    pub fn end_statements(all: &[Killer]) {
+        let Some(first) = all.first() else {
+            return;
+        };
+        let Ok(mut conn) = Conn::open(&first.options, &first.endpoint) else {
+            return;
+        };
+        if conn.set_timeout(Some(first.options.timeout)).is_err() {
+            return;
+        }
+        for killer in all {
+            match conn.run(&format!("KILL QUERY {}", killer.id)) {
+                Err(e) if e.code().is_none() => return,
+                _ => {}
+            }
+        }
+    }
+
     /// Ends the connection.
     pub fn end_connection(&self) -> Result<(), WireError> {
         self.kill("KILL")

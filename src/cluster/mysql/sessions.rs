@@ -1,0 +1,248 @@
+//! Who is connected to a server besides brine, and how such sessions are ended.
+//!
+//! Brine's own connections hold a lock of the server each, named after the connection's id (see [`mark`]): so every process
+//! of brine knows those of all others, whatever account an application uses. The name of an account tells nothing: the one
+//! that brine was given may be an application's too.
+//!
+//! *Invariant: a session that does not hold its lock is not brine's.*
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::schema::definition::AccountName;
+use super::wire::{Conn, WireError};
+use crate::cluster::ClusterError;
+use crate::model::text::safe;
+
+/// How long sessions may take to end: a large transaction is rolled back first.
+const ENDING: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_millis(50);
+/// For so long it is watched whether sessions that cannot be locked out come back.
+const WATCHED: Duration = Duration::from_secs(2);
+/// Coming back so often is an application's way, not an operator's.
+const RETURNS: usize = 3;
+/// What the server calls a connection that has not logged in yet.
+const NOBODY: &str = "unauthenticated user";
+
+/// The question that gives a connection's own id, and by which it takes the lock that marks it as brine's.
+pub(super) const MARK: &str = "SELECT CONNECTION_ID(), GET_LOCK(CONCAT('brine session ', CONNECTION_ID()), 0)";
+
+fn doing(what: &'static str) -> impl Fn(WireError) -> ClusterError {
+    move |e| e.doing(what)
+}
+
+/// Somebody's session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    pub id: u64,
+    pub user: String,
+    pub host: String,
+    db: String,
+    command: String,
+    seconds: u64,
+    statement: String,
+}
+
+impl Session {
+    /// Who it is, in a few words.
+    pub fn who(&self) -> String {
+        let host = self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host);
+        format!("{} of {}@{host}", self.id, self.user)
+    }
+
+    /// Who it is and what it does.
+    pub fn doing(&self) -> String {
+        let at = match self.db.is_empty() {
+            true => String::new(),
+            false => format!(" in {}", self.db),
+        };
+        match self.statement.is_empty() {
+            true => format!("{}{at}, {} for {} s", self.who(), self.command, self.seconds),
+            false => format!(
+                "{}{at}, for {} s: {}",
+                self.who(),
+                self.seconds,
+                safe(&self.statement, 100)
+            ),
+        }
+    }
+
+    fn is_dump(&self) -> bool {
+        self.command.starts_with("Binlog Dump")
+    }
+}
+
+/// The sessions that are not brine's and not the server's own; those that have not logged in yet among them.
+fn foreign(conn: &mut Conn) -> Result<Vec<Session>, WireError> {
+    let rows = conn.rows("SHOW PROCESSLIST")?;
+    let all = rows.iter().map(|r| Session {
+        id: r.number(0),
+        user: r.text(1),
+        host: r.text(2),
+        db: r.text(3),
+        command: r.text(4),
+        seconds: r.number(5),
+        statement: r.text(7),
+    });
+    let sessions: Vec<Session> = all
+        .filter(|s| !["system user", "event_scheduler"].contains(&s.user.as_str()) && s.command != "Daemon")
+        .collect();
+    let ours = ours(conn, sessions.iter().map(|s| s.id))?;
+    Ok(sessions.into_iter().filter(|s| !ours.contains(&s.id)).collect())
+}
+
+/// Which of these connections are brine's.
+fn ours(conn: &mut Conn, ids: impl Iterator<Item = u64>) -> Result<BTreeSet<u64>, WireError> {
+    let ids: Vec<u64> = ids.collect();
+    let mut ours = BTreeSet::from([conn.info().connection_id]);
+    for some in ids.chunks(200) {
+        let questions: Vec<String> = some
+            .iter()
+            .map(|id| format!("IS_USED_LOCK('brine session {id}')"))
+            .collect();
+        let Some(row) = conn.row(&format!("SELECT {}", questions.join(", ")))? else {
+            continue;
+        };
+        ours.extend(
+            some.iter()
+                .enumerate()
+                .filter(|(k, id)| row.number(*k) == **id)
+                .map(|(_, id)| *id),
+        );
+    }
+    Ok(ours)
+}
+
+/// Sessions of applications: not brine's, not the server's own, not replicas.
+pub(super) fn applications(conn: &mut Conn) -> Result<usize, WireError> {
+    let sessions = foreign(conn)?;
+    Ok(sessions.iter().filter(|s| s.user != NOBODY && !s.is_dump()).count())
+}
+
+/// Those who read the server's log, as user and host: replicas and other tools, not brine.
+pub(super) fn readers_of_log(conn: &mut Conn) -> Result<Vec<String>, WireError> {
+    let sessions = foreign(conn)?;
+    Ok(sessions
+        .iter()
+        .filter(|s| s.is_dump())
+        .map(|s| format!("{} from {}", s.user, s.host))
+        .collect())
+}
+
+/// Sessions that are to end: everybody's but brine's and replicas'.
+fn others(conn: &mut Conn) -> Result<Vec<Session>, ClusterError> {
+    let sessions = foreign(conn).map_err(doing("listing sessions"))?;
+    Ok(sessions.into_iter().filter(|s| !s.is_dump()).collect())
+}
+
+fn end(conn: &mut Conn, sessions: &[Session]) -> Result<(), ClusterError> {
+    for session in sessions {
+        match conn.run(&format!("KILL CONNECTION {}", session.id)) {
+            Err(e) if e.code() == Some(1094) => {}
+            other => drop(other.map_err(|e| e.doing(format!("ending the session {}", session.who())))?),
+        }
+    }
+    Ok(())
+}
+
+/// Ends the sessions of everybody else, and waits until they are gone. Who has not logged in yet is ended too, but not
+/// waited for: with all accounts locked it does not get in, and there may always be a next one.
+pub(super) fn end_all(conn: &mut Conn) -> Result<Vec<Session>, ClusterError> {
+    let give_up = Instant::now() + ENDING;
+    let mut ended: BTreeMap<u64, Session> = BTreeMap::new();
+    loop {
+        let left = others(conn)?;
+        end(conn, &left)?;
+        let named: Vec<Session> = left.into_iter().filter(|s| s.user != NOBODY).collect();
+        if named.is_empty() {
+            return Ok(ended.into_values().collect());
+        }
+        if Instant::now() > give_up {
+            let names: Vec<String> = named.iter().take(5).map(Session::doing).collect();
+            return Err(ClusterError::Unsupported {
+                what: format!("sessions do not end: {}", names.join("; ")),
+                hint: "a large transaction is rolled back first: wait, then try again".to_owned(),
+            });
+        }
+        ended.extend(named.into_iter().map(|s| (s.id, s)));
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Whether those of `ended` whose accounts are not locked stay away. An application that uses such an account comes back at
+/// once, and what it would write into a server that is restored would be lost.
+pub(super) fn stay_away(conn: &mut Conn, own: &AccountName, ended: &[Session]) -> Result<(), ClusterError> {
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let watched_until = Instant::now() + WATCHED;
+    let mut back: BTreeMap<u64, Session> = BTreeMap::new();
+    while Instant::now() < watched_until {
+        let now = others(conn)?;
+        end(conn, &now)?;
+        back.extend(now.into_iter().filter(|s| s.user != NOBODY).map(|s| (s.id, s)));
+        if back.len() >= RETURNS
+            && let Some(last) = back.values().next_back()
+        {
+            return Err(comes_back(own, last));
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+fn comes_back(own: &AccountName, session: &Session) -> ClusterError {
+    let hint = match session.user == own.user {
+        true => format!(
+            "give brine an account of its own: CREATE USER 'brine'@'{}' IDENTIFIED BY '...', the grants that `brine cluster \
+             check` names for it, and that user in the config; or stop the application first",
+            own.host
+        ),
+        false => {
+            "give the application an account of its own (that one is never locked: it is the operator's last door), or \
+                  stop it first"
+                .to_owned()
+        }
+    };
+    ClusterError::Unsupported {
+        what: format!(
+            "the server cannot be closed: an application logs in as {}, which brine may not lock, and comes back as soon as \
+             it is ended (session {})",
+            session.user,
+            session.doing()
+        ),
+        hint,
+    }
+}
+
+/// Who may hold a lock that is waited for: who runs a statement or has a transaction open, brine's own work included.
+pub(super) fn holding(conn: &mut Conn) -> Result<Vec<String>, WireError> {
+    let own = conn.info().connection_id;
+    let sql = "SELECT trx_mysql_thread_id, trx_started FROM information_schema.innodb_trx ORDER BY trx_started";
+    let open: BTreeMap<u64, String> = match conn.rows(sql) {
+        Ok(rows) => rows.iter().map(|r| (r.number(0), r.text(1))).collect(),
+        // It may not be seen.
+        Err(WireError::Server { .. }) => BTreeMap::new(),
+        Err(e) => return Err(e),
+    };
+    let foreign = foreign(conn)?;
+    let mut out: Vec<String> = Vec::new();
+    for session in foreign.iter().filter(|s| s.id != own && !s.is_dump()) {
+        match open.get(&session.id) {
+            Some(since) => out.push(format!(
+                "session {} (its transaction is open since {since})",
+                session.doing()
+            )),
+            None if session.command != "Sleep" => out.push(format!("session {}", session.doing())),
+            None => {}
+        }
+    }
+    let known: BTreeSet<u64> = foreign.iter().map(|s| s.id).collect();
+    for (id, since) in open.iter().filter(|(id, _)| **id != own && !known.contains(id)) {
+        out.push(match id {
+            0 => format!("a prepared XA transaction, open since {since} (XA RECOVER lists it)"),
+            id => format!("brine's own session {id}, open since {since}"),
+        });
+    }
+    Ok(out)
+}
