@@ -89,6 +89,7 @@ fn request(call: &Call<'_>, args: &RestoreArgs) -> Result<RestoreRequest, Refusa
         target: args.place.target(),
         replace: args.replace,
         stay_closed: args.stay_closed,
+        exactly: false,
     })
 }
 

@@ -11,6 +11,7 @@ use crate::engine::view::View;
 use crate::model::clock::Millis;
 use crate::model::ids::BackupId;
 use crate::model::job::Unit;
+use crate::model::position::Moment;
 use crate::model::size;
 use crate::model::window::Window;
 
@@ -23,7 +24,7 @@ pub struct DeletePlan {
     pub refused: Option<String>,
     /// What is lost, in words.
     pub loses: Vec<String>,
-    /// Whether it is the last good backup, so that the cluster's name must be typed.
+    /// Whether it is the last good backup, of all or of the live history, so that the cluster's name must be typed.
     pub last_good: bool,
     /// Bytes freed once the trash is emptied.
     pub freed_bytes: u64,
@@ -37,7 +38,9 @@ pub struct DeletePlan {
 pub fn plan(view: &View, id: &BackupId, now: Millis) -> Result<DeletePlan, EngineError> {
     let backup = view.backup(id)?;
     let remaining: Vec<_> = view.bases().into_iter().filter(|b| b.id != *id).collect();
-    let last_good = remaining.is_empty() && backup.is_full();
+    let live = view.live();
+    let last_good = backup.is_full() && backup.incarnation == live && remaining.iter().all(|b| b.incarnation != live)
+        || backup.is_full() && remaining.is_empty();
     let window_before = view.window();
     let window_after = Window::new(remaining, &view.log.runs);
     let mut loses = vec![format!(
@@ -47,9 +50,19 @@ pub fn plan(view: &View, id: &BackupId, now: Millis) -> Result<DeletePlan, Engin
     )];
     match (window_before.bounds(), window_after.bounds()) {
         (Some(_), None) => loses.push("everything: nothing can be restored afterwards".to_owned()),
-        (Some((before, _)), Some((after, _))) if before < after => {
-            let show = |m: Millis| m.utc().format("%d %b %H:%M UTC");
-            loses.push(format!("the moments from {} to {}", show(before.at), show(after.at)));
+        (Some((from, to)), Some((later, earlier))) => {
+            let show = |m: Moment| m.at.utc().format("%d %b %H:%M UTC");
+            if from < later {
+                loses.push(format!("the moments from {} to {}", show(from), show(later)));
+            }
+            let begin = earlier.max(backup.commit);
+            if begin < to {
+                loses.push(format!(
+                    "the moments from {} to {}: no other base leads to them",
+                    show(begin),
+                    show(to)
+                ));
+            }
         }
         _ => {}
     }

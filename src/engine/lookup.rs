@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::archive::Archive;
-use crate::archive::log::{SegmentName, Segments};
+use crate::archive::log::{SegmentName, Segments, TableActivity};
 use crate::engine::error::EngineError;
 use crate::engine::restore::plan::TxnRef;
 use crate::engine::view::View;
+use crate::model::filter::TableFilter;
 use crate::model::log::{Change, ChangeKind, LogRun};
 use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
@@ -200,8 +201,9 @@ pub struct After {
     pub tables: u64,
 }
 
-/// Counts what came after a moment, in its incarnation and those that followed.
-pub fn after(archive: &Archive, view: &View, until: Moment) -> Result<After, EngineError> {
+/// Counts what came after a moment, in its incarnation and those that followed. Of some tables only it is the most that it can
+/// have been: a transaction on two of them is counted twice.
+pub fn after(archive: &Archive, view: &View, until: Moment, filter: &TableFilter) -> Result<After, EngineError> {
     let mut names = Vec::new();
     for run in view.log.runs.iter().filter(|r| r.to > until) {
         let mut walk = segments(archive, run)?;
@@ -222,12 +224,21 @@ pub fn after(archive: &Archive, view: &View, until: Moment) -> Result<After, Eng
     let mut tables: BTreeSet<TableName> = BTreeSet::new();
     for name in names {
         let info = archive.segment_index(&name)?;
-        tables.extend(info.index.tables.into_iter().map(|t| t.table));
-        transactions += if name.from >= until {
-            info.entries
-        } else {
-            count_after(archive, &name, until)?
+        let chosen: Vec<TableActivity> = info
+            .index
+            .tables
+            .into_iter()
+            .filter(|t| filter.matches(&t.table))
+            .collect();
+        let touching = match filter.is_all() {
+            true => info.entries,
+            false => chosen.iter().map(|t| t.transactions).sum(),
         };
+        transactions += match name.from >= until || touching == 0 {
+            true => touching.min(info.entries),
+            false => count_after(archive, &name, until)?.min(touching),
+        };
+        tables.extend(chosen.into_iter().map(|t| t.table));
     }
     Ok(After {
         transactions: Some(transactions),

@@ -84,6 +84,10 @@ pub struct RestoreRequest {
     pub replace: bool,
     /// Whether the cluster stays closed after an in-place restore.
     pub stay_closed: bool,
+    /// Whether chosen tables that the moment lacks are dropped at the target, so that it is as if they had never been: what
+    /// an undo means.
+    #[serde(default)]
+    pub exactly: bool,
 }
 
 impl RestoreRequest {
@@ -98,6 +102,7 @@ impl RestoreRequest {
             target,
             replace: false,
             stay_closed: false,
+            exactly: false,
         }
     }
 }

@@ -5,6 +5,8 @@
 //! matches a table decides; a table that no rule matches is left out; names match case-sensitively.
 //! A filter without rules takes everything.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::table::TableName;
@@ -39,6 +41,8 @@ struct Rule {
 pub struct TableFilter {
     text: Vec<String>,
     rules: Vec<Rule>,
+    /// The tables, where every rule names just one: a look instead of a walk over thousands of rules.
+    named: Option<BTreeSet<TableName>>,
 }
 
 impl TableFilter {
@@ -50,23 +54,26 @@ impl TableFilter {
     /// Reads rules.
     pub fn parse<S: AsRef<str>>(rules: &[S]) -> Result<Self, BadRule> {
         let text: Vec<String> = rules.iter().map(|r| r.as_ref().trim().to_owned()).collect();
-        let rules = text.iter().map(|r| parse_rule(r)).collect::<Result<_, _>>()?;
-        Ok(TableFilter { text, rules })
+        let rules: Vec<Rule> = text.iter().map(|r| parse_rule(r)).collect::<Result<_, _>>()?;
+        let named = named(&rules);
+        Ok(TableFilter { text, rules, named })
     }
 
     /// Takes exactly these tables.
     pub fn only(tables: &[TableName]) -> Self {
         let literal = |s: &str| s.chars().map(Piece::Char).collect::<Vec<_>>();
+        let rules: Vec<Rule> = tables
+            .iter()
+            .map(|t| Rule {
+                exclude: false,
+                db: literal(&t.db),
+                table: literal(&t.table),
+            })
+            .collect();
         TableFilter {
             text: tables.iter().map(quoted).collect(),
-            rules: tables
-                .iter()
-                .map(|t| Rule {
-                    exclude: false,
-                    db: literal(&t.db),
-                    table: literal(&t.table),
-                })
-                .collect(),
+            named: named(&rules),
+            rules,
         }
     }
 
@@ -85,6 +92,9 @@ impl TableFilter {
         if self.is_all() {
             return true;
         }
+        if let Some(named) = &self.named {
+            return named.contains(name);
+        }
         let (db, table): (Vec<char>, Vec<char>) = (name.db.chars().collect(), name.table.chars().collect());
         let last = self
             .rules
@@ -93,6 +103,25 @@ impl TableFilter {
             .find(|r| glob(&r.db, &db) && glob(&r.table, &table));
         last.is_some_and(|r| !r.exclude)
     }
+}
+
+/// The tables of rules that name one table each.
+fn named(rules: &[Rule]) -> Option<BTreeSet<TableName>> {
+    if rules.is_empty() {
+        return None;
+    }
+    let literal = |pieces: &[Piece]| {
+        let chars = pieces.iter().map(|p| match p {
+            Piece::Char(c) => Some(*c),
+            _ => None,
+        });
+        chars.collect::<Option<String>>()
+    };
+    let table = |r: &Rule| match r.exclude {
+        true => None,
+        false => Some(TableName::new(literal(&r.db)?, literal(&r.table)?)),
+    };
+    rules.iter().map(table).collect()
 }
 
 /// The literal rule for one table.

@@ -163,6 +163,29 @@ fn a_backup_that_became_the_last_good_one_needs_its_own_yes() {
     assert!(w.view().bases().is_empty());
 }
 
+/// After a restore the new history stands on one base: without it nothing since can be restored, old bases or not.
+#[test]
+fn the_only_base_of_the_live_history_needs_its_own_yes_and_says_what_is_lost() {
+    let (w, point) = world();
+    w.start_log();
+    w.restore(&w.request(point, RestoreTarget::InPlace)).unwrap();
+    w.app().put(&t("shop", "a"), b"k", b"of the new history").unwrap();
+    w.catch_up();
+    let view = w.view();
+    let base = view.bases().into_iter().find(|b| b.incarnation == view.live()).unwrap();
+    let plan = delete::plan(&view, &base.id, w.now()).unwrap();
+    assert!(
+        plan.last_good && plan.loses.iter().any(|l| l.contains("no other base leads to them")),
+        "{plan:?}"
+    );
+    assert_eq!(
+        delete::run(&w.archive, &w.lock, &view, &base.id, false, &w.cx())
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Refused
+    );
+}
+
 /// Found by a new user: delete, back up, undelete - and the log of the first backup was gone.
 #[test]
 fn what_is_in_the_trash_keeps_its_log() {

@@ -165,6 +165,7 @@ fn view(events: &[(i64, Event)]) -> (View, Millis) {
                         kind,
                         until: now.at.plus(7 * Millis::DAY),
                         used: false,
+                        tables: None,
                     }),
                 });
                 let then = Moment::of_tso(now.last_tso().next());

@@ -10,6 +10,7 @@ use crate::model::ids::{BackupId, IncarnationId};
 use crate::model::log::{LogDesired, LogError, LogRun};
 use crate::model::position::{Moment, Position};
 use crate::model::settings::BackupSettings;
+use crate::model::table::TableName;
 
 use super::StateDoc;
 
@@ -85,6 +86,10 @@ pub struct WayBack {
     pub until: Millis,
     /// It was used.
     pub used: bool,
+    /// The tables that the restore wrote, where it did not replace the whole cluster: the way back leads those back and no
+    /// others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<TableName>>,
 }
 
 /// What a way back stands on.

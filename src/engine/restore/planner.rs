@@ -60,7 +60,11 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
     let there = target.cluster.tables()?;
     let tables = planned_tables(&filter, &rename, &manifest.tables, &there);
     let from_log = log_tables.iter().filter(|t| filter.matches(t)).map(|t| rename.apply(t));
-    let targets: BTreeSet<TableName> = tables.iter().map(|t| t.target.clone()).chain(from_log).collect();
+    let mut targets: BTreeSet<TableName> = tables.iter().map(|t| t.target.clone()).chain(from_log).collect();
+    let dropped = dropped(request, whole, &targets, &there);
+    if request.exactly {
+        targets.extend(dropped.iter().cloned());
+    }
     if targets.is_empty() {
         return Err(nothing_matches(request, &manifest.tables));
     }
@@ -88,13 +92,19 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
             stored_bytes: l.bytes,
         }),
         losses: destructive
-            .then(|| losses(&request, source, &resolved, &facts, &targets, &there))
+            .then(|| losses(&request, source, &resolved, &facts, dropped))
             .transpose()?,
         way_back: destructive.then(|| way_back(target)),
         checks: {
             let mut checks = preflight(&request, target, &facts, &in_the_way);
             checks.extend(resolution(&request, &base));
-            checks.extend(target.cluster.restore_checks(whole)?.into_iter().map(driver_check));
+            checks.extend(
+                target
+                    .cluster
+                    .restore_checks(whole || destructive)?
+                    .into_iter()
+                    .map(driver_check),
+            );
             checks
         },
         duration_ms: duration(bytes, log_bytes),
@@ -325,24 +335,35 @@ fn losses(
     source: &Source<'_>,
     resolved: &Resolved,
     facts: &ClusterFacts,
-    targets: &BTreeSet<TableName>,
-    there: &[TableFacts],
+    dropped: Vec<TableName>,
 ) -> Result<Losses, EngineError> {
     let in_place = request.target == RestoreTarget::InPlace;
     let after = match in_place {
-        true => lookup::after(source.archive, source.view, resolved.until)?,
+        true => lookup::after(source.archive, source.view, resolved.until, &request.filter)?,
         false => lookup::After::default(),
     };
-    let whole = is_whole(request);
-    let dropped = there
-        .iter()
-        .filter(|t| whole && !t.system && !targets.contains(&t.name));
     Ok(Losses {
         transactions: after.transactions,
         tables: after.tables,
         sessions: if in_place { facts.sessions } else { 0 },
-        dropped: dropped.map(|t| t.name.clone()).collect(),
+        dropped,
     })
+}
+
+/// What the target has and the moment lacks, of the tables that are to be as they were.
+fn dropped(
+    request: &RestoreRequest,
+    whole: bool,
+    targets: &BTreeSet<TableName>,
+    there: &[TableFacts],
+) -> Vec<TableName> {
+    let meant = |t: &&TableFacts| whole || (request.exactly && request.filter.matches(&t.name));
+    there
+        .iter()
+        .filter(|t| !t.system && !targets.contains(&t.name))
+        .filter(meant)
+        .map(|t| t.name.clone())
+        .collect()
 }
 
 /// A bookmark when the target's own log reaches the present, else a safety snapshot.

@@ -15,7 +15,7 @@ use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
 use super::way_back;
 use crate::archive::state::WayBack;
 use crate::archive::{Archive, ArchiveLock};
-use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope};
+use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope, Restorer};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError, ErrorKind};
@@ -29,6 +29,7 @@ use crate::model::crash::crash_point;
 use crate::model::ids::{ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
 use crate::model::position::Moment;
+use crate::model::table::TableName;
 
 // What the job remembers of a restore.
 const WAS: &str = "was";
@@ -119,6 +120,23 @@ impl RestoreRun<'_> {
         crash_point("restore.published");
         self.cx.resume_log().save(PUBLISHED, &json!(done))?;
         self.finish(&done, started)
+    }
+
+    /// Builds and compares everything as [`RestoreRun::run`] does, and throws it away instead of switching over: what the
+    /// target holds is not touched, and it stays open. Gives the rows.
+    pub fn rehearse(&self) -> Result<u64, EngineError> {
+        self.check_assumptions()?;
+        self.outline();
+        let ask = self.ask(self.restore_id()?, self.plan.until);
+        let restorer = self.target.restorer(&ask)?;
+        let job = self.load(&ask, &*restorer);
+        let built = interruptible(self.cx, &|| {}, &|| restorer.interrupt(), || job.run());
+        self.cx.step("Throw away what was built", Unit::Tables, None);
+        let thrown_away = restorer.abandon();
+        let rows = built?.sum.rows;
+        thrown_away.doing(|| "throwing away what was built for the test".to_owned())?;
+        self.cx.resume_log().clear()?;
+        Ok(rows)
     }
 
     /// What an earlier run that died had switched over. After the last step that it remembered, only the target knows.
@@ -220,14 +238,7 @@ impl RestoreRun<'_> {
         let until = self.prepare()?;
         let ask = self.ask(self.restore_id()?, until);
         let restorer = self.target.restorer(&ask)?;
-        let job = load::Load {
-            plan: self.plan,
-            until: ask.until,
-            archive: self.source,
-            restorer: &*restorer,
-            cx: self.cx,
-            capabilities: self.target.capabilities(),
-        };
+        let job = self.load(&ask, &*restorer);
         let mut totals = interruptible(self.cx, &|| {}, &|| restorer.interrupt(), || job.run())?;
         self.cx.step("Switch over", Unit::Tables, None);
         self.cx.check()?;
@@ -261,14 +272,30 @@ impl RestoreRun<'_> {
         Ok(Switched { mark, until, totals })
     }
 
+    fn load<'a>(&'a self, ask: &RestoreAsk, restorer: &'a dyn Restorer) -> load::Load<'a> {
+        load::Load {
+            plan: self.plan,
+            until: ask.until,
+            archive: self.source,
+            restorer,
+            cx: self.cx,
+            capabilities: self.target.capabilities(),
+        }
+    }
+
+    /// The tables that are written, where it is not the whole cluster.
+    fn written(&self) -> Option<Vec<TableName>> {
+        (!self.plan.whole).then(|| self.plan.assumptions.writes.clone())
+    }
+
     /// What the target is asked for.
     fn ask(&self, id: String, until: Moment) -> RestoreAsk {
         RestoreAsk {
             id,
-            scope: if self.plan.whole {
-                RestoreScope::Whole
-            } else {
-                RestoreScope::Tables
+            scope: match (self.plan.whole, self.plan.request.exactly) {
+                (true, _) => RestoreScope::Whole,
+                (false, true) => RestoreScope::Exactly,
+                (false, false) => RestoreScope::Tables,
             },
             filter: self.plan.request.filter.clone(),
             rename: self.plan.request.rename.clone(),
@@ -354,7 +381,7 @@ impl RestoreRun<'_> {
         if self.plan.target != self.plan.request.source {
             self.flush(&self.plan.target, false)?;
         }
-        let made = way_back::make(self.target, target, &self.plan.target, self.cx)?;
+        let made = way_back::make(self.target, target, &self.plan.target, self.written(), self.cx)?;
         self.cx.resume_log().save(WAY_BACK, &json!(made))?;
         crash_point("restore.way-back");
         Ok(())
@@ -522,7 +549,7 @@ fn drifted(what: &str, planned: String, found: String) -> Result<(), EngineError
     })
 }
 
-fn assumed_in_the_way(plan: &RestorePlan, name: &crate::model::table::TableName, system: bool) -> bool {
+fn assumed_in_the_way(plan: &RestorePlan, name: &TableName, system: bool) -> bool {
     match plan.whole {
         true => !system,
         false => plan.assumptions.writes.contains(name),

@@ -16,9 +16,11 @@ use crate::engine::verify;
 use crate::engine::view::{SummaryCache, View};
 use crate::model::backup::BackupType;
 use crate::model::clock::Millis;
+use crate::model::filter::TableFilter;
 use crate::model::ids::ClusterName;
 use crate::model::job::{LineLevel, Unit};
 use crate::model::position::Moment;
+use crate::model::table::TableName;
 use crate::model::window::covering_run;
 
 /// For so long a restore can be undone.
@@ -27,11 +29,12 @@ const KEPT: i64 = 7 * Millis::DAY;
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Makes the way back of a closed, flushed cluster.
+/// Makes the way back of a closed, flushed cluster; `tables` are those that the restore writes, or `None` for all.
 pub(super) fn make(
     cluster: &dyn Cluster,
     target: TargetArchive<'_>,
     name: &ClusterName,
+    tables: Option<Vec<TableName>>,
     cx: &dyn JobCx,
 ) -> Result<WayBack, EngineError> {
     let until = cx.clock().now().plus(KEPT);
@@ -41,6 +44,7 @@ pub(super) fn make(
                 kind,
                 until,
                 used: false,
+                tables,
             });
         }
         Ok(None) => {}
@@ -60,6 +64,7 @@ pub(super) fn make(
         kind: WayBackKind::Snapshot { id: taken.id },
         until,
         used: false,
+        tables,
     })
 }
 
@@ -122,7 +127,7 @@ fn nothing_until(moment: Moment, changes: &mut dyn Changes, cx: &dyn JobCx) -> R
     Ok(false)
 }
 
-/// The restore that undoes the last one into a cluster.
+/// The restore that undoes the last one into a cluster: of the tables which that one wrote, and of no others.
 pub fn undo_request(view: &View, cluster: &ClusterName, now: Millis) -> Result<RestoreRequest, EngineError> {
     let none = |what: String| EngineError::refused(what, "restore the moment you want with `brine restore`");
     let last = view.incarnations.list.last();
@@ -143,6 +148,10 @@ pub fn undo_request(view: &View, cluster: &ClusterName, now: Millis) -> Result<R
     let mut request = RestoreRequest::new(cluster.clone(), point, RestoreTarget::InPlace);
     if let WayBackKind::Bookmark { base, .. } = &way_back.kind {
         request.base = Some(base.clone());
+    }
+    if let Some(tables) = &way_back.tables {
+        request.filter = TableFilter::only(tables);
+        request.exactly = true;
     }
     Ok(request)
 }

@@ -65,7 +65,7 @@ struct Staged {
 
 /// Where a restore is.
 enum Phase {
-    Collecting(Collector),
+    Collecting(Box<Collector>),
     Loading(Arc<BTreeMap<TableName, Life>>),
 }
 
@@ -178,7 +178,7 @@ pub(super) fn open(core: &Arc<Core>, ask: &RestoreAsk, memory: Option<usize>) ->
         name,
         spill,
         staged: Mutex::new(staged),
-        phase: Mutex::new(Phase::Collecting(collector)),
+        phase: Mutex::new(Phase::Collecting(Box::new(collector))),
         defined: Mutex::default(),
     })
 }
@@ -379,9 +379,16 @@ impl Restorer for Restore {
             }
         }
         let mut dropped = Vec::new();
-        if staged.ask.scope == RestoreScope::Whole {
+        let meant = |name: &TableName| match staged.ask.scope {
+            RestoreScope::Whole => true,
+            RestoreScope::Exactly => staged.ask.filter.matches(name),
+            RestoreScope::Tables => false,
+        };
+        if staged.ask.scope != RestoreScope::Tables {
             let tables = self.core.catalog.read().tables(Tso::MAX);
-            let others = tables.into_iter().filter(|(n, i)| !i.system && !placed.contains(n));
+            let others = tables
+                .into_iter()
+                .filter(|(n, i)| !i.system && !placed.contains(n) && meant(n));
             dropped.extend(others.map(|(name, _)| name));
         }
         entries.extend(dropped.iter().map(|name| (name.clone(), None)));
