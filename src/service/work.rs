@@ -61,6 +61,9 @@ pub enum Task {
         id: BackupId,
         /// so far.
         level: ProofLevel,
+        /// The cluster for a test restore, where none is to be made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scratch: Option<ClusterName>,
     },
     /// Run retention.
     Retention {
@@ -126,13 +129,19 @@ impl Task {
             Task::Restore { plan, undo: false } => plan.command_line(),
             Task::Restore { plan, undo: true } => format!("brine undo {0} --confirm-name {0} --yes", plan.target),
             Task::Delete { cluster, id, .. } => format!("brine backup delete {cluster} {id} --yes"),
-            Task::Verify { cluster, id, level } => {
+            Task::Verify {
+                cluster,
+                id,
+                level,
+                scratch,
+            } => {
                 let level = match level {
                     ProofLevel::Files => "files",
                     ProofLevel::Checksums => "checksums",
                     ProofLevel::Tested => "test",
                 };
-                format!("brine backup verify {cluster} {id} --level {level}")
+                let scratch = scratch.as_ref().map(|s| format!(" --scratch {s}")).unwrap_or_default();
+                format!("brine backup verify {cluster} {id} --level {level}{scratch}")
             }
             Task::Retention { cluster } => format!("brine retention run {cluster}"),
             Task::Truncate {
@@ -183,7 +192,23 @@ impl Task {
                     cx
                 )?))
             }
-            Task::Verify { id, level, .. } => verify(wards, &ward, id, *level, cx),
+            Task::Verify {
+                id,
+                level,
+                scratch: None,
+                ..
+            } => verify(wards, &ward, id, *level, cx),
+            Task::Verify {
+                id,
+                level,
+                scratch: Some(scratch),
+                ..
+            } => {
+                let (archive, target) = (ward.archive_for_reading()?, wards.get(scratch)?.cluster()?);
+                let named = verify::Scratch::Named(scratch, &*target);
+                let receipt = verify::run(&archive, &*ward.lock_archive()?, id, *level, named, cx);
+                Ok(json!(receipt?))
+            }
             Task::Retention { .. } => run_retention(&ward, cx),
             Task::Truncate { until, drop_pitr, .. } => {
                 let (archive, view) = ward.view_for_reading()?;
@@ -299,7 +324,7 @@ fn verify(wards: &Arc<Wards>, ward: &Ward, id: &BackupId, level: ProofLevel, cx:
         &*ward.lock_archive()?,
         id,
         level,
-        &scratch,
+        verify::Scratch::Fresh(&scratch),
         cx
     )?))
 }

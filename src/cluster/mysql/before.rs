@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::case;
-use super::check::{self, Topology, lacking_for_whole};
+use super::check::{self, Topology, lacking_for_restore};
 use super::core::Core;
 use super::fence;
 use super::wire::{Conn, Flavor, WireError};
@@ -16,9 +16,8 @@ use crate::cluster::{CheckResult, ClusterError, RestoreCheck};
 pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
     core.ask("looking for what speaks against a restore", |conn| {
         let mut checks = place(&check::topology::of(conn)?, conn.info().flavor);
-        if whole {
-            checks.push(privileges(conn)?);
-        }
+        checks.push(largest_row(conn)?);
+        checks.push(privileges(conn, whole)?);
         if fence::is_half_switched(conn)? {
             checks.push(check(
                 "unfinished restore",
@@ -44,14 +43,48 @@ fn check(name: &str, found: Result<String, String>, wanted: &str) -> RestoreChec
     }
 }
 
-/// An account that could not be given its grants back would be noticed only after the switch.
-fn privileges(conn: &mut Conn) -> Result<RestoreCheck, WireError> {
-    let lacking = lacking_for_whole(conn)?;
+/// What lacks would be noticed in the middle of the restore, or only after the switch.
+fn privileges(conn: &mut Conn, whole: bool) -> Result<RestoreCheck, WireError> {
+    let lacking = lacking_for_restore(conn, whole)?;
     let found = match lacking.is_empty() {
-        true => Ok("all that a whole restore needs".to_owned()),
+        true => Ok("all that this restore needs".to_owned()),
         false => Err(format!("{} are lacking", lacking.len())),
     };
     Ok(check("privileges", found, &lacking.join("; ")))
+}
+
+/// Below this a server does not take what many a source holds.
+const ROOMY: u64 = 64 << 20;
+
+/// A row goes into one packet, as a literal of twice its length or in the text of a `BINLOG` statement, which for an update
+/// holds it twice. How large the source's rows are is not known.
+fn largest_row(conn: &mut Conn) -> Result<RestoreCheck, WireError> {
+    let allowed = conn
+        .row("SELECT @@GLOBAL.max_allowed_packet")?
+        .map_or(0, |row| row.number(0));
+    let row = match conn.info().flavor {
+        // MariaDB takes the statement in two halves.
+        Flavor::MariaDb => allowed / 4 * 3,
+        Flavor::MySql => allowed / 8 * 3,
+    };
+    let result = match allowed < ROOMY {
+        true => CheckResult::Warning,
+        false => CheckResult::Ok,
+    };
+    let mib = |bytes: u64| bytes >> 20;
+    Ok(RestoreCheck {
+        name: "largest row".to_owned(),
+        result,
+        found: format!(
+            "rows of up to {} MiB fit in (max_allowed_packet is {} MiB)",
+            mib(row),
+            mib(allowed)
+        ),
+        wanted: match result {
+            CheckResult::Ok => String::new(),
+            _ => "SET GLOBAL max_allowed_packet = 1073741824, if the source has larger ones".to_owned(),
+        },
+    })
 }
 
 /// A server that does not stand alone: others would go on with the old rows, or bring it changes of rows that it no longer has.

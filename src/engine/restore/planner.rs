@@ -99,7 +99,13 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
             let mut checks = preflight(&request, target, &facts, &in_the_way);
             checks.extend(resolution(&request, &base));
             checks.extend(product(&base.source_version, &facts.version));
-            checks.extend(target.cluster.restore_checks(whole)?.into_iter().map(driver_check));
+            checks.extend(
+                target
+                    .cluster
+                    .restore_checks(whole || destructive)?
+                    .into_iter()
+                    .map(driver_check),
+            );
             checks
         },
         duration_ms: duration(bytes, log_bytes),

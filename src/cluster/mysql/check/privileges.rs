@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Severity};
+use super::{Finding, Severity, grants};
+use crate::cluster::mysql::schema::definition::AccountName;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, Version, WireError};
 
@@ -125,14 +126,27 @@ const MYSQL_RESTORE: &[Needed] = &[
     ),
 ];
 
-/// What the account holds, and as what it is written in a GRANT.
-fn account(conn: &mut Conn) -> Result<(BTreeSet<String>, String), WireError> {
+/// Brine's own account.
+struct OwnAccount {
+    name: AccountName,
+    /// As a GRANT writes it.
+    quoted: String,
+    /// What `SHOW GRANTS` says.
+    lines: Vec<String>,
+    held: BTreeSet<String>,
+}
+
+fn account(conn: &mut Conn) -> Result<OwnAccount, WireError> {
     let user = conn
         .row("SELECT CURRENT_USER()")?
         .map(|r| r.text(0))
         .unwrap_or_default();
     let (user, host) = user.rsplit_once('@').unwrap_or((&user, "%"));
-    let account = format!("{}@{}", text::ident(user), text::ident(host));
+    let quoted = format!("{}@{}", text::ident(user), text::ident(host));
+    let name = AccountName {
+        user: user.to_owned(),
+        host: host.to_owned(),
+    };
     let mut sql = "SHOW GRANTS".to_owned();
     if conn.info().flavor == Flavor::MySql {
         // MySQL counts the active roles in only when they are named.
@@ -144,13 +158,20 @@ fn account(conn: &mut Conn) -> Result<(BTreeSet<String>, String), WireError> {
             sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
         }
     }
-    let rows = conn.rows(&sql)?;
-    Ok((held(rows.iter().map(|r| r.text(0))), account))
+    let lines: Vec<String> = conn.rows(&sql)?.iter().map(|r| r.text(0)).collect();
+    Ok(OwnAccount {
+        name,
+        quoted,
+        held: held(lines.iter().cloned()),
+        lines,
+    })
 }
 
 /// The GRANTs without which the server would hide something without a word, so that a backup lacked it.
 pub(in crate::cluster::mysql) fn hiding(conn: &mut Conn, everything: bool) -> Result<Vec<String>, WireError> {
-    let (held, account) = account(conn)?;
+    let OwnAccount {
+        held, quoted: account, ..
+    } = account(conn)?;
     let mut wanted = vec!["SELECT"];
     if everything {
         // Without PROCESS it could not be seen that a table was put in another's place meanwhile.
@@ -162,25 +183,33 @@ pub(in crate::cluster::mysql) fn hiding(conn: &mut Conn, everything: bool) -> Re
         .collect())
 }
 
-/// The GRANTs without which a restore of a whole server would lose accounts or their grants after it was switched over.
-pub(in crate::cluster::mysql) fn lacking_for_whole(conn: &mut Conn) -> Result<Vec<String>, WireError> {
-    let (held, account) = account(conn)?;
+/// The GRANTs without which a restore would fail in the middle; one that closes the server and replaces what it holds would
+/// besides lose accounts or their grants after it was switched over.
+pub(in crate::cluster::mysql) fn lacking_for_restore(conn: &mut Conn, whole: bool) -> Result<Vec<String>, WireError> {
+    let own = account(conn)?;
     let version = conn.info().version;
-    let (restore, whole) = match conn.info().flavor {
-        Flavor::MariaDb => (MARIADB_RESTORE, MARIADB_WHOLE),
-        Flavor::MySql => (MYSQL_RESTORE, MYSQL_WHOLE),
+    // What is restored is read back, and the new history needs its first backup.
+    let (backup, restore, more) = match conn.info().flavor {
+        Flavor::MariaDb => (MARIADB_BACKUP, MARIADB_RESTORE, MARIADB_WHOLE),
+        Flavor::MySql => (MYSQL_BACKUP, MYSQL_RESTORE, MYSQL_WHOLE),
     };
-    let lacking = restore
-        .iter()
-        .chain(whole)
-        .filter(|n| version >= n.since && !has(&held, n.name));
-    Ok(lacking
-        .map(|n| format!("GRANT {} ON *.* TO {account}", n.name))
-        .collect())
+    let more = if whole { more } else { &[] };
+    let all = backup.iter().chain(restore).chain(more);
+    let lacking = all.filter(|n| version >= n.since && !has(&own.held, n.name));
+    let mut grants: Vec<String> = lacking
+        .map(|n| format!("GRANT {} ON *.* TO {}", n.name, own.quoted))
+        .collect();
+    // Without SELECT it is not even known who else there is.
+    if whole && has(&own.held, "SELECT") {
+        let to_give = grants::lacking_to_give(conn, &own.lines, &own.held, (&own.name, &own.quoted))?;
+        grants.extend(to_give.into_iter().filter(|g| !grants.contains(g)).collect::<Vec<_>>());
+    }
+    Ok(grants)
 }
 
 pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
-    let (held, account) = account(conn)?;
+    let own = account(conn)?;
+    let (held, account) = (&own.held, &own.quoted);
     let (flavor, version) = (conn.info().flavor, conn.info().version);
     let works: &[(&str, Severity, &[Needed])] = match flavor {
         Flavor::MariaDb => &[
@@ -195,10 +224,19 @@ pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
             ("for restores of the whole server", Severity::Warning, MYSQL_WHOLE),
         ],
     };
-    Ok(works
+    let found = works
         .iter()
-        .flat_map(|(what, severity, list)| against(&held, version, &account, what, *severity, list))
-        .collect())
+        .flat_map(|(what, severity, list)| against(held, version, account, what, *severity, list));
+    let mut findings: Vec<Finding> = found.collect();
+    if has(held, "SELECT") {
+        let to_give = grants::lacking_to_give(conn, &own.lines, held, (&own.name, account))?;
+        findings.extend(to_give.into_iter().map(|grant| {
+            let found =
+                "other accounts hold more than brine's may give: a restore of the whole server could not give it back";
+            Finding::warning("privileges to give", found, grant)
+        }));
+    }
+    Ok(findings)
 }
 
 fn against(
@@ -224,7 +262,7 @@ fn against(
     findings
 }
 
-fn has(held: &BTreeSet<String>, name: &str) -> bool {
+pub(super) fn has(held: &BTreeSet<String>, name: &str) -> bool {
     // The same, by an older or newer name.
     const SAME: [&[&str]; 4] = [
         &["BINLOG MONITOR", "REPLICATION CLIENT"],
