@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::acts::left_closed;
 use super::desk::Refusal;
+use super::log_control;
 use super::log_control::Logs;
 use super::scratch;
 use super::ward::Ward;
@@ -241,6 +242,9 @@ fn take_backup(ward: &Ward, plan: &BackupPlan, cx: &dyn JobCx) -> Result<Value, 
     if let ClusterState::Restoring { .. } = cluster.facts().map_err(EngineError::from)?.state {
         return Err(left_closed(ward.name(), ""));
     }
+    if !ward.keeper.is_started() {
+        catch_up(ward, cx)?;
+    }
     let summary = backup::run(&*cluster, &archive, &lock, plan, cx)?;
     // The backup is good whatever becomes of the old ones; a failure here must not make the schedule take it again.
     if let Err(e) = run_retention(ward, cx) {
@@ -250,6 +254,20 @@ fn take_backup(ward: &Ward, plan: &BackupPlan, cx: &dyn JobCx) -> Result<Value, 
         );
     }
     Ok(json!(summary))
+}
+
+/// Where nobody streams, the log may hold a restore that the archive has not heard of: the snapshot behind it belongs to the
+/// history that began there. A log that cannot be read is no reason to go without a snapshot, often it is the cause.
+fn catch_up(ward: &Ward, cx: &dyn JobCx) -> Result<(), Refusal> {
+    if let Err(refusal) = log_control::flush(ward, cx) {
+        cx.check().map_err(EngineError::from)?;
+        let why = refusal.chain.join(": ");
+        cx.line(
+            LineLevel::Warning,
+            format!("the log backup could not be brought up to the snapshot: {why}"),
+        );
+    }
+    Ok(())
 }
 
 fn run_retention(ward: &Ward, cx: &dyn JobCx) -> Result<Value, Refusal> {

@@ -368,7 +368,7 @@ impl World {
             pitr_to: if behind_gap {
                 PitrTo::Moment {
                     moment: at(gap().0),
-                    because: "the source threw its log away before it was archived".to_owned(),
+                    because: "what followed in the source's log was gone or could not be archived".to_owned(),
                 }
             } else {
                 PitrTo::Checkpoint

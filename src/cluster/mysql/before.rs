@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::case;
 use super::check::{self, Topology, lacking_for_restore};
 use super::core::Core;
+use super::fence;
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{CheckResult, ClusterError, RestoreCheck};
 
@@ -17,6 +18,13 @@ pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>,
         let mut checks = place(&check::topology::of(conn)?, conn.info().flavor);
         checks.push(largest_row(conn)?);
         checks.push(privileges(conn, whole)?);
+        if fence::is_half_switched(conn)? {
+            checks.push(check(
+                "unfinished restore",
+                Err(fence::HALF_SWITCHED.to_owned()),
+                fence::FINISH_IT,
+            ));
+        }
         checks.extend(case::finding(conn)?.map(|(name, found, mend)| check(name, Err(found), mend)));
         Ok(checks)
     })
