@@ -50,11 +50,34 @@ fn at(ts: Tso) -> RestorePoint {
     }
 }
 
+/// What a restore wrote, and so what its undo leads back.
+#[derive(Clone, Copy)]
+enum Wrote {
+    Everything,
+    Beside,
+}
+
+impl Wrote {
+    fn rules(self) -> &'static [&'static str] {
+        match self {
+            Wrote::Everything => &["*.*"],
+            Wrote::Beside => &["*_restored.*"],
+        }
+    }
+
+    fn rest(self) -> &'static [&'static str] {
+        match self {
+            Wrote::Everything => &["!*.*"],
+            Wrote::Beside => &["*.*", "!*_restored.*"],
+        }
+    }
+}
+
 /// A cluster, what committed, and what was there before the last restore that can be undone.
 struct Story {
     w: World,
     commits: Vec<Tso>,
-    before: Option<Sums>,
+    before: Option<(Wrote, Sums)>,
 }
 
 impl Story {
@@ -88,7 +111,7 @@ impl Story {
                 };
                 self.w.run(&plan, &self.w.cx()).map_err(fail)?;
                 if plan.losses.is_some() {
-                    self.before = Some(before.clone());
+                    self.before = Some((Wrote::Beside, before.clone()));
                 } else {
                     self.before = None;
                 }
@@ -101,11 +124,16 @@ impl Story {
                 prop_assert_eq!(only(&after, &rest), only(&before, &rest));
             }
             Step::Undo => {
-                let before = self.w.sums();
-                match (self.w.undo(), self.before.replace(before)) {
-                    (Ok(_), Some(want)) => prop_assert_eq!(self.w.sums(), want, "undone"),
-                    (Err(EngineError::Refused { .. }), None) => self.before = None,
-                    (other, want) => prop_assert!(false, "undo: {other:?}, wanted {want:?}"),
+                let now = self.w.sums();
+                match (self.w.undo(), self.before.take()) {
+                    (Ok(_), Some((wrote, want))) => {
+                        let undone = self.w.sums();
+                        prop_assert_eq!(only(&undone, wrote.rules()), only(&want, wrote.rules()), "undone");
+                        prop_assert_eq!(only(&undone, wrote.rest()), only(&now, wrote.rest()), "left alone");
+                        self.before = Some((wrote, now));
+                    }
+                    (Err(EngineError::Refused { .. }), None) => {}
+                    (other, want) => prop_assert!(false, "undo: {other:?}, wanted {:?}", want.map(|w| w.1)),
                 }
             }
         }
@@ -124,7 +152,7 @@ impl Story {
                 if ts.is_none() && self.w.log_doc().paused.is_none() {
                     prop_assert_eq!(&self.w.sums(), &before, "latest");
                 }
-                self.before = Some(before);
+                self.before = Some((Wrote::Everything, before));
             }
             Err(EngineError::NotFound { .. }) => prop_assert_eq!(self.w.sums(), before),
             Err(e) => return Err(TestCaseError::fail(format!("in place at {ts:?}: {}", chain(&e)))),

@@ -1,6 +1,6 @@
 //! Who is connected to a server besides brine, and how such sessions are ended.
 //!
-//! Brine's own connections hold a lock of the server each, named after the connection's id (see [`mark`]): so every process
+//! Brine's own connections hold a lock of the server each, named after the connection's id: so every process
 //! of brine knows those of all others, whatever account an application uses. The name of an account tells nothing: the one
 //! that brine was given may be an application's too.
 //!

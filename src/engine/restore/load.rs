@@ -64,14 +64,20 @@ impl Load<'_> {
             .into_iter()
             .filter(|t| self.plan.request.filter.matches(&t.name));
         let tables: BTreeMap<TableName, ManifestTable> = chosen.map(|t| (t.name.clone(), t)).collect();
+        let meter = self
+            .cx
+            .step("Create the tables", Unit::Tables, Some(tables.len() as u64));
         for table in tables.values() {
+            self.cx.check()?;
             let def = TableDef {
                 name: table.name.clone(),
                 schema: table.schema.clone(),
                 system: table.system,
             };
             self.restorer.define(&def)?;
+            meter.add(1);
         }
+        meter.complete();
         self.restorer.define_others(&manifest.definitions)?;
         let mut totals = Totals::default();
         if self.capabilities.log_before_load {

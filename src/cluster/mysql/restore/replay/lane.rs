@@ -336,9 +336,9 @@ mod tests {
         build(header(Kind::TABLE_MAP), &body, false, &mut map);
         build(header(Kind::WRITE_ROWS_V1), &body, false, &mut raw);
         let event = Event::parse(&raw, false).unwrap();
-        lane.rows(head, 7, &map, &event).unwrap();
-        lane.end_transaction(100).unwrap();
-        let error = lane.settle().unwrap_err().to_string();
+        let fed = lane.rows(head, 7, &map, &event);
+        let fed = fed.and_then(|()| lane.end_transaction(100));
+        let error = fed.and_then(|()| lane.settle()).unwrap_err().to_string();
         assert!(error.contains("1032"), "{error}");
         // Whoever goes on with it all the same gets nothing committed either.
         let _ = lane.end_transaction(101);
