@@ -44,7 +44,7 @@ pub fn chain(e: &dyn std::error::Error) -> String {
 
 /// The value, or a failure with all causes.
 pub fn ok<T>(what: &str, result: Result<T, EngineError>) -> T {
-    result.unwrap_or_else(|e| panic!("{what}: {}", chain(&e)))
+    result.unwrap_or_else(|e| panic!("{what}: {} ({:?})", chain(&e), e.hint()))
 }
 
 /// A server as brine sees it, with its archive.
