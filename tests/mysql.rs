@@ -2,7 +2,8 @@
 //!
 //! The servers are fetched by `tests/servers/get`; a server that is not there fails the tests. Each test has servers of
 //! its own, in memory where the system has such a place, and what they hold is looked at through the servers' own clients,
-//! not through brine's. `BRINE_TEST_CASES=<n>` gives random tests more cases.
+//! not through brine's. `BRINE_TEST_CASES=<n>` gives random tests more cases,
+//! `BRINE_TEST_SEED=<n>` others.
 
 // Helpers of tests may fail as tests do; clippy allows it only inside `#[test]` functions.
 #![allow(
@@ -37,8 +38,12 @@ mod log;
 mod look;
 #[path = "mysql/meanwhile.rs"]
 mod meanwhile;
+#[path = "mysql/peers.rs"]
+mod peers;
 #[path = "mysql/places.rs"]
 mod places;
+#[path = "mysql/replay.rs"]
+mod replay;
 #[path = "mysql/restore.rs"]
 mod restore;
 #[path = "mysql/server.rs"]

@@ -232,6 +232,7 @@ create table c (id int auto_increment primary key, p int, v varchar(20), key (v)
 insert into c (p, v) values (1,'x'),(2,'y'),(3,'z'),(4,'zz');
 create table nokey (a int, b varchar(20)); insert into nokey values (1,'a'),(1,'a'),(2,'b');
 create table gone (a int primary key); insert into gone values (1);
+create table loose (a int, b varchar(20)) engine = myisam; insert into loose values (1, 'one'), (2, 'two'), (2, 'two');
 create table big (id int auto_increment primary key, t longtext); insert into big (t) values (repeat('x', 3000000)), (repeat('y', 3000000));
 create view v as select p.n, c.v from p join c on c.p = p.id;
 create trigger tr before insert on c for each row set new.v = upper(new.v);
@@ -240,6 +241,8 @@ create user app@'%' identified by 'pw'; grant all on shop.* to app@'%'";
 const WORK: &str = "use shop;
 delete from p where id = 2; update p set n = 'changed' where id = 3; insert into c (p, v) values (3, 'late');
 delete from nokey where a = 1 limit 1; update nokey set b = 'u' where a = 2;
+insert into loose values (3, 'three'), (3, 'three'); update loose set b = 'changed' where a = 1; delete from loose where a = 2 limit 1;
+create table loose2 (a int) engine = myisam; insert into loose2 values (1), (1);
 create table later (id int primary key, v varchar(10)); insert into later values (1, 'é'), (2, 'b');
 alter table later add column w int default 5, add key (w); insert into later values (3, 'c', 9);
 drop table gone; rename table nokey to nokey2; insert into nokey2 values (7, 'seven');

@@ -80,7 +80,7 @@ pub fn statement(bytes: &[u8]) -> String {
 }
 
 /// Where a quoted piece ends: behind its closing quote.
-fn quoted_end(bytes: &[u8], quote: u8) -> usize {
+pub fn quoted_end(bytes: &[u8], quote: u8) -> usize {
     let mut at = 1;
     while let Some(&b) = bytes.get(at) {
         if b == b'\\' && quote != b'`' {
@@ -97,7 +97,7 @@ fn quoted_end(bytes: &[u8], quote: u8) -> usize {
 }
 
 /// The bytes of a literal in single quotes.
-fn unescape(literal: &[u8]) -> Vec<u8> {
+pub fn unescape(literal: &[u8]) -> Vec<u8> {
     let inner = literal.strip_prefix(b"'").unwrap_or(literal);
     let inner = inner.strip_suffix(b"'").unwrap_or(inner);
     let mut out = Vec::with_capacity(inner.len());

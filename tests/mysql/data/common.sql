@@ -88,6 +88,14 @@ insert into texts (id, v, vb, tx, bl, en, se) select n + 10, concat('row ', n, '
 -- what a wrong value became: the empty text that no member is
 update texts set en = 0 where id = 20;
 
+-- characters of four bytes where servers show a question mark
+create table smiles (
+  id int primary key, e enum('a', '🙂', 'it''s 🙂', '?') not null default '🙂', s set('x', '🙂', 'y🙂') default '🙂', v varchar(20) default 'd🙂?',
+  t text default ('t🙂'), u enum('😀', '\\🙂') character set utf16 default '😀', w varchar(20) as (concat(v, '🙂')) stored, check (v <> '🙃'), key (e)
+) comment 'c🙂';
+insert into smiles (id) values (1);
+insert into smiles (id, e, s, u) values (2, '?', 'x,🙂', null), (3, 'it''s 🙂', 'y🙂', '\\🙂'), (4, 'a', '', '😀');
+
 create table big (id int primary key, b longblob, t longtext);
 insert into big values (1, repeat(x'00ff5c27', 7500000), null), (2, null, repeat('grüße 🙂 ', 100000)), (3, '', ''), (4, repeat('x', 16777215 - 20), 'just below'), (5, repeat('y', 16777216), 'just above');
 
@@ -256,6 +264,10 @@ create algorithm = temptable view v_temp as select count(*) c from num;
 create definer = 'ghost'@'nohost' sql security definer view v_ghost as select 1 x;
 create view `v ``odd`` 'name'` as select `from`, `a``b` from `select`;
 create view v_literals as select 'it''s' a, "dq" b, '\\' c, x'00ff' d, 'ü🙂' e, date'2024-01-01' f, 1e10 g, _latin1'abc' h;
+create table dropped (a int, `b ``odd` varchar(10) collate utf8mb4_bin);
+create view v_broken as select d.a + 1 x, upper(d.`b ``odd`) y, p.name from dropped d join parent p on p.id = d.a where d.`b ``odd` like 'z%';
+create view v_on_broken as select x, concat(y, 'é') z from v_broken;
+drop table dropped;
 create view `日本語`.across as select * from fid.parent;
 create table trg_log (id int not null auto_increment primary key, what varchar(100), at datetime default null);
 delimiter //

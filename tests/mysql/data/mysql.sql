@@ -46,6 +46,10 @@ delimiter ;
 
 -- accounts
 create user 'sha2'@'%' identified with caching_sha2_password by 'sha2-pw' attribute '{"team": "it''s ü"}';
+create user 'changing'@'%' identified by 'old-pw';
+alter user 'changing'@'%' identified by 'new-pw' retain current password;
+create user 'changing_late'@'%' identified by 'old-pw' account lock;
+alter user 'changing_late'@'%' identified by 'new-pw' retain current password password expire;
 create user 'commented'@'%' identified by 'x' comment 'it''s a "comment"';
 create user 'strict'@'%' identified by 'x' password history 5 password reuse interval 30 day password require current failed_login_attempts 3 password_lock_time 2;
 create user 'random'@'%' identified by 'x' password expire never;

@@ -1,9 +1,10 @@
 //! QUERY events: a statement with the settings of the session that ran it.
 
 use crate::cluster::ClusterError;
-use crate::cluster::mysql::wire::Flavor;
+use crate::cluster::mysql::wire::{Flavor, ServerInfo};
 
 use super::event::{Cursor, Event, malformed};
+use super::payload::Head;
 
 /// A statement of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,11 +62,27 @@ const AUTO_IS_NULL: u32 = 1 << 14;
 /// MariaDB's `check_constraint_checks`, and `sql_if_exists`.
 const NO_CHECK_CONSTRAINT_CHECKS: u32 = 1 << 25;
 const IF_EXISTS: u32 = 1 << 28;
+/// MariaDB's `explicit_defaults_for_timestamp`.
+const EXPLICIT_DEFAULTS: u32 = 1 << 24;
+/// The first MariaDB whose default collations can be chosen for a session.
+const CHOSEN_COLLATIONS: (u16, u16, u16) = (11, 2, 0);
 
 impl<'a> Query<'a> {
     /// Takes a QUERY event apart.
     pub fn parse(event: &Event<'a>) -> Result<Query<'a>, ClusterError> {
         parse(event).ok_or_else(|| malformed("a statement's fields do not fit its length"))
+    }
+
+    /// The same, of that server: what its flags mean depends on its version.
+    pub fn parse_of(event: &Event<'a>, head: Head) -> Result<Query<'a>, ClusterError> {
+        let mut query = Query::parse(event)?;
+        if head.flavor == Flavor::MariaDb
+            && logs_explicit_defaults(head.version)
+            && let Some(flags) = query.settings.flags2
+        {
+            query.settings.explicit_defaults = Some(flags & EXPLICIT_DEFAULTS != 0);
+        }
+        Ok(query)
     }
 
     /// The statement as UTF-8, and whether a session that repeats it must say that it speaks utf8mb4 (its own charset was
@@ -83,6 +100,14 @@ impl<'a> Query<'a> {
             hint: "it can be read only by a server; restore to a moment before it".to_owned(),
         })
     }
+}
+
+/// Whether a MariaDB of that version says in its flags how a TIMESTAMP is declared.
+fn logs_explicit_defaults((major, minor, patch): (u16, u16, u16)) -> bool {
+    // By minor version, the first patch that does.
+    const SINCE: [u16; 10] = [u16::MAX, u16::MAX, u16::MAX, 36, 26, 17, 9, 5, 4, 2];
+    let of_ten = || SINCE.get(usize::from(minor)).is_none_or(|since| patch >= *since);
+    major > 10 || (major == 10 && of_ten())
 }
 
 fn parse<'a>(event: &Event<'a>) -> Option<Query<'a>> {
@@ -165,7 +190,8 @@ impl Settings {
 
     /// Statements that put a session into the state in which the statement ran, without the default database. The session
     /// speaks utf8mb4 afterwards: the statement is sent as [`Query::sql`] gives it.
-    pub fn statements(&self, flavor: Flavor) -> Vec<String> {
+    pub fn statements(&self, target: &ServerInfo) -> Vec<String> {
+        let flavor = target.flavor;
         let mut out = vec![match self.micros {
             Some(us) => format!("SET SESSION timestamp = {}.{us:06}", self.timestamp),
             None => format!("SET SESSION timestamp = {}", self.timestamp),
@@ -214,10 +240,25 @@ impl Settings {
                 u8::from(on)
             ));
         }
-        if flavor == Flavor::MySql {
-            self.mysql_statements(&mut out);
+        match flavor {
+            Flavor::MySql => self.mysql_statements(&mut out),
+            Flavor::MariaDb if target.version >= CHOSEN_COLLATIONS => out.push(self.chosen_collations()),
+            Flavor::MariaDb => {}
         }
         out
+    }
+
+    /// A statement that was logged without any was run with each charset's own default collation.
+    fn chosen_collations(&self) -> String {
+        if self.collations.is_empty() {
+            return "SET SESSION character_set_collations = ''".to_owned();
+        }
+        let ids: Vec<String> = self.collations.iter().map(|(_, id)| id.to_string()).collect();
+        format!(
+            "SET SESSION character_set_collations = (SELECT COALESCE(GROUP_CONCAT(CONCAT(character_set_name, '=', \
+             full_collation_name)), '') FROM information_schema.collation_character_set_applicability WHERE id IN ({}))",
+            ids.join(",")
+        )
     }
 
     fn mysql_statements(&self, out: &mut Vec<String>) {

@@ -247,9 +247,11 @@ impl<'a> Work<'a> {
         if !is_role && self.conn.info().flavor == Flavor::MariaDb {
             statement = statement.replacen("CREATE USER ", "CREATE OR REPLACE USER ", 1);
         }
+        // An account with two passwords gets the second by a statement of its own.
+        let mut more = one.text.statements.iter().skip(1);
         if is_role || !self.closed {
             self.try_run(&statement)?;
-            return Ok(());
+            return more.try_for_each(|statement| self.try_run(statement).map(drop));
         }
         // The journal first: an account that it does not name stays locked.
         match one.text.locked {
@@ -257,7 +259,7 @@ impl<'a> Work<'a> {
             false => fence::remember(self.conn, account)?,
         }
         self.try_run(&locked(&statement, one.text.locked))?;
-        Ok(())
+        more.try_for_each(|statement| self.try_run(statement).map(drop))
     }
 
     /// What the log did to accounts, in order.

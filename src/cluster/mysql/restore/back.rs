@@ -13,6 +13,7 @@ use super::waiting::is_locked_out;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::text::{ident, string};
 use crate::cluster::mysql::wire::Conn;
+use crate::model::crash::crash_point;
 
 /// Whether the live tables are still where they were, so that there is a way back.
 pub(super) fn is_open(conn: &mut Conn, n: u64) -> Result<bool, ClusterError> {
@@ -52,6 +53,18 @@ pub(super) fn go(conn: &mut Conn, n: u64, patience: Duration) -> Result<Vec<Stri
     Ok(lost)
 }
 
+/// Throws away what was built: a run died while it wrote rows of tables without transactions, and nothing tells which of
+/// them are in. The base and the log still hold them all.
+pub(super) fn start_again(conn: &mut Conn, n: u64) -> Result<(), ClusterError> {
+    let prefix = state::shadows(conn, n)?.prefix();
+    for db in own_databases(conn, &prefix)? {
+        conn.run(&format!("DROP DATABASE IF EXISTS {}", ident(&db)))
+            .map_err(|e| e.doing(format!("dropping {db}")))?;
+    }
+    crash_point("mysql.restore.dropped-to-start-again");
+    state::start_again(conn, n)
+}
+
 /// Makes a program that was taken away again, if it was. Here nothing is left to go back to, so locks are waited for.
 fn put_back(conn: &mut Conn, program: &Program, give_up: Instant) -> Result<Option<String>, ClusterError> {
     let show = program
@@ -64,6 +77,7 @@ fn put_back(conn: &mut Conn, program: &Program, give_up: Instant) -> Result<Opti
     loop {
         match programs::one(conn, program)? {
             Made::Yes => return Ok(None),
+            Made::Not(why) => return Ok(Some(format!("{} is not there again: {why}", program.what))),
             Made::No(e) if is_locked_out(&e) && Instant::now() < give_up => {}
             Made::No(e) => {
                 return Ok(Some(format!(

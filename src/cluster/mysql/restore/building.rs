@@ -78,7 +78,7 @@ impl Building {
             });
         }
         state::make_tables(&mut conn)?;
-        let memory = match Memory::find(&mut conn, ask)? {
+        let mut memory = match Memory::find(&mut conn, ask)? {
             Some(memory) if memory.phase == Phase::Abandoning => {
                 let prefix = state::shadows(&mut conn, memory.number)?.prefix();
                 back::throw_away(&mut conn, memory.number, &prefix)?;
@@ -87,9 +87,14 @@ impl Building {
             Some(memory) => memory,
             None => Memory::begin(&mut conn, ask)?,
         };
+        if memory.phase == Phase::Replaying && state::is_torn(&mut conn, memory.number)? {
+            back::start_again(&mut conn, memory.number)?;
+            memory.phase = Phase::Loading;
+        }
         // Once the tables have moved there is no way but forward.
         if memory.phase < Phase::Switching {
             before::alone(&mut conn)?;
+            session::exact(&mut conn)?;
         }
         // The server may have been restarted since.
         if memory.phase < Phase::Done {

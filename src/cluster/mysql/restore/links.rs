@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::create::{CreateTable, Foreign, ItemKind, SequenceColumn};
 use super::names::{Shadows, is_system};
 use super::rename::Move;
 use crate::cluster::ClusterError;
+use crate::cluster::mysql::schema::create::{CreateTable, Foreign, ItemKind, SequenceColumn};
 use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
 use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
@@ -111,7 +111,8 @@ fn checks(create: &CreateTable) -> Vec<(String, String)> {
     let others = create.items.iter().filter(|i| i.kind == ItemKind::Other);
     others
         .filter_map(|item| {
-            let (name, rest) = super::create::leading_name(item.text.strip_prefix("CONSTRAINT ")?)?;
+            let (name, rest) =
+                crate::cluster::mysql::schema::create::leading_name(item.text.strip_prefix("CONSTRAINT ")?)?;
             let rest = rest.trim_start();
             rest.starts_with("CHECK").then(|| (name, rest.to_owned()))
         })

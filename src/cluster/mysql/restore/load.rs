@@ -12,9 +12,9 @@ use crate::model::checksum::TableChecksum;
 use crate::model::crash::crash_point;
 use crate::model::table::TableName;
 
-use super::create::CreateTable;
 use super::insert::Inserter;
 use super::session::Pool;
+use crate::cluster::mysql::schema::create::CreateTable;
 
 /// Connections that write one table: while one waits for its commit, the other keeps the server busy.
 const WRITERS: usize = 2;
@@ -62,7 +62,7 @@ pub(super) fn create(conn: &mut Conn, schema: &TableSchema, name: &TableName) ->
 fn sequence(create: &str, name: &TableName) -> Result<String, ClusterError> {
     let options = create
         .strip_prefix("CREATE SEQUENCE ")
-        .and_then(|rest| super::create::leading_name(rest))
+        .and_then(|rest| crate::cluster::mysql::schema::create::leading_name(rest))
         .map(|(_, options)| options);
     let options = options.ok_or_else(|| ClusterError::Malformed {
         what: "a sequence's definition",

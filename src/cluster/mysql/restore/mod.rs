@@ -15,7 +15,6 @@
 mod accounts;
 mod back;
 mod building;
-mod create;
 mod insert;
 mod links;
 mod live;
@@ -27,6 +26,7 @@ mod read_back;
 mod rename;
 mod replay;
 pub(super) mod session;
+mod stand_in;
 mod state;
 mod steps;
 mod waiting;

@@ -54,6 +54,32 @@ pub(super) fn is_system(db: &str) -> bool {
     ["mysql", "sys", "information_schema", "performance_schema"].contains(&db.as_str()) || db.starts_with("_brine")
 }
 
+/// Whether a table of the server's own is changed by statements (`GRANT`, `CREATE PROCEDURE` ...), of which the log holds no
+/// rows: rows of it were changed by hand.
+pub(super) fn is_told_by_statements(table: &TableName) -> bool {
+    const TABLES: [&str; 18] = [
+        "global_priv",
+        "user",
+        "db",
+        "tables_priv",
+        "columns_priv",
+        "procs_priv",
+        "proxies_priv",
+        "roles_mapping",
+        "role_edges",
+        "default_roles",
+        "global_grants",
+        "password_history",
+        "proc",
+        "event",
+        "func",
+        "plugin",
+        "servers",
+        "component",
+    ];
+    table.db == "mysql" && TABLES.contains(&table.table.as_str())
+}
+
 /// Whether a restore brings a table of the source.
 pub(super) fn wanted(ask: &RestoreAsk, table: &TableName) -> bool {
     !is_system(&table.db) && ask.filter.matches(table)

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
 use crate::cluster::mysql::text;
-use crate::cluster::mysql::wire::{Conn, WireError};
+use crate::cluster::mysql::wire::{Conn, Row, WireError};
 use crate::model::definition::Definition;
 
-use super::steps;
+use super::{stand_in, steps};
 
 /// One program, ready to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Program {
     /// What it is, in words.
     pub what: String,
@@ -29,6 +29,12 @@ pub(super) struct Program {
     pub create: String,
     /// Whether it waits until others are there: views that read each other.
     pub patient: bool,
+    /// Whether it is an event: the server does not make one whose time has passed.
+    pub event: bool,
+    /// Its database, and the collation that this had when it was made.
+    pub collation: Option<(String, String)>,
+    /// Gives its database that collation while it is made, and takes it away again.
+    pub around: Option<(String, String)>,
 }
 
 /// The word of SQL for a kind.
@@ -62,6 +68,9 @@ pub(super) fn of_backup(definition: &Definition, db: &str) -> Result<Option<Prog
         drop: Some(format!("DROP {word} IF EXISTS {}.{name}", text::ident(db))),
         create,
         patient: definition.kind == kind::VIEW,
+        event: definition.kind == kind::EVENT,
+        collation: made.db_collation.map(|collation| (db.to_owned(), collation)),
+        around: None,
     }))
 }
 
@@ -91,6 +100,8 @@ fn settings(made: &DefinitionText, create: &str) -> Vec<String> {
 /// What became of one.
 pub(super) enum Made {
     Yes,
+    /// The server took the statement, and made nothing.
+    Not(String),
     No(WireError),
 }
 
@@ -99,6 +110,7 @@ pub(super) enum Made {
 pub(super) fn make(conn: &mut Conn, programs: &[Program], old: &[Program]) -> Result<Vec<String>, ClusterError> {
     let mut waiting: Vec<&Program> = Vec::new();
     let mut remarks = Vec::new();
+    stand_in::clear(conn)?;
     for program in programs {
         // What comes next may rely on it.
         if !program.patient {
@@ -106,28 +118,33 @@ pub(super) fn make(conn: &mut Conn, programs: &[Program], old: &[Program]) -> Re
         }
         match one(conn, program)? {
             Made::Yes => {}
+            Made::Not(why) => remarks.push(format!("{} is not there: {why}", program.what)),
             Made::No(_) if program.patient => waiting.push(program),
             Made::No(e) => remarks.push(instead(conn, program, &e, old)?),
         }
     }
-    again(conn, &mut waiting)?;
-    for program in waiting {
-        if let Made::No(e) = one(conn, program)? {
-            remarks.push(instead(conn, program, &e, old)?);
-        }
-    }
+    remarks.extend(stand_in::make(conn, waiting, old)?);
     steps::reset(conn)?;
+    if programs.iter().any(|p| p.event) {
+        remarks.extend(due(conn)?);
+    }
     Ok(remarks)
 }
 
 /// What becomes of one that cannot be made.
-fn instead(conn: &mut Conn, program: &Program, e: &WireError, old: &[Program]) -> Result<String, ClusterError> {
+pub(super) fn instead(
+    conn: &mut Conn,
+    program: &Program,
+    e: &WireError,
+    old: &[Program],
+) -> Result<String, ClusterError> {
     let what = format!("{} could not be made: {e}", program.what);
     let namesake = old.iter().find(|o| o.drop.is_some() && o.drop == program.drop);
     Ok(match namesake {
         None => what,
         Some(old) => match one(conn, old)? {
             Made::Yes => format!("{what}; the one that was there before the restore was kept"),
+            Made::Not(why) => format!("{what}; the one that was there before the restore is not there either: {why}"),
             Made::No(e) => format!(
                 "{what}; the one that was there before the restore could not be made again either ({e}): {}",
                 old.create
@@ -136,7 +153,8 @@ fn instead(conn: &mut Conn, program: &Program, e: &WireError, old: &[Program]) -
     })
 }
 
-fn again(conn: &mut Conn, waiting: &mut Vec<&Program>) -> Result<(), ClusterError> {
+/// Tries those that wait as long as any gets made.
+pub(super) fn again(conn: &mut Conn, waiting: &mut Vec<&Program>) -> Result<(), ClusterError> {
     loop {
         let before = waiting.len();
         let mut left = Vec::new();
@@ -152,23 +170,66 @@ fn again(conn: &mut Conn, waiting: &mut Vec<&Program>) -> Result<(), ClusterErro
     }
 }
 
+/// Events that were to run once, between the restored moment and now.
+fn due(conn: &mut Conn) -> Result<Vec<String>, ClusterError> {
+    let rows = conn
+        .rows(
+            "SELECT event_schema, event_name, execute_at FROM information_schema.events WHERE event_type = 'ONE TIME' \
+             AND status = 'ENABLED' AND execute_at < CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', time_zone)",
+        )
+        .map_err(|e| e.doing("looking for events that are due"))?;
+    let remark = |r: &Row| {
+        format!(
+            "event {}.{} was to run once, at {}: it runs as soon as the event scheduler does",
+            r.text(0),
+            r.text(1),
+            r.text(2)
+        )
+    };
+    Ok(rows.iter().map(remark).collect())
+}
+
+/// What the server says when the only time of an event has passed.
+const IN_THE_PAST: [u64; 2] = [1588, 1589];
+
 /// Makes one, in place of one of its name.
 pub(super) fn one(conn: &mut Conn, program: &Program) -> Result<Made, ClusterError> {
     steps::reset(conn)?;
+    let doing = || format!("making {}", program.what);
     let use_db = format!("USE {}", text::ident(&program.db));
+    let before = program.around.as_ref().map(|(before, _)| before);
     let statements = [&use_db]
         .into_iter()
         .chain(&program.settings)
         .chain(&program.drop)
-        .chain([&program.create]);
+        .chain(before);
+    let mut made = Made::Yes;
     for statement in statements {
         match conn.run(statement) {
             Ok(_) => {}
-            Err(e) if e.code().is_some() => return Ok(Made::No(e)),
-            Err(e) => return Err(e.doing(format!("making {}", program.what))),
+            Err(e) if e.code().is_some() => {
+                made = Made::No(e);
+                break;
+            }
+            Err(e) => return Err(e.doing(doing())),
         }
     }
-    Ok(Made::Yes)
+    if matches!(made, Made::Yes) {
+        made = match conn.run(&program.create) {
+            Ok(done) if program.event && done.warnings > 0 => {
+                let said = conn.rows("SHOW WARNINGS").map_err(|e| e.doing(doing()))?;
+                let past = said.iter().find(|r| IN_THE_PAST.contains(&r.number(1)));
+                past.map_or(Made::Yes, |r| Made::Not(r.text(2)))
+            }
+            Ok(_) => Made::Yes,
+            Err(e) if e.code().is_some() => Made::No(e),
+            Err(e) => return Err(e.doing(doing())),
+        };
+    }
+    if let Some((_, after)) = &program.around {
+        conn.run(after).map_err(|e| e.doing(doing()))?;
+    }
+    Ok(made)
 }
 
 #[cfg(test)]

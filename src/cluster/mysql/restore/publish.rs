@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cluster::mysql::schema::create::{CreateTable, SequenceColumn};
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
 use crate::cluster::mysql::schema::table::TableKind;
 use crate::cluster::mysql::text::{ident, string, table};
@@ -19,7 +20,6 @@ use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::accounts::{Accounts, Logged};
-use super::create::{CreateTable, SequenceColumn};
 use super::links::{self, Inward, Taken};
 use super::live;
 use super::names::{Shadows, is_system, target_db};
@@ -103,7 +103,9 @@ impl Switch<'_> {
         let unnamed = links::other_names(conn, &moves, &taken)?;
         steps.push(run("giving constraints other names", unnamed, GONE));
         let live_programs = live::in_the_way(conn, &live, &moving, self.whole())?;
-        let (programs, events) = self.programs(&mut remarks)?;
+        let (mut programs, mut events) = self.programs(&mut remarks)?;
+        let now = self.collations(conn, &live_dbs, &source_dbs)?;
+        programs.iter_mut().chain(&mut events).for_each(|p| surround(p, &now));
         let (old, old_events) = (live::namesakes(conn, &programs)?, live::namesakes(conn, &events)?);
         steps.push(live_programs.first);
         let relinked = inward.iter().flat_map(Inward::statements).collect();
@@ -270,6 +272,41 @@ impl Switch<'_> {
         links.collect()
     }
 
+    /// The collations and options that the databases have when programs are made, by their names at the target.
+    fn collations(
+        &self,
+        conn: &mut Conn,
+        live: &BTreeSet<String>,
+        source_dbs: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, (String, String)>, ClusterError> {
+        let mut out = BTreeMap::new();
+        for db in source_dbs {
+            let target = target_db(self.ask, db);
+            let found = if !self.whole() && live.contains(&target) {
+                let shown = conn
+                    .row(&format!("SHOW CREATE DATABASE {}", ident(&target)))
+                    .map_err(|e| e.doing(format!("reading the definition of {target}")))?;
+                let create = shown.map(|r| r.text(1)).unwrap_or_default();
+                let options = create.strip_prefix(&format!("CREATE DATABASE {}", ident(&target)));
+                collation_of(conn, &target)?.zip(options.map(str::to_owned))
+            } else {
+                let own = self
+                    .definitions
+                    .iter()
+                    .find(|d| d.kind == kind::DATABASE && d.name == *db);
+                let made = own.map(|d| DefinitionText::parse(&d.text)).transpose()?;
+                let collation = made.and_then(|m| m.db_collation);
+                collation.zip(Some(options_of(self.definitions, db)?))
+            };
+            out.extend(
+                found
+                    .filter(|(_, options)| !options.is_empty())
+                    .map(|found| (target, found)),
+            );
+        }
+        Ok(out)
+    }
+
     /// Programs, and apart from them events, which come last.
     fn programs(&self, remarks: &mut Vec<String>) -> Result<(Vec<Program>, Vec<Program>), ClusterError> {
         let (mut programs, mut events) = (Vec::new(), Vec::new());
@@ -353,6 +390,31 @@ impl Switch<'_> {
             .map(|db| format!("DROP DATABASE IF EXISTS {}", ident(db)))
             .collect()
     }
+}
+
+/// A program that was made while its database had another collation is made so again.
+fn surround(program: &mut Program, now: &BTreeMap<String, (String, String)>) {
+    let Some((db, collation)) = &program.collation else {
+        return;
+    };
+    if let Some((has, options)) = now.get(db)
+        && !has.eq_ignore_ascii_case(collation)
+    {
+        let name = ident(db);
+        let before = format!("ALTER DATABASE {name} COLLATE {}", ident(collation));
+        program.around = Some((before, format!("ALTER DATABASE {name}{options}")));
+    }
+}
+
+/// The collation of a database.
+pub(super) fn collation_of(conn: &mut Conn, db: &str) -> Result<Option<String>, ClusterError> {
+    let name = string(db);
+    let row = conn
+        .row(&format!(
+            "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = {name}"
+        ))
+        .map_err(|e| e.doing(format!("reading the collation of {db}")))?;
+    Ok(row.and_then(|r| r.opt(0)))
 }
 
 /// The databases of users.

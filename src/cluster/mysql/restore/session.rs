@@ -96,6 +96,30 @@ pub(in crate::cluster::mysql) fn keep_out_of_log(conn: &mut Conn) -> Result<(), 
     }
 }
 
+/// Refuses a server that would apply changes of the log otherwise than they were made, or makes the session apply them
+/// exactly: where a row is missing or there already, that is an error and nothing to be passed over.
+pub(super) fn exact(conn: &mut Conn) -> Result<(), ClusterError> {
+    let doing = "asking how the server applies changes of the log";
+    if conn.info().flavor == Flavor::MySql {
+        conn.run("SET SESSION rbr_exec_mode = STRICT")
+            .map_err(|e| e.doing(doing))?;
+        return Ok(());
+    }
+    let mode = conn
+        .row("SELECT @@GLOBAL.slave_exec_mode")
+        .map_err(|e| e.doing(doing))?;
+    let mode = mode.map(|r| r.text(0)).unwrap_or_default();
+    if mode.eq_ignore_ascii_case("STRICT") {
+        return Ok(());
+    }
+    Err(ClusterError::Unsupported {
+        what: format!(
+            "the server passes over changes that do not fit (slave_exec_mode = {mode}), and a wrong restore would seem right"
+        ),
+        hint: "SET GLOBAL slave_exec_mode = 'STRICT', also in its configuration file; then again".to_owned(),
+    })
+}
+
 /// Puts a session, whatever was done in it, into the state for building.
 pub(super) fn prepare(conn: &mut Conn) -> Result<(), ClusterError> {
     keep_out_of_log(conn)?;

@@ -6,6 +6,7 @@
 //! | `shadows` | the databases in which it builds |
 //! | `loaded` | the tables that it defined; whether their rows are in, and their checksum as it was read back |
 //! | `progress` | for each lane of the replay the last transaction that is in; committed with the rows |
+//! | `plain` | batches of rows of tables without transactions that are under way: after a crash they are neither in nor out |
 //! | `ddl` | the statement of the log that was begun last, and how its tables looked before |
 //! | `steps` | the steps of the switch, and which are done |
 //!
@@ -32,6 +33,7 @@ const TABLES: &[&str] = &[
      def LONGTEXT NOT NULL, state INT NOT NULL, sum LONGTEXT, PRIMARY KEY (n, db, tbl)) ENGINE=InnoDB",
     "CREATE TABLE IF NOT EXISTS _brine.progress (n INT NOT NULL, lane INT NOT NULL, txn BIGINT UNSIGNED NOT NULL, \
      PRIMARY KEY (n, lane)) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS _brine.plain (n INT NOT NULL, batch BIGINT UNSIGNED NOT NULL, PRIMARY KEY (n, batch)) ENGINE=InnoDB",
     "CREATE TABLE IF NOT EXISTS _brine.ddl (n INT NOT NULL PRIMARY KEY, txn BIGINT UNSIGNED NOT NULL, part INT NOT NULL, \
      before_it LONGTEXT NOT NULL, done INT NOT NULL) ENGINE=InnoDB",
     "CREATE TABLE IF NOT EXISTS _brine.steps (n INT NOT NULL, k INT NOT NULL, step LONGTEXT NOT NULL, done INT NOT NULL, \
@@ -284,6 +286,38 @@ pub(super) fn progress_statement(n: u64, lane: usize, txn: u64) -> String {
     format!("REPLACE INTO _brine.progress (n, lane, txn) VALUES ({n}, {lane}, {txn})")
 }
 
+/// Notes a batch with rows of tables without transactions, before any of it is sent.
+pub(super) fn begin_plain(conn: &mut Conn, n: u64, batch: u64) -> Result<(), ClusterError> {
+    conn.run(&format!("INSERT INTO _brine.plain (n, batch) VALUES ({n}, {batch})"))
+        .map_err(failed)
+        .map(drop)
+}
+
+/// The statement that strikes it, in the transaction that notes the progress.
+pub(super) fn end_plain_statement(n: u64, batch: u64) -> String {
+    format!("DELETE FROM _brine.plain WHERE n = {n} AND batch = {batch}")
+}
+
+/// Whether a run that died was writing rows of tables without transactions: nobody knows which of them are in.
+pub(super) fn is_torn(conn: &mut Conn, n: u64) -> Result<bool, ClusterError> {
+    let row = conn
+        .row(&format!("SELECT COUNT(*) FROM _brine.plain WHERE n = {n}"))
+        .map_err(failed)?;
+    Ok(row.is_some_and(|r| r.number(0) > 0))
+}
+
+/// Forgets all that was built, so that it is built anew. What says why goes last.
+pub(super) fn start_again(conn: &mut Conn, n: u64) -> Result<(), ClusterError> {
+    for table in ["shadows", "loaded", "progress", "ddl", "steps"] {
+        conn.run(&format!("DELETE FROM _brine.{table} WHERE n = {n}"))
+            .map_err(failed)?;
+    }
+    set_phase(conn, n, Phase::Loading)?;
+    conn.run(&format!("DELETE FROM _brine.plain WHERE n = {n}"))
+        .map_err(failed)
+        .map(drop)
+}
+
 /// Writes the steps of the switch and begins it, at once.
 pub(super) fn begin_switch<S: Serialize>(conn: &mut Conn, n: u64, steps: &[S]) -> Result<(), ClusterError> {
     conn.run("START TRANSACTION").map_err(failed)?;
@@ -370,7 +404,7 @@ pub(super) fn set_ddl(conn: &mut Conn, n: u64, ddl: &BegunDdl) -> Result<(), Clu
 
 /// Forgets everything but that it was, and how it ended.
 pub(super) fn forget_details(conn: &mut Conn, n: u64) -> Result<(), ClusterError> {
-    for table in ["shadows", "loaded", "progress", "ddl", "steps"] {
+    for table in ["shadows", "loaded", "progress", "plain", "ddl", "steps"] {
         conn.run(&format!("DELETE FROM _brine.{table} WHERE n = {n}"))
             .map_err(failed)?;
     }

@@ -104,7 +104,8 @@ impl Switching<'_> {
             Step::Accounts(accounts) => accounts::make_grants(conn, accounts)?,
             Step::Globals(statements) => try_all(conn, "a global variable could not be set", statements, &[])?,
         };
-        self.remarks.extend(remarks);
+        let new: Vec<String> = remarks.into_iter().filter(|r| !self.remarks.contains(r)).collect();
+        self.remarks.extend(new);
         Ok(())
     }
 
@@ -124,8 +125,9 @@ impl Switching<'_> {
     }
 }
 
-/// Puts a session back into the state for building.
+/// Puts a session back into the state for building, whatever was set in it.
 pub(super) fn reset(conn: &mut Conn) -> Result<(), ClusterError> {
+    conn.reset().map_err(|e| e.doing("preparing the session"))?;
     conn.run_all(SESSION).map_err(|e| e.doing("preparing the session"))?;
     session::prepare(conn)
 }

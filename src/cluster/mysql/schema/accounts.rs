@@ -33,6 +33,9 @@ const SET_BY_OUR_SESSIONS: &str = "'character_set_client', 'character_set_connec
      'sql_mode', 'sql_quote_show_create', 'sql_select_limit', 'time_zone', 'transaction_isolation', 'unique_checks', \
      'use_secondary_engine', 'wait_timeout'";
 
+/// Where MySQL keeps it.
+const SECOND_PASSWORD: &str = ", HEX(JSON_UNQUOTE(JSON_EXTRACT(user_attributes, '$.additional_password')))";
+
 fn definition(kind: &str, name: String, made: &DefinitionText) -> Result<Definition, WireError> {
     let text = made.text().map_err(|e| WireError::Protocol(e.to_string()))?;
     Ok(Definition {
@@ -46,6 +49,8 @@ fn definition(kind: &str, name: String, made: &DefinitionText) -> Result<Definit
 struct Account {
     name: AccountName,
     role: bool,
+    /// The hash of a password that is still good besides the new one (MySQL), in hex digits.
+    second: Option<String>,
 }
 
 impl Account {
@@ -121,9 +126,15 @@ fn accounts(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Account>, WireError> 
         Flavor::MariaDb => "is_role",
         Flavor::MySql => "'N'",
     };
-    let rows = conn.rows(&format!(
-        "SELECT user, host, {role} FROM mysql.user ORDER BY user, host"
-    ))?;
+    let list = |second: &str| format!("SELECT user, host, {role}{second} FROM mysql.user ORDER BY user, host");
+    let rows = match flavor {
+        Flavor::MariaDb => conn.rows(&list(""))?,
+        Flavor::MySql => match conn.rows(&list(SECOND_PASSWORD)) {
+            // One of before there were two.
+            Err(e) if e.code() == Some(1054) => conn.rows(&list(""))?,
+            rows => rows?,
+        },
+    };
     Ok(rows
         .iter()
         .map(|row| Account {
@@ -132,6 +143,7 @@ fn accounts(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Account>, WireError> 
                 host: row.text(1),
             },
             role: row.text(2) == "Y",
+            second: row.opt(3),
         })
         .filter(|a| !SYSTEM.contains(&a.name.user.as_str()))
         .collect())
@@ -153,12 +165,34 @@ fn one(conn: &mut Conn, account: &Account, own: &str, fenced: bool) -> Result<(D
     let create = if fenced { without_lock(&create) } else { create };
     made.locked = outside_quotes(&create).contains(" ACCOUNT LOCK");
     made.own = account.shown() == own;
-    made.statements = vec![create];
+    let two = account
+        .second
+        .as_deref()
+        .and_then(|hash| with_second(&create, &account.quoted(), hash));
+    made.statements = two.unwrap_or_else(|| vec![create]);
     let defaults = roles.map(|r| format!("SET DEFAULT ROLE {r} TO {}", account.quoted()));
     Ok((
         definition(kind::ACCOUNT, account.shown(), &made)?,
         defaults.into_iter().collect(),
     ))
+}
+
+/// The statements for an account with two passwords: made with the older one, it gets the newer one and keeps the other.
+fn with_second(create: &str, account: &str, second: &str) -> Option<Vec<String>> {
+    const WITH: &str = " IDENTIFIED WITH ";
+    const AS: &str = " AS 0x";
+    let (before, rest) = create.split_once(WITH)?;
+    let (plugin, rest) = rest.split_once(AS)?;
+    let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+    let (first, after) = rest.split_at(digits);
+    let expired = match outside_quotes(after).contains(" PASSWORD EXPIRE ACCOUNT ") {
+        true => " PASSWORD EXPIRE",
+        false => "",
+    };
+    Some(vec![
+        format!("{before}{WITH}{plugin}{AS}{second}{after}"),
+        format!("ALTER USER {account}{WITH}{plugin}{AS}{first} RETAIN CURRENT PASSWORD{expired}"),
+    ])
 }
 
 /// Accounts that are locked only because the server is closed for a restore.
@@ -312,6 +346,23 @@ mod tests {
         assert_eq!(
             without_lock("CREATE USER ` ACCOUNT LOCK`@`%`"),
             "CREATE USER ` ACCOUNT LOCK`@`%`"
+        );
+    }
+
+    #[test]
+    fn an_account_with_two_passwords_gets_both() {
+        let create =
+            "CREATE USER `a`@`%` IDENTIFIED WITH 'p' AS 0x24aB REQUIRE NONE PASSWORD EXPIRE ACCOUNT LOCK COMMENT 'x'";
+        assert_eq!(
+            with_second(create, "`a`@`%`", "99").unwrap(),
+            [
+                "CREATE USER `a`@`%` IDENTIFIED WITH 'p' AS 0x99 REQUIRE NONE PASSWORD EXPIRE ACCOUNT LOCK COMMENT 'x'",
+                "ALTER USER `a`@`%` IDENTIFIED WITH 'p' AS 0x24aB RETAIN CURRENT PASSWORD PASSWORD EXPIRE",
+            ]
+        );
+        assert_eq!(
+            with_second("CREATE USER `a`@`%` IDENTIFIED BY RANDOM PASSWORD", "a", "99"),
+            None
         );
     }
 

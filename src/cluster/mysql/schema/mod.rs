@@ -1,7 +1,9 @@
 //! Definitions of tables and of everything else, as the server shows them.
 
 pub mod accounts;
+pub(in crate::cluster::mysql) mod create;
 pub mod definition;
+pub mod literals;
 pub mod programs;
 pub mod select;
 pub mod table;

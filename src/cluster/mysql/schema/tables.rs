@@ -32,8 +32,7 @@ pub struct Listed {
 impl Listed {
     /// Whether its rows are seen as of a view's moment.
     pub fn transactional(&self) -> bool {
-        const ENGINES: [&str; 4] = ["InnoDB", "ROCKSDB", "TokuDB", "ndbcluster"];
-        ENGINES.iter().any(|e| e.eq_ignore_ascii_case(&self.engine))
+        is_transactional(&self.engine)
     }
 
     /// Whether its rows are kept elsewhere (in other tables, files or servers), so that only its definition is backed up.
@@ -49,6 +48,12 @@ impl Listed {
         ];
         self.kind != TableKind::Sequence && ENGINES.iter().any(|e| e.eq_ignore_ascii_case(&self.engine))
     }
+}
+
+/// Whether an engine keeps what a transaction did together.
+pub fn is_transactional(engine: &str) -> bool {
+    const ENGINES: [&str; 4] = ["InnoDB", "ROCKSDB", "TokuDB", "ndbcluster"];
+    ENGINES.iter().any(|e| e.eq_ignore_ascii_case(engine))
 }
 
 /// All tables, ordered by name.

@@ -59,32 +59,34 @@ impl Shown {
 }
 
 /// Looks at the server over several connections; something that vanishes meanwhile is an error of the server.
+///
+/// A program is shown in the charset of the session that made it, and is read as text. A table's definition is read as its
+/// bytes: a conversion would spoil what MySQL shows of expressions.
 pub(super) fn look(conns: &mut [Conn], extent: Extent) -> Result<Shown, WireError> {
-    for conn in conns.iter_mut() {
-        conn.run("SET SESSION character_set_results = utf8mb4")?;
-    }
-    let shown = look_as_text(conns, extent);
-    for conn in conns.iter_mut() {
-        conn.run("SET SESSION character_set_results = NULL")?;
-    }
-    shown
-}
-
-fn look_as_text(conns: &mut [Conn], extent: Extent) -> Result<Shown, WireError> {
     let Some(first) = conns.first_mut() else {
         return Err(WireError::Protocol("no connection".to_owned()));
     };
-    let tables = tables::list(first)?;
-    let numbers = numbers(first)?;
+    first.run("SET SESSION character_set_results = utf8mb4")?;
+    let shown = look_as_text(first, extent);
+    first.run("SET SESSION character_set_results = NULL")?;
+    let mut shown = shown?;
+    let creates = side_by_side(conns, &shown.tables, |conn, t| tables::create(conn, &t.name, t.kind))?;
+    let names = shown.tables.iter().map(|t| t.name.clone());
+    shown.creates = names.zip(creates).collect();
+    Ok(shown)
+}
+
+/// All but the definitions of the tables.
+fn look_as_text(conn: &mut Conn, extent: Extent) -> Result<Shown, WireError> {
+    let tables = tables::list(conn)?;
+    let numbers = numbers(conn)?;
     let mut definitions = Vec::new();
     if extent == Extent::Everything {
-        definitions = programs::read(first)?;
-        definitions.extend(accounts::read(first)?);
+        definitions = programs::read(conn)?;
+        definitions.extend(accounts::read(conn)?);
     }
-    let creates = side_by_side(conns, &tables, |conn, t| tables::create(conn, &t.name, t.kind))?;
-    let names = tables.iter().map(|t| t.name.clone());
     Ok(Shown {
-        creates: names.zip(creates).collect(),
+        creates: BTreeMap::new(),
         tables,
         definitions,
         numbers,

@@ -29,8 +29,8 @@ use super::case;
 use super::check;
 use super::clock::Where;
 use super::core::Core;
-use super::schema::select;
 use super::schema::tables::{self, Details};
+use super::schema::{literals, select};
 use super::text;
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{BatchSink, ChunkRange, ChunkRead, ClusterError, Mark, Snapshot, TableDef};
@@ -160,6 +160,29 @@ fn check_sight(conn: &mut Conn, extent: Extent) -> Result<(), ClusterError> {
     })
 }
 
+/// What a server does not show of a definition could not be read.
+fn blind(name: &TableName, e: WireError) -> ClusterError {
+    let denied = matches!(e.code(), Some(1044 | 1142));
+    match e.doing(format!(
+        "reading members and defaults of {name}, which the server shows with question marks"
+    )) {
+        ClusterError::Server {
+            doing,
+            code,
+            state,
+            message,
+            ..
+        } if denied => ClusterError::Server {
+            doing,
+            code,
+            state,
+            message,
+            hint: "; GRANT CREATE TEMPORARY TABLES ON *.* TO brine's account".to_owned(),
+        },
+        e => e,
+    }
+}
+
 /// Says which command shows the missing privileges.
 fn with_hint(e: ClusterError) -> ClusterError {
     match e {
@@ -231,6 +254,8 @@ fn on_all(conns: &mut [Conn], sql: &str, doing: &str) -> Result<(), ClusterError
 impl View {
     fn open(core: &Arc<Core>, extent: Extent) -> Result<View, ClusterError> {
         let mut locker = core.connect()?;
+        // Temporary tables of ours are nobody else's business.
+        let _ = locker.run(KEEPS_LOCKS);
         check_sight(&mut locker, extent)?;
         case::refuse(&mut locker, "what it holds cannot be restored elsewhere")?;
         let mut conns = Vec::with_capacity(width());
@@ -249,7 +274,7 @@ impl View {
             on_all(&mut conns, read::UNTOUCH, "opening a consistent view")?;
             let now = match (now, &before) {
                 (Some(now), Some(before)) => match now.differs(before) {
-                    None => return View::of(core, conns, mark, now, gives_back),
+                    None => return View::of(core, conns, &mut locker, mark, now, gives_back),
                     Some(difference) => {
                         what = Some(difference);
                         Some(now)
@@ -270,6 +295,7 @@ impl View {
     fn of(
         core: &Arc<Core>,
         mut conns: Vec<Conn>,
+        asker: &mut Conn,
         mark: Mark,
         mut shown: Shown,
         gives_back: bool,
@@ -284,10 +310,16 @@ impl View {
                 .get_mut(&listed.name.db)
                 .and_then(|db| db.remove(&listed.name.table));
             let own: Details = own.ok_or_else(|| read::altered(&listed.name.to_string()))?;
-            let create = shown.creates.remove(&listed.name).unwrap_or_default();
+            let seen = shown.creates.remove(&listed.name).unwrap_or_default();
+            let create = literals::exact(asker, &listed.name, &seen, &own).map_err(|e| blind(&listed.name, e))?;
             let schema = tables::schema(&listed, create, &own, flavor);
-            let key = Key::of(&schema, &own);
-            tables.insert(listed.name.clone(), ViewTable { listed, schema, key });
+            let table = ViewTable {
+                key: Key::of(&schema, &own),
+                shown: seen,
+                schema,
+                listed,
+            };
+            tables.insert(table.listed.name.clone(), table);
         }
         Ok(View {
             core: Arc::clone(core),

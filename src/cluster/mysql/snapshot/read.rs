@@ -18,6 +18,8 @@ use crate::model::table::TableName;
 /// What a view knows of a table.
 pub(super) struct ViewTable {
     pub listed: Listed,
+    /// Its definition as the server shows it.
+    pub shown: String,
     pub schema: TableSchema,
     pub key: Key,
 }
@@ -136,7 +138,7 @@ pub(super) fn read(
 pub(super) fn settle<T>(conn: &mut Conn, table: &ViewTable, result: Result<T, ClusterError>) -> Lent<T> {
     let name = &table.listed.name;
     let result = result.and_then(|done| match tables::create(conn, name, table.listed.kind) {
-        Ok(now) if tables::settled(&now) == tables::settled(&table.schema.create) => Ok(done),
+        Ok(now) if tables::settled(&now) == tables::settled(&table.shown) => Ok(done),
         Ok(_) => Err(altered(&name.to_string())),
         Err(e) => Err(failed(e, name)),
     });

@@ -160,6 +160,13 @@ impl Conn {
         self.finish()
     }
 
+    /// Makes the session a new one: its variables are the server's again, its temporary tables and locks are gone.
+    pub fn reset(&mut self) -> Result<(), WireError> {
+        self.none_under_way()?;
+        self.command(31, &[])?;
+        self.finish().map(drop)
+    }
+
     /// Sends all statements at once, then reads all answers; the first error is returned after all were read.
     pub fn run_all(&mut self, sql: &[&str]) -> Result<(), WireError> {
         self.none_under_way()?;

@@ -38,4 +38,4 @@ mod answer_tests;
 #[cfg(test)]
 mod login_tests;
 #[cfg(test)]
-mod scripted;
+pub(in crate::cluster::mysql) mod scripted;

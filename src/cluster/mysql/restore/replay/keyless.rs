@@ -101,6 +101,21 @@ impl Keyless {
         }
     }
 
+    /// Takes the indexes from the tables that a statement names: it must find them as they were at the source, where no
+    /// index stood in its way or went with a copy.
+    pub fn make_way(&mut self, conn: &mut Conn, statement: &Statement) -> Result<(), ClusterError> {
+        for name in statement.tables() {
+            let Some(shadow) = self.shadows.shadow(&name.db) else {
+                continue;
+            };
+            let place = TableName::new(shadow, name.table.clone());
+            if self.indexed.remove(&place) {
+                drop_index(conn, &place)?;
+            }
+        }
+        Ok(())
+    }
+
     /// After a statement: its tables may have another definition.
     pub fn refresh(&mut self, statement: &Statement) {
         match statement {
@@ -119,17 +134,15 @@ impl Keyless {
             return Ok(());
         }
         let now = Keyless::new(conn, &self.shadows)?;
-        for place in &now.indexed {
-            let sql = format!(
-                "ALTER TABLE {} DROP INDEX {}",
-                table(&place.db, &place.table),
-                ident(INDEX)
-            );
-            conn.run(&sql)
-                .map_err(|e| e.doing(format!("taking the index of the replay from {place}")))?;
-        }
-        Ok(())
+        now.indexed.iter().try_for_each(|place| drop_index(conn, place))
     }
+}
+
+fn drop_index(conn: &mut Conn, place: &TableName) -> Result<(), ClusterError> {
+    let name = table(&place.db, &place.table);
+    conn.run(&format!("ALTER TABLE {name} DROP INDEX {}", ident(INDEX)))
+        .map_err(|e| e.doing(format!("taking the index of the replay from {place}")))?;
+    Ok(())
 }
 
 /// A column as part of the index; `None` for types whose values are not found again by comparing.

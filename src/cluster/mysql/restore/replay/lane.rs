@@ -14,8 +14,9 @@ use base64::engine::general_purpose::STANDARD;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::event::Event;
 use crate::cluster::mysql::binlog::payload::{Head, format_description};
-use crate::cluster::mysql::restore::state;
+use crate::cluster::mysql::restore::{session, state};
 use crate::cluster::mysql::wire::{Conn, Flavor};
+use crate::model::crash::crash_point;
 
 use super::rewrite::{self, NO_FOREIGN_KEYS, STATEMENT_END};
 
@@ -69,6 +70,9 @@ pub(super) struct Lane {
     bytes: usize,
     /// What was sent is to be committed up to this transaction, once the server has said that the rows are in.
     due: Option<u64>,
+    /// The note about rows of tables without transactions in what was collected, and in what is due.
+    plain: Option<u64>,
+    due_plain: Option<u64>,
     /// The last transaction that is whole in what was collected or sent.
     reached: u64,
     /// The last transaction that is in.
@@ -84,6 +88,7 @@ impl Lane {
             .map_or(1 << 24, |r| r.number(0));
         conn.run("SET SESSION foreign_key_checks = 1")
             .map_err(|e| e.doing("preparing the replay"))?;
+        session::exact(&mut conn)?;
         Ok(Lane {
             conn,
             restore,
@@ -96,6 +101,8 @@ impl Lane {
             due: None,
             transactions: 0,
             bytes: 0,
+            plain: None,
+            due_plain: None,
             reached: done,
             done,
         })
@@ -115,6 +122,16 @@ impl Lane {
         self.statement.last = rewrite::rows(event, number, &mut self.statement.rows)?;
         self.bytes += event.body.len();
         Ok(())
+    }
+
+    /// Whether the next commit is known to hold rows of tables without transactions.
+    pub fn is_noted(&self) -> bool {
+        self.plain.is_some()
+    }
+
+    /// It was noted, under that number, that the next commit holds rows of tables without transactions.
+    pub fn noted(&mut self, batch: u64) {
+        self.plain = Some(batch);
     }
 
     /// The transaction whose rows came is whole.
@@ -177,6 +194,11 @@ impl Lane {
         if let Some(reached) = self.due.take() {
             let progress = state::progress_statement(self.restore, self.index, reached);
             self.conn.run(&progress).map_err(&failed)?;
+            if let Some(batch) = self.due_plain.take() {
+                let strike = state::end_plain_statement(self.restore, batch);
+                self.conn.run(&strike).map_err(&failed)?;
+            }
+            crash_point("mysql.restore.batch-in");
             self.conn.run("COMMIT").map_err(&failed)?;
             self.done = reached;
         }
@@ -236,6 +258,7 @@ impl Lane {
         }
         self.open = false;
         self.due = Some(self.reached);
+        self.due_plain = self.plain.take();
         (self.transactions, self.bytes) = (0, 0);
         Ok(())
     }
@@ -250,6 +273,76 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::mysql::wire::scripted::{Peer, logged_in, row};
+    use std::sync::{Arc, Mutex};
+
+    /// A server that answers what a lane asks, and every statement of rows with an error; what it was asked.
+    fn refuses_rows(peer: &mut Peer, asked: &Mutex<Vec<String>>) {
+        while let Some(command) = peer.recv() {
+            let sql = String::from_utf8_lossy(command.get(1..).unwrap()).into_owned();
+            asked.lock().unwrap().push(sql.clone());
+            if let Some(value) = sql.strip_prefix("SELECT ") {
+                let value: &[u8] = if value.contains("slave_exec_mode") {
+                    b"STRICT"
+                } else {
+                    b"16777216"
+                };
+                peer.columns(1);
+                peer.send(&row(&[Some(value)]));
+                peer.eof();
+            } else if sql.starts_with("BINLOG") && sql.len() > 300 {
+                peer.err(1032, "Can't find record");
+            } else {
+                peer.ok();
+            }
+        }
+    }
+
+    /// Progress without rows would be the worst: the next run would believe that they are in.
+    #[test]
+    fn rows_that_are_refused_are_never_noted_as_in() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (conn, server) = logged_in({
+            let asked = asked.clone();
+            move |peer| refuses_rows(peer, &asked)
+        });
+        let mut lane = Lane::new(conn, 1, 0, 0).unwrap();
+        let head = Head {
+            flavor: Flavor::MariaDb,
+            version: (10, 11, 0),
+            checksum: false,
+        };
+        let (mut raw, mut map) = (Vec::new(), Vec::new());
+        let mut body = 7_u64.to_le_bytes()[..6].to_vec();
+        body.extend([0, 0]);
+        body.extend([5; 400]);
+        let header = |kind| Header {
+            timestamp: 0,
+            kind,
+            server_id: 1,
+            size: 0,
+            log_pos: 0,
+            flags: 0,
+        };
+        build(header(Kind::TABLE_MAP), &body, false, &mut map);
+        build(header(Kind::WRITE_ROWS_V1), &body, false, &mut raw);
+        let event = Event::parse(&raw, false).unwrap();
+        lane.rows(head, 7, &map, &event).unwrap();
+        lane.end_transaction(100).unwrap();
+        let error = lane.settle().unwrap_err().to_string();
+        assert!(error.contains("1032"), "{error}");
+        // Whoever goes on with it all the same gets nothing committed either.
+        let _ = lane.end_transaction(101);
+        let _ = lane.settle();
+        assert_eq!(lane.done, 0);
+        drop(lane);
+        server.join().unwrap();
+        let asked = asked.lock().unwrap();
+        assert!(asked.iter().any(|sql| sql.starts_with("BINLOG")), "{asked:?}");
+        let bad = |sql: &&String| sql.contains("_brine.progress") || sql.contains("COMMIT");
+        assert_eq!(asked.iter().find(bad), None);
+    }
+
     use crate::cluster::mysql::binlog::event::{Header, Kind, build};
 
     #[test]

@@ -5,18 +5,21 @@
 //! live in shadows: their statements are collected for the switch.
 //!
 //! The whole log is given again after a crash. Each lane skips what it has; the last statement that was begun is compared
-//! with what its tables look like. (Rows of tables without transactions cannot be had exactly once after a crash in
-//! the middle of a commit: nothing ties them to the progress.)
+//! with what its tables look like. Nothing ties rows of tables without transactions to the progress: a batch that has some is
+//! noted before it is sent, and after a crash in the middle of it all is built anew.
 //!
 //! *Invariants: a statement is run only with every table and database in it renamed. What is not understood is an error.*
 
+mod collations;
 mod keyless;
 mod lane;
 mod lanes;
+mod looks;
 mod pieces;
 mod rewrite;
 mod statements;
 mod triggers;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,18 +28,19 @@ use crate::cluster::mysql::binlog::payload::{self, Head};
 use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::binlog::rows::TableMap;
 use crate::cluster::mysql::options::SpoolOptions;
+use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
-use crate::cluster::{ClusterError, Pieces, ReplayTxn, RestoreAsk};
+use crate::cluster::{ClusterError, Pieces, ReplayTxn, RestoreAsk, RestoreScope};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::accounts::Logged;
-use super::create::CreateTable;
-use super::names::{Shadows, is_system, wanted};
+use super::names::{Shadows, is_system, is_told_by_statements, wanted};
 use super::programs::Program;
 use super::session::Pool;
 use super::state::{self, KnownTable};
+use crate::cluster::mysql::schema::create::CreateTable;
 
 use self::keyless::Keyless;
 use self::lane::Lane;
@@ -51,6 +55,8 @@ const NO_TABLE: u64 = 0x00FF_FFFF;
 
 /// The replay of one restore.
 pub(super) struct Replay {
+    /// Of the restore.
+    number: u64,
     ask: RestoreAsk,
     lanes: Vec<Lane>,
     choice: Lanes,
@@ -64,6 +70,10 @@ pub(super) struct Replay {
     outside_parents: BTreeSet<TableName>,
     /// Tables without transactions.
     plain: BTreeSet<TableName>,
+    /// Batches with rows of such tables so far.
+    batches: u64,
+    /// Tables of the server's own whose rows were changed without the statements that are meant for it.
+    by_hand: BTreeSet<String>,
     last: u64,
 }
 
@@ -139,7 +149,7 @@ impl Replay {
             .collect::<Result<_, ClusterError>>()?;
         let (mut links, mut outside_parents, mut plain) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for of in known.values() {
-            if !of.schema.engine.eq_ignore_ascii_case("InnoDB") {
+            if !tables::is_transactional(&of.schema.engine) {
                 plain.insert(of.name.clone());
             }
             let Ok(create) = CreateTable::parse(&of.schema.create) else {
@@ -155,6 +165,7 @@ impl Replay {
             }
         }
         Ok(Replay {
+            number: n,
             ask: ask.clone(),
             lanes,
             choice: Lanes::new(LANES, &links),
@@ -165,6 +176,8 @@ impl Replay {
             spool: pool.spool().clone(),
             outside_parents,
             plain,
+            batches: 0,
+            by_hand: BTreeSet::new(),
             last: 0,
         })
     }
@@ -240,7 +253,7 @@ impl Replay {
         id: &str,
         rolled_back: bool,
     ) -> Result<(), ClusterError> {
-        self.index_keyless(events)?;
+        self.index_keyless(events, at)?;
         let mut applying = Applying::new(head, at, id, rolled_back);
         for event in events {
             self.event(&mut applying, event)?;
@@ -283,6 +296,9 @@ impl Replay {
 
     fn map(&mut self, map: &TableMap, event: &Event<'_>) -> Result<Option<Mapped>, ClusterError> {
         if !wanted(&self.ask, &map.table) {
+            if self.ask.scope == RestoreScope::Whole && is_told_by_statements(&map.table) {
+                self.by_hand.insert(map.table.table.clone());
+            }
             let parent = self.outside_parents.contains(&map.table);
             return Ok(parent.then(|| Mapped {
                 table: map.table.clone(),
@@ -330,11 +346,17 @@ impl Replay {
         if applying.at <= lane.done {
             return Ok(());
         }
+        if !lane.is_noted() && self.plain.contains(&mapped.table) {
+            self.batches += 1;
+            state::begin_plain(self.statements.conn(), self.number, self.batches)?;
+            lane.noted(self.batches);
+        }
         lane.rows(applying.head, mapped.number, &mapped.event, event)
     }
 
     /// Gives tables without a key an index before their first change: without one every changed row reads the whole table.
-    fn index_keyless(&mut self, events: &[Event<'_>]) -> Result<(), ClusterError> {
+    /// After a crash what is in already needs none, and a table may be further than the log is here.
+    fn index_keyless(&mut self, events: &[Event<'_>], at: u64) -> Result<(), ClusterError> {
         let mut maps: HashMap<u64, TableName> = HashMap::new();
         let mut missing = BTreeSet::new();
         for event in events {
@@ -346,6 +368,7 @@ impl Replay {
                 && let Some(table) = maps.get(&number)
                 && self.keyless.wants(table)
                 && wanted(&self.ask, table)
+                && self.lanes.get(self.choice.of(table)).is_some_and(|lane| at > lane.done)
             {
                 missing.insert(table.clone());
             }
@@ -362,7 +385,7 @@ impl Replay {
     }
 
     fn query(&mut self, head: Head, event: &Event<'_>, at: u64, part: u64, id: &str) -> Result<(), ClusterError> {
-        let query = Query::parse(event)?;
+        let query = Query::parse_of(event, head)?;
         let sql = query.sql()?;
         let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
         let statement = Statement::classify(&sql, &query.db, modes);
@@ -376,7 +399,7 @@ impl Replay {
             }
             Statement::Rows => return Err(statement_based(id, &sql)),
             Statement::Program { .. } | Statement::Account => {
-                self.statements.collect(&statement, &query, sql);
+                self.statements.collect(&statement, &query, sql, modes);
                 return Ok(());
             }
             Statement::Unknown => {
@@ -397,8 +420,27 @@ impl Replay {
         if links_tables(&statement, &sql) {
             self.choice.unite();
         }
+        self.keyless.make_way(self.statements.conn(), &statement)?;
         self.statements.run(&statement, &query, &sql, modes, (at, part), id)?;
         self.keyless.refresh(&statement);
+        self.look_at_engines(&statement)
+    }
+
+    /// After a statement: which of its tables have no transactions.
+    fn look_at_engines(&mut self, statement: &Statement) -> Result<(), ClusterError> {
+        let tables: Vec<TableName> = statement
+            .tables()
+            .into_iter()
+            .filter(|t| wanted(&self.ask, t))
+            .cloned()
+            .collect();
+        for name in tables {
+            let engine = self.statements.engine(&name)?;
+            match engine {
+                Some(engine) if !tables::is_transactional(&engine) => self.plain.insert(name),
+                _ => self.plain.remove(&name),
+            };
+        }
         Ok(())
     }
 
@@ -419,6 +461,11 @@ impl Replay {
         self.settle()?;
         self.keyless.remove(self.statements.conn())?;
         let mut collected = self.statements.end()?;
+        for table in &self.by_hand {
+            collected.remarks.push(format!(
+                "rows of mysql.{table} were changed directly, without the statements for it: those changes are not restored"
+            ));
+        }
         for xid in self.prepared.keys() {
             collected.remarks.push(format!(
                 "the XA transaction {xid} was prepared and not committed at that moment: it is not restored"

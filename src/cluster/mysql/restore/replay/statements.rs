@@ -1,6 +1,6 @@
 //! Statements of the log: run on the shadows under new names, or collected for the switch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::restore::accounts::Logged;
@@ -9,11 +9,11 @@ use crate::cluster::mysql::restore::programs::Program;
 use crate::cluster::mysql::restore::state::{self, BegunDdl};
 use crate::cluster::mysql::restore::{publish, steps};
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
-use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::rename::{NewNames, rename};
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
-use crate::cluster::mysql::text::{ident, table};
+use crate::cluster::mysql::sql::tokens::words;
+use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::{Conn, Flavor};
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
 use crate::model::crash::crash_point;
@@ -22,7 +22,8 @@ use crate::model::table::TableName;
 
 use super::rewrite::malformed;
 use super::triggers::Triggers;
-use super::{Collected, wanted_db};
+use super::views::Views;
+use super::{Collected, collations, looks, wanted_db};
 
 /// What runs them.
 pub(super) struct Statements {
@@ -35,6 +36,9 @@ pub(super) struct Statements {
     accounts: Vec<Logged>,
     remarks: Vec<String>,
     triggers: Triggers,
+    views: Views,
+    /// The collations of the source's databases at this place of the log, where they are known.
+    collations: BTreeMap<String, String>,
 }
 
 /// A statement about programs.
@@ -78,6 +82,8 @@ impl Statements {
         begun: Option<BegunDdl>,
     ) -> Result<Self, ClusterError> {
         let triggers = Triggers::take(&mut definitions, conn.info().flavor)?;
+        let views = Views::take(&mut definitions, conn.info().flavor);
+        let collations = collations::of_base(&definitions)?;
         Ok(Statements {
             conn,
             ask,
@@ -88,6 +94,8 @@ impl Statements {
             accounts: Vec::new(),
             remarks: Vec::new(),
             triggers,
+            views,
+            collations,
         })
     }
 
@@ -99,6 +107,21 @@ impl Statements {
     /// A connection on which nothing is under way.
     pub fn conn(&mut self) -> &mut Conn {
         &mut self.conn
+    }
+
+    /// The engine of a table as it is built now; `None` when it is not there.
+    pub fn engine(&mut self, name: &TableName) -> Result<Option<String>, ClusterError> {
+        let Some(shadow) = self.shadows.shadow(&name.db) else {
+            return Ok(None);
+        };
+        let sql = format!(
+            "SELECT engine FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+            string(shadow),
+            string(&name.table)
+        );
+        let row = self.conn.row(&sql);
+        let row = row.map_err(|e| e.doing(format!("asking for the engine of {name}")))?;
+        Ok(row.and_then(|r| r.opt(0)))
     }
 
     fn wanted(&self, table: &TableName) -> bool {
@@ -133,8 +156,8 @@ impl Statements {
     }
 
     /// Keeps a statement about programs or accounts for the switch.
-    pub fn collect(&mut self, statement: &Statement, query: &Query<'_>, sql: String) {
-        let mut settings = query.settings.statements(self.conn.info().flavor);
+    pub fn collect(&mut self, statement: &Statement, query: &Query<'_>, sql: String, modes: Modes) {
+        let mut settings = query.settings.statements(self.conn.info());
         let Statement::Program { act, kind, names, on } = statement else {
             if !query.db.is_empty() {
                 settings.insert(0, format!("USE {}", ident(&query.db)));
@@ -142,49 +165,38 @@ impl Statements {
             self.accounts.push(Logged { settings, sql });
             return;
         };
-        if *kind == ProgramKind::Trigger && *act == Act::Drop {
-            names.iter().for_each(|name| self.triggers.drop(name));
-            return;
-        }
-        let whole = self.ask.scope == RestoreScope::Whole;
-        let (mut chosen, mut kept) = (true, true);
-        for name in names {
-            let of = on.as_ref().unwrap_or(name);
-            chosen &= wanted_db(&name.db) && (whole || self.wanted(of));
-            kept &= self.ask.rename.apply(of) == *of && target_db(&self.ask, &name.db) == name.db;
+        match (kind, act) {
+            (ProgramKind::Trigger, Act::Drop) => return names.iter().for_each(|name| self.triggers.drop(name)),
+            (ProgramKind::View, Act::Drop) => return names.iter().for_each(|name| self.views.drop(name)),
+            _ => {}
         }
         if let Some((client, _, _)) = query.settings.charset
             && client_can_send(client, &sql)
         {
             settings.push(format!("SET SESSION character_set_client = {client}"));
         }
-        let list: Vec<String> = names.iter().map(ToString::to_string).collect();
-        if chosen && !kept {
-            // Its text may name the live database.
-            self.remarks.push(format!(
-                "a change of {kind:?} {} in the log is left out, because it would act under the old name",
-                list.join(", ")
-            ));
-        }
-        let drop = match (act, kind, names.as_slice()) {
-            // A view may be made again while the first could wait for others.
-            (Act::Create, ProgramKind::View, [name]) => {
-                let db = target_db(&self.ask, &name.db);
-                Some(format!("DROP VIEW IF EXISTS {}", table(&db, &name.table)))
-            }
-            _ => None,
-        };
+        let collation = names.first().and_then(|name| {
+            let collation = self.collations.get(&name.db)?.clone();
+            Some((target_db(&self.ask, &name.db), collation))
+        });
         let program = Program {
-            what: format!("{kind:?} {} of the log", list.join(", ")),
+            what: what(*kind, names),
             db: target_db(&self.ask, &query.db),
             settings,
-            drop,
             create: sql,
-            patient: false,
+            event: *kind == ProgramKind::Event,
+            collation: collation.filter(|_| *kind != ProgramKind::View),
+            ..Program::default()
         };
-        let program = (chosen && kept).then_some(program);
+        if let (ProgramKind::View, [name]) = (kind, names.as_slice()) {
+            let db = query.db.clone();
+            return self.views.create(name, modes, Program { db, ..program });
+        }
+        let is_chosen = names
+            .iter()
+            .all(|name| self.is_chosen(name, on.as_ref().unwrap_or(name), *kind));
+        let program = is_chosen.then_some(program);
         if let (ProgramKind::Trigger, Some(on), [name]) = (kind, on, names.as_slice()) {
-            let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), self.conn.info().flavor);
             let program = program.map(|p| Program {
                 db: target_db(&self.ask, &name.db),
                 ..p
@@ -197,6 +209,23 @@ impl Statements {
                 program,
             });
         }
+    }
+
+    /// Whether a program of the log is made. One that would act under an old name is left out with a remark. `on` is the
+    /// table of a trigger, of others the program itself.
+    fn is_chosen(&mut self, name: &TableName, on: &TableName, kind: ProgramKind) -> bool {
+        let whole = self.ask.scope == RestoreScope::Whole;
+        if !wanted_db(&name.db) || !(whole || self.wanted(on)) {
+            return false;
+        }
+        let kept = self.ask.rename.apply(on) == *on && target_db(&self.ask, &name.db) == name.db;
+        if !kept {
+            // Its text may name the live database.
+            self.remarks.push(format!(
+                "a change of {kind:?} {name} in the log is left out, because it would act under the old name"
+            ));
+        }
+        kept
     }
 
     /// Triggers go and move with their tables.
@@ -233,8 +262,21 @@ impl Statements {
         if let Statement::CreateDatabase { db, replace: false, .. } = statement
             && self.has_database(db)?
         {
+            // One that is not known was made by this very statement, before a crash.
+            if !self.collations.contains_key(db) {
+                collations::follow(&mut self.collations, &mut self.conn, statement, query, sql, modes)?;
+            }
             return Ok(());
         }
+        let (without, text);
+        let (statement, sql) = match self.move_views(statement, sql, modes) {
+            None => (statement, sql),
+            Some(None) => return Ok(()),
+            Some(Some(tables)) => {
+                (without, text) = tables;
+                (&without, text.as_str())
+            }
+        };
         for name in statement.tables() {
             if self.wanted(name) {
                 self.shadow(&name.db)?;
@@ -245,12 +287,46 @@ impl Statements {
                 self.database(statement, db)?;
             }
         }
+        collations::follow(&mut self.collations, &mut self.conn, statement, query, sql, modes)?;
         self.follow(statement);
         let todo = self.renamed(statement, query, sql, modes, id)?;
         for (step, sql) in todo.iter().enumerate() {
             self.once(statement, query, sql, (at.0, at.1, step), id)?;
         }
         Ok(())
+    }
+
+    /// Gives views new names where a statement renames any. `Some` says what is left of it for tables, with its text.
+    fn move_views(&mut self, statement: &Statement, sql: &str, modes: Modes) -> Option<Option<(Statement, String)>> {
+        let pairs = match statement {
+            Statement::RenameTables(pairs) => pairs.clone(),
+            Statement::AlterTable {
+                table,
+                renamed: Some(to),
+                ..
+            } => vec![(table.clone(), to.clone())],
+            _ => return None,
+        };
+        let all = pairs.len();
+        let views = &mut self.views;
+        let left: Vec<_> = pairs.into_iter().filter(|(from, to)| !views.rename(from, to)).collect();
+        if left.len() == all {
+            return None;
+        }
+        if left.is_empty() {
+            return Some(None);
+        }
+        let if_exists = match words(sql, modes).get(2) {
+            Some(token) if token.is("IF") => "IF EXISTS ",
+            _ => "",
+        };
+        let quote = |t: &TableName| table(&t.db, &t.table);
+        let list: Vec<String> = left
+            .iter()
+            .map(|(a, b)| format!("{} TO {}", quote(a), quote(b)))
+            .collect();
+        let text = format!("RENAME TABLE {if_exists}{}", list.join(", "));
+        Some(Some((Statement::RenameTables(left), text)))
     }
 
     /// Runs one of the statements that a statement of the log became, exactly once.
@@ -262,11 +338,11 @@ impl Statements {
         at: (u64, u64, usize),
         id: &str,
     ) -> Result<(), ClusterError> {
-        let looks = self.looks(statement)?;
+        let looks = looks::of(&mut self.conn, &self.shadows, statement)?;
         if let Some(begun) = &self.begun {
             let (step, before) = begun.before.split_once('\n').unwrap_or_default();
             let last = (begun.txn, begun.part, step.parse().unwrap_or(0));
-            let done = begun.done || (before != looks && !can_be_repeated(sql));
+            let done = begun.done || (before != looks && !looks::can_be_repeated(sql));
             if last > at || (last == at && done) {
                 return Ok(());
             }
@@ -293,6 +369,7 @@ impl Statements {
         if let Statement::DropDatabase { .. } = statement {
             self.definitions.retain(|d| d.db.as_deref() != Some(db));
             self.triggers.database_gone(db);
+            self.views.database_gone(db);
             for one in &mut self.programs {
                 one.dbs.remove(db);
             }
@@ -372,65 +449,14 @@ impl Statements {
         Ok(publish::own_databases(&mut self.conn, &shadow)?.contains(&shadow))
     }
 
-    /// How the tables of a statement look: by this a crash in the middle is told from one before or after it.
-    fn looks(&mut self, statement: &Statement) -> Result<String, ClusterError> {
-        let mut out = Vec::new();
-        let mut names: Vec<TableName> = statement.tables().into_iter().cloned().collect();
-        names.sort();
-        names.dedup();
-        for name in names {
-            let Some(shadow) = self.shadows.shadow(&name.db) else {
-                continue;
-            };
-            let place = TableName::new(shadow, name.table.clone());
-            let shown = self
-                .conn
-                .row(&format!("SHOW CREATE TABLE {}", table(&place.db, &place.table)));
-            out.push(match shown {
-                Ok(row) => tables::settled(&row.map(|r| r.text(1)).unwrap_or_default()),
-                Err(e) if matches!(e.code(), Some(1146 | 1049)) => "-".to_owned(),
-                Err(e) => return Err(e.doing(format!("reading the definition of {name}"))),
-            });
-        }
-        if let Some(numbers) = self.numbers(statement)? {
-            out.push(numbers);
-        }
-        Ok(out.join("\n"))
-    }
-
-    /// The server's own numbers of the tables around a statement that may exchange tables which look alike, summed up;
-    /// `None` where it needs none or may not know them.
-    fn numbers(&mut self, statement: &Statement) -> Result<Option<String>, ClusterError> {
-        let exchanges = matches!(
-            statement,
-            Statement::RenameTables(_)
-                | Statement::AlterTable { renamed: Some(_), .. }
-                | Statement::AlterTable { partner: Some(_), .. }
-        );
-        if !exchanges {
-            return Ok(None);
-        }
-        let prefix = self.shadows.prefix();
-        let numbers = tables::numbers(&mut self.conn, |db| db.starts_with(&prefix))
-            .map_err(|e| e.doing("reading the numbers of the tables"))?;
-        Ok(numbers.map(|numbers| {
-            let mut sum = crc32fast::Hasher::new();
-            for (name, number) in numbers {
-                sum.update(name.as_bytes());
-                sum.update(&number.to_be_bytes());
-            }
-            format!("{:08x}", sum.finalize())
-        }))
-    }
-
     fn execute(&mut self, query: &Query<'_>, statement: &str, id: &str) -> Result<(), ClusterError> {
-        let mut settings = query.settings.statements(self.conn.info().flavor);
+        let mut settings = query.settings.statements(self.conn.info());
         if let Some(shadow) = self.shadows.shadow(&query.db) {
             settings.insert(0, format!("USE {}", ident(shadow)));
         }
         // Rows that broke a rule at the source break it here too.
         if self.conn.info().flavor == Flavor::MariaDb {
-            settings.push("SET SESSION system_versioning_alter_history = KEEP".to_owned());
+            settings.push("SET SESSION system_versioning_alter_history = KEEP, check_constraint_checks = 0".to_owned());
         }
         for setting in &settings {
             match self.conn.run(setting) {
@@ -452,6 +478,30 @@ impl Statements {
         steps::reset(&mut self.conn)
     }
 
+    /// Views that there are now.
+    fn finish_views(&mut self) -> Result<(), ClusterError> {
+        let views = std::mem::take(&mut self.views).finish()?;
+        self.definitions.extend(views.definitions);
+        self.remarks.extend(views.remarks);
+        for (name, program) in views.programs {
+            if !self.is_chosen(&name, &name, ProgramKind::View) {
+                continue;
+            }
+            self.programs.push(Collect {
+                dbs: BTreeSet::from([name.db.clone()]),
+                default_db: program.db.clone(),
+                program: Program {
+                    what: what(ProgramKind::View, std::slice::from_ref(&name)),
+                    db: target_db(&self.ask, &program.db),
+                    drop: Some(format!("DROP VIEW IF EXISTS {}", table(&name.db, &name.table))),
+                    patient: true,
+                    ..program
+                },
+            });
+        }
+        Ok(())
+    }
+
     /// What is left for the switch.
     pub fn end(mut self) -> Result<Collected, ClusterError> {
         let there: Vec<String> = publish::own_databases(&mut self.conn, &self.shadows.prefix())?;
@@ -468,6 +518,7 @@ impl Statements {
                 .ok_or_else(|| malformed("a database has no definition"))?;
             let text = DefinitionText {
                 statements: vec![format!("CREATE DATABASE {}{options}", ident(&db))],
+                db_collation: publish::collation_of(&mut self.conn, &shadow)?,
                 ..DefinitionText::default()
             };
             self.definitions.retain(|d| !(d.kind == kind::DATABASE && d.name == db));
@@ -481,7 +532,8 @@ impl Statements {
                 },
             );
         }
-        let triggers = self.triggers.finish()?;
+        self.finish_views()?;
+        let triggers = std::mem::take(&mut self.triggers).finish()?;
         self.definitions.extend(triggers.definitions);
         self.remarks.extend(triggers.remarks);
         let known: BTreeSet<&str> = self.shadows.of.keys().map(String::as_str).collect();
@@ -510,11 +562,10 @@ impl Statements {
     }
 }
 
-/// Whether a statement of ours may run again although it ran.
-fn can_be_repeated(sql: &str) -> bool {
-    ["DROP TABLE IF EXISTS ", "DROP DATABASE IF EXISTS "]
-        .iter()
-        .any(|words| sql.starts_with(words))
+/// A program of the log, in words.
+fn what(kind: ProgramKind, names: &[TableName]) -> String {
+    let list: Vec<String> = names.iter().map(ToString::to_string).collect();
+    format!("{kind:?} {} of the log", list.join(", "))
 }
 
 /// The numbers by which a session may name its client charset: of charsets that hold ASCII, utf8mb4 excepted.

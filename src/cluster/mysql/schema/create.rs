@@ -8,7 +8,7 @@ use crate::cluster::mysql::text::ident;
 
 /// What an item of the list is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ItemKind {
+pub(in crate::cluster::mysql) enum ItemKind {
     Column(String),
     Primary,
     Unique,
@@ -22,19 +22,19 @@ pub(super) enum ItemKind {
 
 /// A foreign key: the text before and behind the name of the table it refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Foreign {
-    pub name: Option<String>,
-    pub before: String,
-    pub db: Option<String>,
-    pub table: String,
-    pub after: String,
+pub(in crate::cluster::mysql) struct Foreign {
+    pub(in crate::cluster::mysql) name: Option<String>,
+    pub(in crate::cluster::mysql) before: String,
+    pub(in crate::cluster::mysql) db: Option<String>,
+    pub(in crate::cluster::mysql) table: String,
+    pub(in crate::cluster::mysql) after: String,
 }
 
 /// One item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
-    pub text: String,
-    pub kind: ItemKind,
+pub(in crate::cluster::mysql) struct Item {
+    pub(in crate::cluster::mysql) text: String,
+    pub(in crate::cluster::mysql) kind: ItemKind,
 }
 
 impl Item {
@@ -53,10 +53,10 @@ impl Item {
 
 /// A table's definition in parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CreateTable {
-    pub items: Vec<Item>,
+pub(in crate::cluster::mysql) struct CreateTable {
+    pub(in crate::cluster::mysql) items: Vec<Item>,
     /// From the closing parenthesis on: engine, partitions, comment.
-    pub tail: String,
+    pub(in crate::cluster::mysql) tail: String,
 }
 
 fn malformed(why: &str) -> ClusterError {
@@ -106,7 +106,7 @@ fn split_list(inner: &str) -> Vec<&str> {
 }
 
 /// The parts of a list, and where the parenthesis that closes it stands.
-fn split_to_close(inner: &str) -> (Vec<&str>, Option<usize>) {
+pub(super) fn split_to_close(inner: &str) -> (Vec<&str>, Option<usize>) {
     let bytes = inner.as_bytes();
     let (mut parts, mut from, mut at, mut depth) = (Vec::new(), 0, 0, 0_usize);
     let part = |from: usize, to: usize| inner.get(from..to).unwrap_or_default();
@@ -131,14 +131,14 @@ fn split_to_close(inner: &str) -> (Vec<&str>, Option<usize>) {
 }
 
 /// A name in backticks at the beginning, and what is behind it.
-pub(super) fn leading_name(text: &str) -> Option<(String, &str)> {
+pub(in crate::cluster::mysql) fn leading_name(text: &str) -> Option<(String, &str)> {
     let end = text.starts_with('`').then(|| skip(text.as_bytes(), 0))?;
     let (quoted, rest) = (text.get(1..end.checked_sub(1)?)?, text.get(end..)?);
     Some((quoted.replace("``", "`"), rest))
 }
 
 /// Where a word stands outside of quotes and parentheses.
-fn find_word(text: &str, word: &str) -> Option<usize> {
+pub(super) fn find_word(text: &str, word: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let (mut at, mut depth) = (0, 0_usize);
     while let Some(&b) = bytes.get(at) {
@@ -212,7 +212,7 @@ fn kind(text: &str) -> ItemKind {
 
 impl CreateTable {
     /// Takes a definition apart.
-    pub fn parse(create: &str) -> Result<CreateTable, ClusterError> {
+    pub(in crate::cluster::mysql) fn parse(create: &str) -> Result<CreateTable, ClusterError> {
         let open = outside(create, b'(').ok_or_else(|| malformed("it has no list of columns"))?;
         let inner = create.get(open + 1..).unwrap_or_default();
         let (parts, close) = split_to_close(inner);
@@ -275,7 +275,7 @@ impl CreateTable {
 
     /// The statement that creates the table under another name, without what needs other tables (foreign keys, values of
     /// sequences), and with `lean` without the indexes that can wait.
-    pub fn statement(&self, db: &str, table: &str, lean: bool) -> String {
+    pub(in crate::cluster::mysql) fn statement(&self, db: &str, table: &str, lean: bool) -> String {
         let text = |item: &Item| match item.kind {
             ItemKind::Column(_) => sequence_column(&item.text).map_or_else(|| item.text.clone(), |c| c.plain()),
             _ => item.text.clone(),
@@ -298,7 +298,7 @@ impl CreateTable {
 
     /// What [`CreateTable::statement`] left out of the keys, as clauses of `ALTER TABLE`: those that go together, then
     /// those that each need a statement of their own.
-    pub fn later_keys(&self) -> (Vec<String>, Vec<String>) {
+    pub(in crate::cluster::mysql) fn later_keys(&self) -> (Vec<String>, Vec<String>) {
         let waiting = self
             .items
             .iter()
@@ -311,7 +311,7 @@ impl CreateTable {
     }
 
     /// Columns whose default is a sequence's next value.
-    pub fn sequence_columns(&self) -> impl Iterator<Item = SequenceColumn> {
+    pub(in crate::cluster::mysql) fn sequence_columns(&self) -> impl Iterator<Item = SequenceColumn> {
         self.items.iter().filter_map(|i| match &i.kind {
             ItemKind::Column(_) => sequence_column(&i.text),
             _ => None,
@@ -319,7 +319,7 @@ impl CreateTable {
     }
 
     /// The foreign keys.
-    pub fn foreign_keys(&self) -> impl Iterator<Item = &Foreign> {
+    pub(in crate::cluster::mysql) fn foreign_keys(&self) -> impl Iterator<Item = &Foreign> {
         self.items.iter().filter_map(|i| match &i.kind {
             ItemKind::Foreign(foreign) => Some(foreign),
             _ => None,
@@ -329,11 +329,11 @@ impl CreateTable {
 
 /// A column whose default is a sequence's next value: its text before and behind that default.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SequenceColumn {
-    pub before: String,
-    pub db: Option<String>,
-    pub sequence: String,
-    pub after: String,
+pub(in crate::cluster::mysql) struct SequenceColumn {
+    pub(in crate::cluster::mysql) before: String,
+    pub(in crate::cluster::mysql) db: Option<String>,
+    pub(in crate::cluster::mysql) sequence: String,
+    pub(in crate::cluster::mysql) after: String,
 }
 
 fn sequence_column(text: &str) -> Option<SequenceColumn> {
@@ -354,7 +354,7 @@ fn sequence_column(text: &str) -> Option<SequenceColumn> {
 
 impl SequenceColumn {
     /// As a clause of `ALTER TABLE`, with that sequence.
-    pub fn clause(&self, db: &str, sequence: &str) -> String {
+    pub(in crate::cluster::mysql) fn clause(&self, db: &str, sequence: &str) -> String {
         format!(
             "MODIFY COLUMN {}DEFAULT nextval({}.{}){}",
             self.before,
@@ -372,19 +372,19 @@ impl SequenceColumn {
 
 impl Foreign {
     /// As a clause of `ALTER TABLE`, referring to that table.
-    pub fn clause(&self, db: &str, table: &str) -> String {
+    pub(in crate::cluster::mysql) fn clause(&self, db: &str, table: &str) -> String {
         format!("ADD {}{}.{}{}", self.before, ident(db), ident(table), self.after)
     }
 
     /// As [`Foreign::clause`], for the server to name it.
-    pub fn unnamed(&self, db: &str, table: &str) -> String {
+    pub(in crate::cluster::mysql) fn unnamed(&self, db: &str, table: &str) -> String {
         let name = self.name.as_deref().map(|n| format!("CONSTRAINT {} ", ident(n)));
         let before = name.and_then(|n| self.before.strip_prefix(&n)).unwrap_or(&self.before);
         format!("ADD {before}{}.{}{}", ident(db), ident(table), self.after)
     }
 
     /// Whether a change of the table it refers to changes rows of this one without a word in the log.
-    pub fn cascades(&self) -> bool {
+    pub(in crate::cluster::mysql) fn cascades(&self) -> bool {
         let after = self.after.to_ascii_uppercase();
         ["CASCADE", "SET NULL", "SET DEFAULT"].iter().any(|w| after.contains(w))
     }
