@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use brine::cluster::mysql::{MysqlOptions, SpoolOptions};
+use brine::cluster::{CheckResult, Cluster};
 use brine::engine::point::RestorePoint;
 use brine::storage::memory::Memory;
 
 use crate::look;
-use crate::server::{Kind, Server, servers};
+use crate::server::{Kind, Server, server, servers};
 use crate::world::World;
 
 const MEMORY: usize = 2500;
@@ -138,4 +139,41 @@ fn a_large_compressed_transaction_comes_back_mysql_9_7() {
     source.sql("set global binlog_transaction_compression = on");
     source.sql(SCHEMA);
     comes_back(&source, &target);
+}
+
+#[test]
+fn a_server_that_takes_only_small_rows_is_named_before_a_restore() {
+    for kind in [Kind::MariaDb118, Kind::Mysql97] {
+        let s = server(kind);
+        let w = World::target(&s);
+        let largest = || {
+            let checks = w.cluster.restore_checks(false).unwrap();
+            checks.into_iter().find(|c| c.name == "largest row").unwrap()
+        };
+        assert_eq!(largest().result, CheckResult::Ok);
+        s.sql("set global max_allowed_packet = 16777216");
+        let now = largest();
+        assert_eq!(now.result, CheckResult::Warning);
+        assert!(
+            now.found.contains("16 MiB") && now.wanted.contains("max_allowed_packet"),
+            "{now:?}"
+        );
+    }
+}
+
+/// Huge rows do not stay in memory together, and come back.
+#[test]
+fn huge_rows_come_back_over_few_bytes_in_flight() {
+    let [source, target] = servers([Kind::MariaDb1011, Kind::MariaDb1011]);
+    source.sql(
+        "create database d; use d; create table a (id int primary key, b longblob); create table z (id int primary key, b longblob);
+         insert into a values (1, repeat('a', 20000000)), (2, repeat('b', 18000000)), (3, 'c'), (4, repeat('d', 17000000)); insert into z select * from a",
+    );
+    let (w, t) = (World::new(&source), World::target(&target));
+    w.backup();
+    w.start_log();
+    source.sql("use d; update a set b = concat(b, 'x') where id < 3; insert into z values (9, repeat('z', 19000000))");
+    w.catch_up();
+    w.restore_to(&t, RestorePoint::Latest);
+    look::rows(&source).assert_same(&look::rows(&target), "huge rows");
 }

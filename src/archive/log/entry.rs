@@ -66,6 +66,14 @@ impl Read {
             Read::Piece(commit, _) => *commit,
         }
     }
+
+    /// Bytes of the driver's.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Read::Entry(entry) => entry.payload.len(),
+            Read::Piece(_, bytes) => bytes.len(),
+        }
+    }
 }
 
 /// What an entry is of its transaction.

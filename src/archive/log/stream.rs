@@ -15,12 +15,18 @@ use super::names::SegmentName;
 use super::plan::{RunWalk, broken_by, is_after, is_within};
 use super::reader::SegmentReader;
 
+/// Behind so many bytes at once, nothing is read ahead: a part of a transaction may have a GiB.
+const LARGE: usize = 8 << 20;
+
+/// What the thread hands over: entries, none where it only waits until the last ones were used, or the end.
+type Batch = Result<Option<Vec<Read>>>;
+
 /// How often a segment that vanished is looked for again: compaction may have replaced it.
 const LOOKS: u32 = 3;
 
 /// The entries of a stretch of log, in order. An error is the last answer.
 pub struct LogReader {
-    batches: Option<Receiver<Result<Vec<Read>>>>,
+    batches: Option<Receiver<Batch>>,
     ready: VecDeque<Read>,
     /// Pieces of the entry given last that were not read yet.
     due: u64,
@@ -64,8 +70,8 @@ impl LogReader {
             }
             let Some(batches) = &self.batches else { return Ok(None) };
             match batches.recv() {
-                Ok(Ok(batch)) if batch.is_empty() => self.batches = None,
-                Ok(Ok(batch)) => self.ready = batch.into(),
+                Ok(Ok(None)) => self.batches = None,
+                Ok(Ok(Some(batch))) => self.ready = batch.into(),
                 Ok(Err(e)) => {
                     self.batches = None;
                     return Err(e);
@@ -101,7 +107,7 @@ struct Feed {
     until: Moment,
     chain: Option<ChainHash>,
     good: Moment,
-    out: Sender<Result<Vec<Read>>>,
+    out: Sender<Batch>,
 }
 
 /// The reader was dropped.
@@ -113,8 +119,7 @@ impl Feed {
             match self.segment() {
                 Ok(Some(Ok(()))) => {}
                 Ok(Some(Err(Gone))) => return,
-                // An empty batch is the end.
-                Ok(None) => break Ok(Vec::new()),
+                Ok(None) => break Ok(None),
                 Err(e) => break Err(e),
             }
         };
@@ -134,7 +139,11 @@ impl Feed {
         let broken = |e| broken_by(e, &name, self.good);
         while let Some(mut batch) = reader.next_batch().map_err(broken)? {
             batch.retain(|read| is_after(read.commit(), self.from) && is_within(read.commit(), self.until));
-            if !batch.is_empty() && self.out.send(Ok(batch)).is_err() {
+            let bytes: usize = batch.iter().map(Read::len).sum();
+            if !batch.is_empty() && self.out.send(Ok(Some(batch))).is_err() {
+                return Ok(Some(Err(Gone)));
+            }
+            if bytes > LARGE && self.out.send(Ok(Some(Vec::new()))).is_err() {
                 return Ok(Some(Err(Gone)));
             }
         }
@@ -168,8 +177,8 @@ impl Archive {
     /// [`Archive::check_log`], and the bytes too.
     pub fn read_log(&self, run: &LogRun, from: Moment, until: Moment) -> Result<LogReader> {
         let walk = RunWalk::new(self, run, from, until)?;
-        // One batch waits while one is read and one is used: three times the largest part of a transaction at most.
-        let (out, batches) = crossbeam_channel::bounded(1);
+        // One batch is read while one is used.
+        let (out, batches) = crossbeam_channel::bounded(0);
         let feed = Feed {
             archive: self.clone(),
             walk,

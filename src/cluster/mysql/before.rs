@@ -15,6 +15,7 @@ use crate::cluster::{CheckResult, ClusterError, RestoreCheck};
 pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
     core.ask("looking for what speaks against a restore", |conn| {
         let mut checks = place(&check::topology::of(conn)?, conn.info().flavor);
+        checks.push(largest_row(conn)?);
         if whole {
             checks.push(privileges(conn)?);
         }
@@ -44,6 +45,40 @@ fn privileges(conn: &mut Conn) -> Result<RestoreCheck, WireError> {
         false => Err(format!("{} are lacking", lacking.len())),
     };
     Ok(check("privileges", found, &lacking.join("; ")))
+}
+
+/// Below this a server does not take what many a source holds.
+const ROOMY: u64 = 64 << 20;
+
+/// A row goes into one packet, as a literal of twice its length or in the text of a `BINLOG` statement, which for an update
+/// holds it twice. How large the source's rows are is not known.
+fn largest_row(conn: &mut Conn) -> Result<RestoreCheck, WireError> {
+    let allowed = conn
+        .row("SELECT @@GLOBAL.max_allowed_packet")?
+        .map_or(0, |row| row.number(0));
+    let row = match conn.info().flavor {
+        // MariaDB takes the statement in two halves.
+        Flavor::MariaDb => allowed / 4 * 3,
+        Flavor::MySql => allowed / 8 * 3,
+    };
+    let result = match allowed < ROOMY {
+        true => CheckResult::Warning,
+        false => CheckResult::Ok,
+    };
+    let mib = |bytes: u64| bytes >> 20;
+    Ok(RestoreCheck {
+        name: "largest row".to_owned(),
+        result,
+        found: format!(
+            "rows of up to {} MiB fit in (max_allowed_packet is {} MiB)",
+            mib(row),
+            mib(allowed)
+        ),
+        wanted: match result {
+            CheckResult::Ok => String::new(),
+            _ => "SET GLOBAL max_allowed_packet = 1073741824, if the source has larger ones".to_owned(),
+        },
+    })
 }
 
 /// A server that does not stand alone: others would go on with the old rows, or bring it changes of rows that it no longer has.

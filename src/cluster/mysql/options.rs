@@ -106,7 +106,7 @@ impl Default for SpoolOptions {
     fn default() -> Self {
         SpoolOptions {
             dir: std::env::temp_dir(),
-            memory: 16 << 20,
+            memory: 8 << 20,
             piece: 2 << 20,
         }
     }

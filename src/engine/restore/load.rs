@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
 
 use super::plan::{RestorePlan, TxnRef};
@@ -26,6 +26,8 @@ use crate::model::window::{Base, covering_run};
 
 /// Batches that a reader may be ahead of its loader.
 const AHEAD: usize = 8;
+/// And the bytes of all those batches together: a row may have a GiB.
+const IN_MEMORY: usize = 64 << 20;
 
 /// In the job's memory: the loaded rows were compared with the base.
 const COMPARED: &str = "base-compared";
@@ -197,6 +199,7 @@ impl Load<'_> {
         let next = AtomicUsize::new(0);
         let error: Mutex<Option<EngineError>> = Mutex::new(None);
         let written = Mutex::new(TableChecksum::default());
+        let budget = Budget::default();
         let workers = std::thread::available_parallelism()
             .map_or(2, usize::from)
             .min(names.len().max(1));
@@ -206,7 +209,7 @@ impl Load<'_> {
                     while error.lock().is_none()
                         && let Some(name) = names.get(next.fetch_add(1, Ordering::SeqCst))
                     {
-                        match self.load_guarded(name, tables.get(name), &meter) {
+                        match self.load_guarded(name, tables.get(name), &meter, &budget) {
                             Ok(sum) => {
                                 let mut total = written.lock();
                                 *total = *total + sum;
@@ -231,8 +234,9 @@ impl Load<'_> {
         name: &TableName,
         table: Option<&ManifestTable>,
         meter: &Meter,
+        budget: &Budget,
     ) -> Result<TableChecksum, EngineError> {
-        let loaded = catch_unwind(AssertUnwindSafe(|| self.load_table(name, table, meter)));
+        let loaded = catch_unwind(AssertUnwindSafe(|| self.load_table(name, table, meter, budget)));
         loaded.unwrap_or_else(|_| {
             Err(EngineError::Corrupt(format!(
                 "loading {name} stopped at an error in brine itself; please report it"
@@ -245,6 +249,7 @@ impl Load<'_> {
         name: &TableName,
         table: Option<&ManifestTable>,
         meter: &Meter,
+        budget: &Budget,
     ) -> Result<TableChecksum, EngineError> {
         let key = format!("loaded/{name}");
         if self.restorer.is_loaded(name)? {
@@ -261,9 +266,10 @@ impl Load<'_> {
         let objects: Vec<&StoredObject> = table.iter().flat_map(|t| &t.chunks).map(|c| &c.object).collect();
         let loaded = std::thread::scope(|scope| {
             let (give, take) = bounded(AHEAD);
-            scope.spawn(move || self.read_objects(&self.plan.base.id, &objects, &give));
+            scope.spawn(move || self.read_objects(&self.plan.base.id, &objects, budget, &give));
             let mut source = Source {
                 take,
+                share: None,
                 cx: self.cx,
                 meter,
             };
@@ -286,7 +292,13 @@ impl Load<'_> {
     }
 
     /// Reads and decompresses ahead of the loader; ends quietly when the loader has gone.
-    fn read_objects(&self, id: &BackupId, objects: &[&StoredObject], give: &Sender<Result<Vec<u8>, EngineError>>) {
+    fn read_objects<'b>(
+        &self,
+        id: &BackupId,
+        objects: &[&StoredObject],
+        budget: &'b Budget,
+        give: &Sender<Result<(Vec<u8>, Share<'b>), EngineError>>,
+    ) {
         for object in objects {
             let read = self
                 .archive
@@ -294,7 +306,8 @@ impl Load<'_> {
                 .map_err(EngineError::from)
                 .and_then(|mut reader| {
                     while let Some(batch) = reader.next()? {
-                        if give.send(Ok(batch)).is_err() {
+                        let share = budget.take(batch.len());
+                        if give.send(Ok((batch, share))).is_err() {
                             return Ok(false);
                         }
                     }
@@ -398,6 +411,38 @@ fn mismatch(
     }
 }
 
+/// Bytes that all tables together may have read and not yet written.
+#[derive(Default)]
+struct Budget {
+    used: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// A part of it; given back when it is dropped.
+struct Share<'a> {
+    budget: &'a Budget,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Waits until there is room; one batch that is larger than all of it is let through alone.
+    fn take(&self, bytes: usize) -> Share<'_> {
+        let mut used = self.used.lock();
+        while *used > 0 && *used + bytes > IN_MEMORY {
+            self.freed.wait(&mut used);
+        }
+        *used += bytes;
+        Share { budget: self, bytes }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        *self.budget.used.lock() -= self.bytes;
+        self.budget.freed.notify_all();
+    }
+}
+
 /// The pieces of the transaction that the reader gave last.
 struct PieceSource<'a> {
     reader: &'a mut LogReader,
@@ -413,7 +458,9 @@ impl BatchSource for PieceSource<'_> {
 }
 
 struct Source<'a> {
-    take: Receiver<Result<Vec<u8>, EngineError>>,
+    take: Receiver<Result<(Vec<u8>, Share<'a>), EngineError>>,
+    /// That of the batch that was given last.
+    share: Option<Share<'a>>,
     cx: &'a dyn JobCx,
     meter: &'a Meter,
 }
@@ -421,8 +468,10 @@ struct Source<'a> {
 impl BatchSource for Source<'_> {
     fn next(&mut self) -> Result<Option<Vec<u8>>, Stop> {
         self.cx.check().map_err(|e| Stop(Box::new(EngineError::from(e))))?;
+        self.share = None;
         match self.take.recv() {
-            Ok(Ok(batch)) => {
+            Ok(Ok((batch, share))) => {
+                self.share = Some(share);
                 self.meter.add(batch.len() as u64);
                 Ok(Some(batch))
             }

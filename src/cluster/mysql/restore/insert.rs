@@ -94,6 +94,9 @@ impl Inserter {
                 }
             }
             self.count += 1;
+            if self.size() > 4 * BATCH {
+                self.flush()?;
+            }
         }
         Ok(())
     }
@@ -125,6 +128,9 @@ impl Inserter {
         self.check(done)?;
         self.buffer.clear();
         self.text.clear();
+        // One huge row must not keep its memory.
+        self.buffer.shrink_to(4 * BATCH);
+        self.text.shrink_to(4 * BATCH);
         self.count = 0;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The rows of a table: created lean, filled over several connections, then its keys.
 
 use crossbeam_channel::{Receiver, bounded};
+use parking_lot::{Condvar, Mutex};
 
 use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
 use crate::cluster::mysql::schema::tables;
@@ -20,6 +21,8 @@ use crate::cluster::mysql::schema::create::CreateTable;
 const WRITERS: usize = 2;
 /// Batches that wait for a free writer.
 const WAITING: usize = 2;
+/// While so many bytes are waiting or being written, no more are read: a row may have a GiB.
+const IN_FLIGHT: usize = 16 << 20;
 
 /// Whether a table gets its keys after its rows: what InnoDB builds faster from all rows at once.
 fn lean(schema: &TableSchema) -> bool {
@@ -88,6 +91,7 @@ pub(super) fn fill(
     name: &TableName,
     source: &mut dyn BatchSource,
 ) -> Result<Loaded, ClusterError> {
+    let flight = &Flight::default();
     let sum = std::thread::scope(|scope| {
         let (give, take) = bounded::<Vec<u8>>(WAITING);
         let writers = if ascending(schema) || keeps_order(schema) {
@@ -98,12 +102,13 @@ pub(super) fn fill(
         let writers: Vec<_> = (0..writers)
             .map(|_| {
                 let take = take.clone();
-                scope.spawn(move || write(pool, schema, name, &take))
+                scope.spawn(move || write(pool, schema, name, &take, flight))
             })
             .collect();
         drop(take);
         let mut sum = TableChecksum::default();
         let fed = loop {
+            flight.wait();
             let batch = match source.next() {
                 Ok(Some(batch)) => batch,
                 Ok(None) => break Ok(()),
@@ -113,6 +118,7 @@ pub(super) fn fill(
                 Ok(part) => sum = sum + part,
                 Err(e) => break Err(e),
             }
+            flight.begin(batch.len());
             // All writers have gone: their error comes below.
             if give.send(batch).is_err() {
                 break Ok(());
@@ -138,15 +144,67 @@ fn died(name: &TableName) -> ClusterError {
     }
 }
 
-fn write(pool: &Pool, schema: &TableSchema, name: &TableName, take: &Receiver<Vec<u8>>) -> Result<(), ClusterError> {
+/// Bytes that were handed to writers and are not written yet.
+#[derive(Default)]
+struct Flight {
+    bytes: Mutex<usize>,
+    landed: Condvar,
+}
+
+impl Flight {
+    fn begin(&self, bytes: usize) {
+        *self.bytes.lock() += bytes;
+    }
+
+    fn end(&self, bytes: usize) {
+        let mut left = self.bytes.lock();
+        *left = left.saturating_sub(bytes);
+        self.landed.notify_all();
+    }
+
+    /// Nothing more is on its way: a writer has failed.
+    fn over(&self) {
+        self.end(usize::MAX);
+    }
+
+    /// Waits until there is room for more.
+    fn wait(&self) {
+        let mut bytes = self.bytes.lock();
+        while *bytes > IN_FLIGHT {
+            self.landed.wait(&mut bytes);
+        }
+    }
+}
+
+/// Whoever waits for a writer must not wait for one that has gone.
+struct Landing<'a>(&'a Flight);
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.0.over();
+    }
+}
+
+fn write(
+    pool: &Pool,
+    schema: &TableSchema,
+    name: &TableName,
+    take: &Receiver<Vec<u8>>,
+    flight: &Flight,
+) -> Result<(), ClusterError> {
+    let _landing = Landing(flight);
     // No connection is opened for a table without rows.
     let Ok(first) = take.recv() else {
         return Ok(());
     };
     let mut inserter = Inserter::new(pool.take()?, schema, name)?;
-    inserter.put(&first)?;
-    while let Ok(batch) = take.recv() {
+    let mut next = Some(first);
+    while let Some(batch) = next {
         inserter.put(&batch)?;
+        let bytes = batch.len();
+        drop(batch);
+        flight.end(bytes);
+        next = take.recv().ok();
     }
     pool.give(inserter.finish()?);
     Ok(())

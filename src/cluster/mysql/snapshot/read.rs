@@ -79,12 +79,13 @@ pub(super) fn failed(e: WireError, name: &TableName) -> ClusterError {
     }
 }
 
-/// Adds up what goes by, and remembers the last row.
+/// Adds up what goes by, and remembers the key of the last row.
 struct Counting<'a> {
     sink: &'a mut dyn BatchSink,
     sum: TableChecksum,
-    /// Where the last row is wanted.
-    last: Option<Vec<u8>>,
+    /// Where the last row is wanted: the key, and its values.
+    key: Option<&'a Key>,
+    last: Option<Point>,
 }
 
 impl BatchSink for Counting<'_> {
@@ -95,9 +96,8 @@ impl BatchSink for Counting<'_> {
             record::add(&mut self.sum, row);
             newest = row;
         }
-        if let Some(last) = &mut self.last {
-            last.clear();
-            last.extend_from_slice(newest);
+        if let Some(key) = self.key {
+            self.last = Some(key.point(newest).map_err(|e| Stop(Box::new(e)))?);
         }
         self.sink.put(batch, rows)
     }
@@ -114,7 +114,8 @@ pub(super) fn read(
     let mut counting = Counting {
         sink,
         sum: TableChecksum::default(),
-        last: table.can_pause().then(Vec::new),
+        key: table.can_pause().then_some(&table.key),
+        last: None,
     };
     let read = rows(conn, table, range, max_bytes, &mut counting);
     let rest = match read {
@@ -175,18 +176,13 @@ fn rows(
         if got < ask {
             return Ok(None);
         }
-        left.after = Some(last_point(table, counting).map_err(Failed::Other)?);
+        left.after = counting.last.take();
         if counting.sum.bytes >= max_bytes / 8 * 7 {
             return Ok(Some(left));
         }
         let a_row = counting.sum.bytes / counting.sum.rows.max(1) + 1;
         ask = ((max_bytes - counting.sum.bytes.min(max_bytes)) / a_row).clamp(1, ask.saturating_mul(16));
     }
-}
-
-fn last_point(table: &ViewTable, counting: &Counting<'_>) -> Result<Point, ClusterError> {
-    let last = counting.last.as_deref().unwrap_or_default();
-    table.key.point(last)
 }
 
 /// Whether the tables that were read are still those of the beginning: one may have been put in another's place.

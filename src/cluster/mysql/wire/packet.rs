@@ -342,6 +342,10 @@ impl PacketStream {
             if into.len() - before + len > LONGEST {
                 return Err(WireError::Protocol("a packet is longer than 1 GiB".to_owned()));
             }
+            if len == CONTINUED {
+                // A huge row grows by what comes, not by doubling.
+                into.reserve_exact(len + 4);
+            }
             let mut left = len;
             while left > 0 {
                 self.need(1)?;

@@ -25,6 +25,9 @@ const TRANSACTIONS: u64 = 500;
 /// Bytes of rows in one statement, and about in one commit.
 const BYTES: usize = 1 << 20;
 
+/// What stands before the events.
+const BEFORE: &str = "BINLOG '";
+
 /// A statement in the making.
 #[derive(Default)]
 struct Statement {
@@ -41,15 +44,19 @@ impl Statement {
         self.rows.is_empty()
     }
 
-    /// Its events in order.
-    fn close(mut self) -> Vec<u8> {
-        if let Some(flags) = self.rows.get_mut(self.last) {
+    /// Its events in order. One of them may be as large as a row can be, so nothing is copied.
+    fn close(self) -> Vec<u8> {
+        let Statement {
+            maps, mut rows, last, ..
+        } = self;
+        if let Some(flags) = rows.get_mut(last) {
             *flags |= STATEMENT_END as u8;
         }
-        let mut out: Vec<u8> = Vec::with_capacity(self.rows.len() + 256 * self.maps.len());
-        self.maps.values().for_each(|map| out.extend_from_slice(map));
-        out.append(&mut self.rows);
-        out
+        let length = maps.values().map(Vec::len).sum();
+        rows.reserve_exact(length);
+        maps.values().for_each(|map| rows.extend_from_slice(map));
+        rows.rotate_right(length);
+        rows
     }
 }
 
@@ -215,11 +222,15 @@ impl Lane {
             self.send("START TRANSACTION")?;
         }
         let events = std::mem::take(&mut self.statement).close();
-        let text = STANDARD.encode(events);
-        if (text.len() as u64) + 64 < self.allowed {
-            return self.send(&format!("BINLOG '{text}'"));
+        let mut sql = String::with_capacity(events.len().div_ceil(3) * 4 + BEFORE.len() + 1);
+        sql.push_str(BEFORE);
+        STANDARD.encode_string(&events, &mut sql);
+        drop(events);
+        if (sql.len() as u64) + 64 < self.allowed {
+            sql.push('\'');
+            return self.send(&sql);
         }
-        self.send_in_halves(&text)
+        self.send_in_halves(sql.get(BEFORE.len()..).unwrap_or_default())
     }
 
     /// MariaDB takes a large statement from two variables.
@@ -238,13 +249,11 @@ impl Lane {
         let (first, second) = text.split_at(half.min(text.len()));
         let failed = self.failed();
         self.wait()?;
-        for statement in [
-            format!("SET @brine_0 = '{first}'"),
-            format!("SET @brine_1 = '{second}'"),
-            "BINLOG @brine_0, @brine_1".to_owned(),
-            "SET @brine_0 = NULL, @brine_1 = NULL".to_owned(),
-        ] {
-            self.conn.run(&statement).map_err(&failed)?;
+        for (variable, half) in [("@brine_0", first), ("@brine_1", second)] {
+            self.conn.run(&format!("SET {variable} = '{half}'")).map_err(&failed)?;
+        }
+        for statement in ["BINLOG @brine_0, @brine_1", "SET @brine_0 = NULL, @brine_1 = NULL"] {
+            self.conn.run(statement).map_err(&failed)?;
         }
         Ok(())
     }
