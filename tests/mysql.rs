@@ -42,6 +42,8 @@ mod meanwhile;
 mod peers;
 #[path = "mysql/places.rs"]
 mod places;
+#[path = "mysql/publish.rs"]
+mod publish;
 #[path = "mysql/replay.rs"]
 mod replay;
 #[path = "mysql/restore.rs"]

@@ -18,6 +18,8 @@ const fn needed(name: &'static str, since: Version, why: &'static str) -> Needed
     Needed { name, since, why }
 }
 
+/// To make whoever is wanted log in for whoever is wanted.
+const PROXY: &str = "PROXY";
 const ALWAYS: Version = (0, 0, 0);
 
 const MARIADB_BACKUP: &[Needed] = &[
@@ -195,10 +197,39 @@ pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
             ("for restores of the whole server", Severity::Warning, MYSQL_WHOLE),
         ],
     };
-    Ok(works
+    let mut found: Vec<Finding> = works
         .iter()
         .flat_map(|(what, severity, list)| against(&held, version, &account, what, *severity, list))
-        .collect())
+        .collect();
+    if !held.contains(PROXY) && gives_proxies(conn)? {
+        found.push(proxy(flavor, &account));
+    }
+    Ok(found)
+}
+
+/// Whether there are accounts that may log in for others, besides the one that a restore leaves as it is.
+fn gives_proxies(conn: &mut Conn) -> Result<bool, WireError> {
+    let sql = "SELECT COUNT(*) FROM mysql.proxies_priv WHERE NOT (user = 'root' AND host = 'localhost')";
+    match conn.row(sql) {
+        Ok(row) => Ok(row.is_some_and(|r| r.number(0) > 0)),
+        // What it may not see is asked for elsewhere.
+        Err(e) if e.code().is_some() => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+fn proxy(flavor: Flavor, account: &str) -> Finding {
+    let all = match flavor {
+        Flavor::MariaDb => "''@'%'",
+        Flavor::MySql => "''@''",
+    };
+    Finding {
+        name: "privilege PROXY".to_owned(),
+        severity: Severity::Warning,
+        found: "not granted (for restores of the whole server): it gives accounts back that they may log in for others"
+            .to_owned(),
+        mend: Some(format!("GRANT PROXY ON {all} TO {account} WITH GRANT OPTION")),
+    }
 }
 
 fn against(
@@ -249,6 +280,9 @@ fn held(lines: impl Iterator<Item = String>) -> BTreeSet<String> {
     for line in lines {
         if let Some((list, _)) = line.strip_prefix("REVOKE ").and_then(|l| l.split_once(" ON ")) {
             revoked.extend(list.split(',').map(|p| p.trim().to_ascii_uppercase()));
+        }
+        if line.starts_with("GRANT PROXY ON ''@") || line.starts_with("GRANT PROXY ON ``@") {
+            all.extend(line.contains(" WITH GRANT OPTION").then(|| PROXY.to_owned()));
         }
         let Some(list) = line
             .strip_prefix("GRANT ")

@@ -97,6 +97,17 @@ pub(super) fn follow(
     Ok(())
 }
 
+/// The numbers by which a session may name its client charset: of charsets that hold ASCII, utf8mb4 excepted.
+const CLIENTS: [u16; 34] = [
+    1, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 16, 18, 19, 22, 24, 25, 26, 28, 30, 32, 33, 36, 37, 38, 39, 40, 41, 51, 57,
+    59, 92, 95, 97,
+];
+
+/// Whether a session of that client charset may send this text as UTF-8: a program remembers the charset.
+pub(super) fn client_can_send(collation: u16, sql: &str) -> bool {
+    CLIENTS.contains(&collation) && (sql.is_ascii() || (collation == 33 && sql.chars().all(|c| c.len_utf8() < 4)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::event::{Event, HEADER, Header, build};
+use crate::model::table::TableName;
 
 /// The flag of the last rows event of a statement.
 pub(super) const STATEMENT_END: u16 = 1;
@@ -86,6 +87,25 @@ pub(super) fn rows(event: &Event<'_>, number: u64, out: &mut Vec<u8>) -> Result<
     out.extend_from_slice(&(flags & !STATEMENT_END).to_le_bytes());
     out.extend_from_slice(rest);
     Ok(start + HEADER + 6)
+}
+
+/// A statement that brings rows from a table that is not restored.
+pub(super) fn not_chosen(other: &TableName, chosen: &TableName, id: &str) -> ClusterError {
+    ClusterError::Unsupported {
+        what: format!("transaction {id} makes {chosen} out of {other}, which is not chosen"),
+        hint: format!("choose it too: --filter {other}"),
+    }
+}
+
+/// A statement whose names are not found.
+pub(super) fn odd(id: &str, sql: &str, why: &str) -> ClusterError {
+    ClusterError::Unsupported {
+        what: format!(
+            "the statement of transaction {id} is not understood ({why}): {}",
+            crate::model::text::safe(sql, 120)
+        ),
+        hint: "restore to just before it (--before), or from a newer base".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,9 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
-use super::rewrite::malformed;
+use super::collations::client_can_send;
+use super::events::{Change, Events};
+use super::rewrite::{malformed, not_chosen, odd};
 use super::triggers::Triggers;
 use super::views::Views;
 use super::{Collected, collations, looks, wanted_db};
@@ -37,6 +39,7 @@ pub(super) struct Statements {
     remarks: Vec<String>,
     triggers: Triggers,
     views: Views,
+    events: Events,
     /// The collations of the source's databases at this place of the log, where they are known.
     collations: BTreeMap<String, String>,
 }
@@ -83,6 +86,7 @@ impl Statements {
     ) -> Result<Self, ClusterError> {
         let triggers = Triggers::take(&mut definitions, conn.info().flavor)?;
         let views = Views::take(&mut definitions, conn.info().flavor);
+        let events = Events::take(&mut definitions);
         let collations = collations::of_base(&definitions)?;
         Ok(Statements {
             conn,
@@ -95,6 +99,7 @@ impl Statements {
             remarks: Vec::new(),
             triggers,
             views,
+            events,
             collations,
         })
     }
@@ -162,7 +167,8 @@ impl Statements {
             if !query.db.is_empty() {
                 settings.insert(0, format!("USE {}", ident(&query.db)));
             }
-            self.accounts.push(Logged { settings, sql });
+            let invoker = query.settings.invoker.clone();
+            self.accounts.push(Logged { settings, sql, invoker });
             return;
         };
         match (kind, act) {
@@ -191,6 +197,16 @@ impl Statements {
         if let (ProgramKind::View, [name]) = (kind, names.as_slice()) {
             let db = query.db.clone();
             return self.views.create(name, modes, Program { db, ..program });
+        }
+        if *kind == ProgramKind::Event {
+            let who = query.settings.invoker.as_ref();
+            let change = Change {
+                program,
+                modes,
+                invoker: who.map(|(user, host)| format!("{}@{}", ident(user), ident(host))),
+            };
+            let said = self.events.follow(*act, names, change, self.conn.info().flavor);
+            return self.remarks.extend(said);
         }
         let is_chosen = names
             .iter()
@@ -370,6 +386,7 @@ impl Statements {
             self.definitions.retain(|d| d.db.as_deref() != Some(db));
             self.triggers.database_gone(db);
             self.views.database_gone(db);
+            self.events.database_gone(db);
             for one in &mut self.programs {
                 one.dbs.remove(db);
             }
@@ -478,8 +495,19 @@ impl Statements {
         steps::reset(&mut self.conn)
     }
 
-    /// Views that there are now.
-    fn finish_views(&mut self) -> Result<(), ClusterError> {
+    /// Views and events that there are now.
+    fn finish_programs(&mut self) -> Result<(), ClusterError> {
+        let (of_base, changed) = std::mem::take(&mut self.events).finish();
+        self.definitions.extend(of_base);
+        for (name, programs) in changed {
+            if self.is_chosen(&name, &name, ProgramKind::Event) {
+                self.programs.extend(programs.into_iter().map(|program| Collect {
+                    dbs: BTreeSet::from([name.db.clone()]),
+                    default_db: program.db.clone(),
+                    program,
+                }));
+            }
+        }
         let views = std::mem::take(&mut self.views).finish()?;
         self.definitions.extend(views.definitions);
         self.remarks.extend(views.remarks);
@@ -532,7 +560,7 @@ impl Statements {
                 },
             );
         }
-        self.finish_views()?;
+        self.finish_programs()?;
         let triggers = std::mem::take(&mut self.triggers).finish()?;
         self.definitions.extend(triggers.definitions);
         self.remarks.extend(triggers.remarks);
@@ -566,32 +594,4 @@ impl Statements {
 fn what(kind: ProgramKind, names: &[TableName]) -> String {
     let list: Vec<String> = names.iter().map(ToString::to_string).collect();
     format!("{kind:?} {} of the log", list.join(", "))
-}
-
-/// The numbers by which a session may name its client charset: of charsets that hold ASCII, utf8mb4 excepted.
-const CLIENTS: [u16; 34] = [
-    1, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 16, 18, 19, 22, 24, 25, 26, 28, 30, 32, 33, 36, 37, 38, 39, 40, 41, 51, 57,
-    59, 92, 95, 97,
-];
-
-/// Whether a session of that client charset may send this text as UTF-8: a program remembers the charset.
-fn client_can_send(collation: u16, sql: &str) -> bool {
-    CLIENTS.contains(&collation) && (sql.is_ascii() || (collation == 33 && sql.chars().all(|c| c.len_utf8() < 4)))
-}
-
-fn not_chosen(other: &TableName, chosen: &TableName, id: &str) -> ClusterError {
-    ClusterError::Unsupported {
-        what: format!("transaction {id} makes {chosen} out of {other}, which is not chosen"),
-        hint: format!("choose it too: --filter {other}"),
-    }
-}
-
-fn odd(id: &str, sql: &str, why: &str) -> ClusterError {
-    ClusterError::Unsupported {
-        what: format!(
-            "the statement of transaction {id} is not understood ({why}): {}",
-            crate::model::text::safe(sql, 120)
-        ),
-        hint: "restore to just before it (--before), or from a newer base".to_owned(),
-    }
 }
