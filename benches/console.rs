@@ -1,10 +1,24 @@
-//! The console's budgets, measured without a terminal: how long an event and its picture take with many clusters and backups.
+//! The console's budgets: how long an event and its picture take with many clusters and backups, and what the whole program
+//! costs on a terminal.
 //!
 //! `cargo bench --bench console` prints each budget with the median and the worst of what was measured, and ends with 1
-//! when one is not kept.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing)]
+//! when one is not kept. `-- model` or `-- program` measures only the one or the other.
+//!
+//! The model's steps are walked several times, each time from a fresh start, and each step counts with its shortest time:
+//! what other programs do on the machine meanwhile is not ours. The program is measured as it is.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing
+)]
+
+#[path = "console/process.rs"]
+mod process;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use brine::cluster::ClusterState;
@@ -34,10 +48,17 @@ const NOW: Millis = Millis(1_795_140_432_000);
 const CLUSTERS: usize = 500;
 /// Of one cluster, as a list; each of the others has 200 in its window.
 const BACKUPS: usize = 100_000;
+const EACH: usize = 200;
+/// How often the steps are walked.
+const ROUNDS: usize = 5;
 const SIZE: (u16, u16) = (120, 36);
 
+fn at_of(now: Millis, minutes_ago: usize) -> Moment {
+    Moment::of_tso(Tso::from_millis(now.plus(-(minutes_ago as i64) * Millis::MINUTE)))
+}
+
 fn at(minutes_ago: usize) -> Moment {
-    Moment::of_tso(Tso::from_millis(NOW.plus(-(minutes_ago as i64) * Millis::MINUTE)))
+    at_of(NOW, minutes_ago)
 }
 
 fn id(n: usize) -> BackupId {
@@ -83,7 +104,7 @@ fn card(n: usize) -> ClusterCard {
             checkpoint: Some(at(0)),
             ..LogStatus::none()
         },
-        window: window(if n == 0 { BACKUPS } else { 200 }),
+        window: window(if n == 0 { BACKUPS } else { EACH }),
         backups: BACKUPS as u64,
         last_backup: Some(NOW),
         next_run: NextRun::At {
@@ -96,33 +117,37 @@ fn card(n: usize) -> ClusterCard {
     }
 }
 
+fn summary(id: BackupId, n: usize) -> BackupSummary {
+    BackupSummary {
+        id,
+        cluster: ClusterName::new("cluster-000").unwrap(),
+        cluster_identity: "0123456789abcdef0123456789abcdef".to_owned(),
+        incarnation: IncarnationId(1),
+        kind: if n.is_multiple_of(7) {
+            BackupType::Manual
+        } else {
+            BackupType::Auto
+        },
+        commit: at(n),
+        position: Position::Tso(at(n).last_tso()),
+        started: at(n).at,
+        finished: at(n).at,
+        tables: 10,
+        totals: TableChecksum::default(),
+        stored_bytes: 1 << 30,
+        objects: 9,
+        filter: Vec::new(),
+        keep_days: None,
+        note: None,
+        source_version: "embedded 0.1".to_owned(),
+        tool_version: "0.1.0".to_owned(),
+        asked_by: "schedule".to_owned(),
+    }
+}
+
 fn backup(n: usize) -> BackupEntry {
     BackupEntry {
-        summary: BackupSummary {
-            id: id(n),
-            cluster: ClusterName::new("cluster-000").unwrap(),
-            cluster_identity: "c".to_owned(),
-            incarnation: IncarnationId(1),
-            kind: if n.is_multiple_of(7) {
-                BackupType::Manual
-            } else {
-                BackupType::Auto
-            },
-            commit: at(n),
-            position: Position::Tso(at(n).last_tso()),
-            started: at(n).at,
-            finished: at(n).at,
-            tables: 10,
-            totals: TableChecksum::default(),
-            stored_bytes: 1 << 30,
-            objects: 9,
-            filter: Vec::new(),
-            keep_days: None,
-            note: None,
-            source_version: "embedded 0.1".to_owned(),
-            tool_version: "0.1.0".to_owned(),
-            asked_by: "schedule".to_owned(),
-        },
+        summary: Arc::new(summary(id(n), n)),
         status: BackupStatus::Complete,
         protection: None,
         proof: None,
@@ -229,66 +254,93 @@ fn report(what: &str, mut times: Vec<Duration>, budget: Duration) -> bool {
     let (middle, worst) = (times[times.len() / 2], times[times.len() - 1]);
     let kept = worst <= budget;
     println!(
-        "{what:52} median {middle:>10.2?}  worst {worst:>10.2?}  budget {budget:>6.0?}  {}",
+        "{what:46} median {middle:>10.2?}  worst {worst:>10.2?}  budget {budget:>6.0?}  {}",
         if kept { "kept" } else { "NOT KEPT" }
     );
     kept
 }
 
-/// Resident memory, MB.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:"));
-    let kb = line.and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kb.unwrap_or(0) / 1024
+fn report_number(what: &str, found: u64, budget: u64) -> bool {
+    let kept = found <= budget;
+    println!(
+        "{what:46} {found:>17}  {:>16}  budget {budget:>6}  {}",
+        "",
+        if kept { "kept" } else { "NOT KEPT" }
+    );
+    kept
 }
 
-fn main() -> ExitCode {
+/// What was measured, in the order of the walk.
+type Walk = Vec<(&'static str, Duration, Vec<Duration>)>;
+
+/// One walk through the screens, from a console that knows nothing.
+fn walk(world: &World) -> Walk {
+    let frame = Duration::from_millis(16);
+    let first = Duration::from_millis(50);
+    let mut c = Console::new();
+    let mut walk: Walk = Vec::new();
+    walk.push(("first picture, before any answer", first, vec![c.frame(What::Deadline)]));
+    c.settle(world);
+    walk.push(("clusters: first picture with 500", first, vec![c.frame(What::Deadline)]));
+    walk.push(("clusters: scroll", frame, c.keys(&["j"], 200)));
+    let keys = ["/", "c", "-", "4", "2", "Esc", "/", "!", "4", "Esc"];
+    walk.push(("clusters: filter", frame, c.keys(&keys, 5)));
+    c.keys(&["g", "Enter"], 1);
+    c.settle(world);
+    walk.push((
+        "backups: first picture with 100,000",
+        first,
+        vec![c.frame(What::Deadline)],
+    ));
+    walk.push(("backups: scroll", frame, c.keys(&["j", "j", "PgDn", "G", "k", "g"], 30)));
+    let keys = ["/", "m", "a", "n", "Backspace", "Esc", "/", "0", "0", "7", "Esc"];
+    walk.push(("backups: filter", frame, c.keys(&keys, 5)));
+    walk.push(("backups: sort", frame, c.keys(&["s", "j", "S", "j"], 5)));
+    c.keys(&["Enter"], 1);
+    c.settle(world);
+    walk.push(("restore: choose the snapshot", frame, c.keys(&["j", "PgDn", "k"], 30)));
+    c.keys(&["Esc", "7"], 1);
+    c.settle(world);
+    walk.push((
+        "timeline: first picture with 100,000 bases",
+        first,
+        vec![c.frame(What::Deadline)],
+    ));
+    walk.push((
+        "timeline: move, zoom, next mark",
+        frame,
+        c.keys(&["h", "N", "+", "l", "-"], 20),
+    ));
+    walk
+}
+
+/// Walks several times; each step counts with its shortest time.
+fn model() -> bool {
     let world = World {
         fleet: (0..CLUSTERS).map(card).collect(),
         backups: (0..BACKUPS).map(backup).collect(),
     };
-    let (frame, first) = (Duration::from_millis(16), Duration::from_millis(50));
+    let mut best = walk(&world);
+    for _ in 1..ROUNDS {
+        for ((_, _, best), (_, _, again)) in best.iter_mut().zip(walk(&world)) {
+            best.iter_mut().zip(again).for_each(|(a, b)| *a = (*a).min(b));
+        }
+    }
+    best.into_iter()
+        .map(|(what, budget, times)| report(what, times, budget))
+        .fold(true, |a, b| a & b)
+}
+
+fn main() -> ExitCode {
+    let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let wanted = |part: &str| only.is_empty() || only.iter().any(|o| o == part);
     let mut kept = true;
-    let mut console = Console::new();
-    kept &= report(
-        "first picture, before any answer",
-        vec![console.frame(What::Deadline)],
-        first,
-    );
-    console.settle(&world);
-    kept &= report(
-        "clusters: first picture with 500",
-        vec![console.frame(What::Deadline)],
-        first,
-    );
-    kept &= report("clusters: scroll", console.keys(&["j"], 200), frame);
-    kept &= report(
-        "clusters: filter",
-        console.keys(&["/", "c", "-", "4", "2", "Esc"], 5),
-        frame,
-    );
-    console.keys(&["g", "Enter"], 1);
-    console.settle(&world);
-    kept &= report(
-        "backups: first picture with 100,000",
-        vec![console.frame(What::Deadline)],
-        first,
-    );
-    kept &= report("backups: scroll", console.keys(&["j", "j", "PgDn"], 100), frame);
-    kept &= report("backups: filter", console.keys(&["/", "m", "a", "n", "Esc"], 5), frame);
-    console.keys(&["7"], 1);
-    console.settle(&world);
-    kept &= report(
-        "timeline: first picture with 100,000 bases",
-        vec![console.frame(What::Deadline)],
-        first,
-    );
-    kept &= report(
-        "timeline: move, zoom, next mark",
-        console.keys(&["h", "N", "+", "l", "-"], 20),
-        frame,
-    );
-    println!("memory with the desk's own copy of everything: {} MB", memory());
+    if wanted("model") {
+        kept &= model();
+    }
+    if wanted("program") {
+        kept &= process::one_cluster();
+        kept &= process::fleet();
+    }
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -290,3 +290,118 @@ fn each_command(command: &mut clap::Command, path: &str, visit: &mut impl FnMut(
         }
     }
 }
+
+/// What the console can do, and the same on the command line; nothing where it only moves about in the console itself.
+const TWINS: &[(&str, &str)] = &[
+    ("restore", "brine restore shop --latest --beside --plan"),
+    ("backup.now", "brine backup create shop"),
+    ("backup.settings", "brine settings set shop --time 02:00"),
+    (
+        "backup.verify",
+        "brine backup verify shop 20261120010004-7f3a --level files",
+    ),
+    ("backup.protect", "brine backup protect shop 20261120010004-7f3a"),
+    ("backup.delete", "brine backup delete shop 20261120010004-7f3a"),
+    ("backup.undelete", "brine backup undelete shop 20261120010004-7f3a"),
+    ("backup.trash", "brine backup list shop --deleted"),
+    ("log.menu", "brine log start shop"),
+    ("log.all", "brine log changes shop --all"),
+    ("restore.undo", "brine undo shop --confirm-name shop --yes"),
+    (
+        "restore.run",
+        "brine restore shop --latest --beside --plan-hash 9c41e7 --yes",
+    ),
+    (
+        "restore.type",
+        "brine restore shop --at '2026-11-20 02:00 Europe/Berlin' --beside",
+    ),
+    (
+        "restore.tables",
+        "brine restore shop --latest --filter 'shop.orders' --beside",
+    ),
+    (
+        "restore.through",
+        "brine restore shop --through 466942003314884608 --beside",
+    ),
+    (
+        "restore.base",
+        "brine restore shop --latest --base 20261120010004-7f3a --beside",
+    ),
+    ("restore.zoom-in", "brine log changes shop --from 1h --all"),
+    ("restore.zoom-out", "brine log changes shop --from 1d"),
+    ("timeline.next", "brine log changes shop"),
+    ("timeline.previous", "brine log changes shop"),
+    ("cluster.open", "brine cluster open shop"),
+    ("job.cancel", "brine job cancel 7"),
+    ("job.resume", "brine job resume 7"),
+    ("demo.traffic", "brine data traffic shop --rate 5 --seconds 10"),
+    ("demo.accident", "brine data drop shop shop.orders"),
+    ("retention.run", "brine retention run shop"),
+    ("retention.fewer", "brine retention plan shop"),
+    ("retention.more", "brine retention plan shop"),
+    ("storage.test", "brine storage check local"),
+    ("open", "brine backup show shop 20261120010004-7f3a"),
+    ("filter", "brine backup list shop --json"),
+    ("sort", "brine backup list shop --json"),
+    ("sort.reverse", "brine backup list shop --json"),
+    ("time", "brine backup list shop --tz UTC"),
+    ("refresh", "brine backup list shop"),
+    ("themes", "brine --theme mono"),
+    ("copy", "brine backup show shop 20261120010004-7f3a --json"),
+    ("go.clusters", "brine cluster list"),
+    ("go.backup", "brine backup list shop"),
+    ("go.log", "brine log status shop"),
+    ("go.timeline", "brine log changes shop"),
+    ("go.retention", "brine retention plan shop"),
+    ("go.overview", "brine cluster show shop"),
+    ("go.in-effect", "brine config show"),
+    ("go.jobs", "brine job list"),
+    ("go.storages", "brine storage list"),
+    ("go.messages", "brine check"),
+    ("help", "brine keys"),
+    ("palette", ""),
+    ("filter.next", ""),
+    ("filter.previous", ""),
+    ("mark", ""),
+    ("mark.range", ""),
+    ("mark.invert", ""),
+    ("move.down", ""),
+    ("move.up", ""),
+    ("move.left", ""),
+    ("move.right", ""),
+    ("move.page-down", ""),
+    ("move.page-up", ""),
+    ("move.top", ""),
+    ("move.bottom", ""),
+    ("move.next", ""),
+    ("move.previous", ""),
+    ("back", ""),
+    ("history.back", ""),
+    ("history.forward", ""),
+    ("quit", ""),
+    ("interrupt", ""),
+    ("suspend", ""),
+    ("repaint", ""),
+];
+
+#[test]
+fn whatever_the_console_does_the_command_line_does_too() {
+    for command in brine::tui::commands::COMMANDS {
+        let twin = TWINS.iter().find(|(id, _)| *id == command.id);
+        let (_, line) = twin.unwrap_or_else(|| panic!("{} has no command line: give it one here", command.id));
+        assert!(
+            !line.is_empty() || command.grade == brine::tui::commands::Grade::Safe || command.id == "suspend",
+            "{} changes something and has no command line",
+            command.id
+        );
+        if !line.is_empty() {
+            parse(line);
+        }
+    }
+    for (id, _) in TWINS {
+        assert!(
+            brine::tui::commands::COMMANDS.iter().any(|c| c.id == *id),
+            "{id} is no command any more"
+        );
+    }
+}

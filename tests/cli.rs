@@ -9,6 +9,8 @@ mod full_disk;
 mod jobs;
 #[path = "cli/json.rs"]
 mod json;
+#[path = "cli/killed.rs"]
+mod killed;
 #[path = "cli/readme.rs"]
 mod readme;
 #[path = "cli/refusals.rs"]

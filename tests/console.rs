@@ -17,6 +17,8 @@ mod harness;
 mod pictures;
 #[path = "console/pty.rs"]
 mod pty;
+#[path = "console/states.rs"]
+mod states;
 #[path = "console/svg.rs"]
 mod svg;
 #[path = "console/walks.rs"]

@@ -26,10 +26,14 @@ mod crash;
 mod dataset;
 #[path = "mysql/direct.rs"]
 mod direct;
+#[path = "mysql/disturbed.rs"]
+mod disturbed;
 #[path = "mysql/edges.rs"]
 mod edges;
 #[path = "mysql/fidelity.rs"]
 mod fidelity;
+#[path = "mysql/killed.rs"]
+mod killed;
 #[path = "mysql/large.rs"]
 mod large;
 #[path = "mysql/log.rs"]
@@ -42,6 +46,8 @@ mod meanwhile;
 mod peers;
 #[path = "mysql/places.rs"]
 mod places;
+#[path = "mysql/privileges.rs"]
+mod privileges;
 #[path = "mysql/publish.rs"]
 mod publish;
 #[path = "mysql/replay.rs"]
@@ -52,6 +58,8 @@ mod restore;
 mod server;
 #[path = "mysql/servers.rs"]
 mod servers;
+#[path = "cli/small_disk.rs"]
+mod small_disk;
 #[path = "mysql/snapshot.rs"]
 mod snapshot;
 #[path = "mysql/source.rs"]

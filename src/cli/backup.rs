@@ -9,7 +9,7 @@ use super::table::{columns, indented, pairs};
 use super::words::{At, grouped};
 use super::{Outcome, follow, receipt, refuse};
 use crate::cli::args::ConfirmArgs;
-use crate::model::backup::{BackupEntry, BackupTable};
+use crate::model::backup::{BackupEntry, BackupTable, ProofLevel};
 use crate::model::ids::{BackupId, ClusterName};
 use crate::model::size;
 use crate::model::time;
@@ -30,9 +30,26 @@ pub(super) fn run(call: &mut Call<'_>, command: BackupCommand) -> Outcome {
         }
         BackupCommand::Protect(b) => protect(call, b.cluster, b.id, true),
         BackupCommand::Unprotect(b) => protect(call, b.cluster, b.id, false),
-        BackupCommand::Verify { backup: b, level } => {
-            let (cluster, id, level) = (b.cluster, b.id, level.into());
-            follow::start(call, Question::Verify { cluster, id, level })
+        BackupCommand::Verify {
+            backup: b,
+            level,
+            scratch,
+        } => {
+            // Naming a cluster for the test asks for the test.
+            let level = match scratch {
+                Some(_) => ProofLevel::Tested,
+                None => level.into(),
+            };
+            let (cluster, id) = (b.cluster, b.id);
+            follow::start(
+                call,
+                Question::Verify {
+                    cluster,
+                    id,
+                    level,
+                    scratch,
+                },
+            )
         }
     }
 }

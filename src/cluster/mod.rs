@@ -508,7 +508,7 @@ pub trait Cluster: Send + Sync {
     /// Starts a restore, or goes on with the one of that id.
     fn restorer(&self, ask: &RestoreAsk) -> Result<Box<dyn Restorer>, ClusterError>;
 
-    /// What speaks for and against a restore into this cluster as it is now; `whole` replaces all it holds.
+    /// What speaks for and against a restore into this cluster as it is now; `whole` closes it and replaces what it holds.
     fn restore_checks(&self, _whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
         Ok(Vec::new())
     }

@@ -27,6 +27,16 @@ const REMEMBERED: usize = 20;
 /// Makes an empty scratch cluster of the right kind; it goes away when dropped.
 pub type MakeScratch<'a> = &'a (dyn Fn() -> Result<Arc<dyn Cluster>, EngineError> + Sync);
 
+/// Where a test restore goes.
+#[derive(Clone, Copy)]
+pub enum Scratch<'a> {
+    /// Into a cluster that is made for it.
+    Fresh(MakeScratch<'a>),
+    /// Into one of the operator's, beside what it holds: everything is built and compared there as for a restore, and
+    /// thrown away instead of being switched over.
+    Named(&'a ClusterName, &'a dyn Cluster),
+}
+
 /// What was verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyReceipt {
@@ -48,7 +58,7 @@ pub fn run(
     lock: &ArchiveLock,
     id: &BackupId,
     level: ProofLevel,
-    scratch: MakeScratch<'_>,
+    scratch: Scratch<'_>,
     cx: &dyn JobCx,
 ) -> Result<VerifyReceipt, EngineError> {
     let result = check(archive, id, level, scratch, cx);
@@ -75,7 +85,7 @@ fn check(
     archive: &Archive,
     id: &BackupId,
     level: ProofLevel,
-    scratch: MakeScratch<'_>,
+    scratch: Scratch<'_>,
     cx: &dyn JobCx,
 ) -> Result<VerifyReceipt, EngineError> {
     let mut receipt = files(archive, id, cx)?;
@@ -178,40 +188,49 @@ impl LogControl for NoLog {
 }
 
 /// Level `tested`: restores into a scratch cluster, by the same road as a real restore; returns the rows.
-fn test_restore(
-    archive: &Archive,
-    id: &BackupId,
-    scratch: MakeScratch<'_>,
-    cx: &dyn JobCx,
-) -> Result<u64, EngineError> {
-    let target = scratch()?;
-    // A scratch cluster dies with its process: nothing of what an earlier run had done in one is of use in another.
+fn test_restore(archive: &Archive, id: &BackupId, scratch: Scratch<'_>, cx: &dyn JobCx) -> Result<u64, EngineError> {
     let cx = &Scoped::new(cx, "test/");
-    cx.resume_log().clear()?;
+    let (made, named);
+    let (name, target): (ClusterName, &dyn Cluster) = match scratch {
+        Scratch::Fresh(make) => {
+            // It dies with its process: nothing of what an earlier run had done in one is of use in another.
+            cx.resume_log().clear()?;
+            made = make()?;
+            named = ClusterName::new("scratch").map_err(|e| EngineError::Corrupt(e.to_string()))?;
+            (named, &*made)
+        }
+        Scratch::Named(name, cluster) => (name.clone(), cluster),
+    };
     let view = View::read(archive, &SummaryCache::default())?;
-    let name = ClusterName::new("scratch").map_err(|e| EngineError::Corrupt(e.to_string()))?;
     let source = archive.identity().cluster.clone();
     let point = RestorePoint::Snapshot { id: id.clone() };
     let mut request = RestoreRequest::new(source, point, RestoreTarget::Cluster { name: name.clone() });
     request.filter = TableFilter::parse(&view.backup(id)?.filter).map_err(|e| EngineError::Corrupt(e.to_string()))?;
     request.replace = true;
+    if matches!(scratch, Scratch::Named(..)) && request.filter.is_all() {
+        // Tables only: neither accounts nor settings of the operator's cluster are any business of a test.
+        request.filter = TableFilter::parse(&["*.*"]).map_err(|e| EngineError::Corrupt(e.to_string()))?;
+    }
     let plan = planner::plan(
         &request,
         &Source { archive, view: &view },
         &Target {
             name,
-            cluster: &*target,
+            cluster: target,
             view: None,
         },
     )?;
     let run = RestoreRun {
         plan: &plan,
         source: archive,
-        target: &*target,
+        target,
         target_archive: None,
         log: &NoLog,
         undo: false,
         cx,
     };
-    Ok(run.run()?.rows)
+    match scratch {
+        Scratch::Fresh(_) => Ok(run.run()?.rows),
+        Scratch::Named(..) => run.rehearse(),
+    }
 }

@@ -201,7 +201,7 @@ impl View {
             _ => plan.kept_to(&summary.id),
         };
         BackupEntry {
-            summary: (**summary).clone(),
+            summary: Arc::clone(summary),
             status,
             protection: self.protect.0.get(&summary.id).cloned(),
             proof: self.proof(&summary.id),

@@ -1,5 +1,7 @@
 //! Snapshot backups as an operator sees them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::checksum::TableChecksum;
@@ -207,8 +209,10 @@ pub enum PitrTo {
 /// One line of the list of backups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupEntry {
-    /// What its manifest says; for a run without manifest, what is known.
-    pub summary: BackupSummary,
+    /// What its manifest says; for a run without manifest, what is known. Shared with whoever read it: there may be a
+    /// hundred thousand.
+    #[serde(with = "shared")]
+    pub summary: Arc<BackupSummary>,
     /// Whether it can be used.
     pub status: BackupStatus,
     /// Whether it is protected.
@@ -219,4 +223,19 @@ pub struct BackupEntry {
     pub kept_to: KeptTo,
     /// How far its log reaches.
     pub pitr_to: PitrTo,
+}
+
+/// A shared value is written as the value.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, to: S) -> Result<S::Ok, S::Error> {
+        (**value).serialize(to)
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Arc<T>, D::Error> {
+        T::deserialize(from).map(Arc::new)
+    }
 }

@@ -80,7 +80,7 @@ pub struct LogRun {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "why")]
 pub enum RunEnd {
-    /// The source threw away log that was not archived.
+    /// The source threw away log that was not archived, or wrote what cannot be archived.
     SourceLogGone,
     /// The operator stopped the log backup.
     Stopped,
@@ -92,7 +92,7 @@ impl RunEnd {
     /// The reason as a clause.
     pub fn words(&self) -> &'static str {
         match self {
-            RunEnd::SourceLogGone => "the source threw its log away before it was archived",
+            RunEnd::SourceLogGone => "what followed in the source's log was gone or could not be archived",
             RunEnd::Stopped => "the log backup was stopped",
             RunEnd::Restored => "a restore began a new history",
         }

@@ -81,7 +81,7 @@ fn broken(ward: &Ward, view: &View) -> Vec<BackupEntry> {
 
 fn entry(ward: &Ward, id: BackupId, at: Millis, kind: BackupType, by: &str, status: BackupStatus) -> BackupEntry {
     BackupEntry {
-        summary: BackupSummary {
+        summary: Arc::new(BackupSummary {
             id,
             cluster: ward.name().clone(),
             cluster_identity: String::new(),
@@ -101,7 +101,7 @@ fn entry(ward: &Ward, id: BackupId, at: Millis, kind: BackupType, by: &str, stat
             source_version: String::new(),
             tool_version: String::new(),
             asked_by: by.to_owned(),
-        },
+        }),
         status,
         protection: None,
         proof: None,

@@ -205,6 +205,9 @@ pub enum Question {
         cluster: ClusterName,
         id: BackupId,
         level: ProofLevel,
+        /// The cluster for a test restore, where none is to be made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scratch: Option<ClusterName>,
     },
     /// What retention would do now.
     PlanRetention { cluster: ClusterName },

@@ -12,6 +12,7 @@ use super::ward::Ward;
 use super::wards::Wards;
 use super::work::Task;
 use super::{data, shop};
+use crate::archive::Archive;
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::changes::{self, Wanted};
 use crate::engine::cx::TestCx;
@@ -213,6 +214,20 @@ impl LocalDesk {
         })
     }
 
+    /// A test restore into a cluster of the config: it must be there, and of the backup's kind.
+    fn check_scratch(&self, archive: &Archive, scratch: &ClusterName) -> Result<(), Refusal> {
+        let facts = self.wards.get(scratch)?.cluster()?.facts().map_err(EngineError::from)?;
+        let (here, there) = (facts.kind.word(), archive.identity().kind.as_str());
+        if here == there {
+            return Ok(());
+        }
+        Err(EngineError::refused(
+            format!("{scratch} is of kind {here}, and the backup is of kind {there}"),
+            "name a cluster of the backup's kind, or leave out --scratch",
+        )
+        .into())
+    }
+
     fn plan_undo(&self, cluster: &ClusterName) -> Result<RestorePlan, Refusal> {
         let (_, view) = self.wards.get(cluster)?.view_for_reading()?;
         self.plan_restore(&way_back::undo_request(&view, cluster, self.clock.now())?)
@@ -320,9 +335,23 @@ impl Desk for LocalDesk {
                 self.take_backup(&ward, &request, BackupType::Manual, None, &self.role.asked_by)
                     .map(Answer::Job)
             }
-            Question::Verify { cluster, id, level } => {
-                self.wards.get(&cluster)?.view_for_reading()?.1.backup(&id)?;
-                self.start(Task::Verify { cluster, id, level })
+            Question::Verify {
+                cluster,
+                id,
+                level,
+                scratch,
+            } => {
+                let (archive, view) = self.wards.get(&cluster)?.view_for_reading()?;
+                view.backup(&id)?;
+                if let Some(scratch) = &scratch {
+                    self.check_scratch(&archive, scratch)?;
+                }
+                self.start(Task::Verify {
+                    cluster,
+                    id,
+                    level,
+                    scratch,
+                })
             }
             Question::PlanRetention { cluster } => {
                 let (_, view) = self.wards.get(&cluster)?.view_for_reading()?;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::acts::left_closed;
 use super::desk::Refusal;
+use super::log_control;
 use super::log_control::Logs;
 use super::scratch;
 use super::ward::Ward;
@@ -60,6 +61,9 @@ pub enum Task {
         id: BackupId,
         /// so far.
         level: ProofLevel,
+        /// The cluster for a test restore, where none is to be made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scratch: Option<ClusterName>,
     },
     /// Run retention.
     Retention {
@@ -125,13 +129,19 @@ impl Task {
             Task::Restore { plan, undo: false } => plan.command_line(),
             Task::Restore { plan, undo: true } => format!("brine undo {0} --confirm-name {0} --yes", plan.target),
             Task::Delete { cluster, id, .. } => format!("brine backup delete {cluster} {id} --yes"),
-            Task::Verify { cluster, id, level } => {
+            Task::Verify {
+                cluster,
+                id,
+                level,
+                scratch,
+            } => {
                 let level = match level {
                     ProofLevel::Files => "files",
                     ProofLevel::Checksums => "checksums",
                     ProofLevel::Tested => "test",
                 };
-                format!("brine backup verify {cluster} {id} --level {level}")
+                let scratch = scratch.as_ref().map(|s| format!(" --scratch {s}")).unwrap_or_default();
+                format!("brine backup verify {cluster} {id} --level {level}{scratch}")
             }
             Task::Retention { cluster } => format!("brine retention run {cluster}"),
             Task::Truncate {
@@ -182,7 +192,23 @@ impl Task {
                     cx
                 )?))
             }
-            Task::Verify { id, level, .. } => verify(wards, &ward, id, *level, cx),
+            Task::Verify {
+                id,
+                level,
+                scratch: None,
+                ..
+            } => verify(wards, &ward, id, *level, cx),
+            Task::Verify {
+                id,
+                level,
+                scratch: Some(scratch),
+                ..
+            } => {
+                let (archive, target) = (ward.archive_for_reading()?, wards.get(scratch)?.cluster()?);
+                let named = verify::Scratch::Named(scratch, &*target);
+                let receipt = verify::run(&archive, &*ward.lock_archive()?, id, *level, named, cx);
+                Ok(json!(receipt?))
+            }
             Task::Retention { .. } => run_retention(&ward, cx),
             Task::Truncate { until, drop_pitr, .. } => {
                 let (archive, view) = ward.view_for_reading()?;
@@ -216,6 +242,9 @@ fn take_backup(ward: &Ward, plan: &BackupPlan, cx: &dyn JobCx) -> Result<Value, 
     if let ClusterState::Restoring { .. } = cluster.facts().map_err(EngineError::from)?.state {
         return Err(left_closed(ward.name(), ""));
     }
+    if !ward.keeper.is_started() {
+        catch_up(ward, cx)?;
+    }
     let summary = backup::run(&*cluster, &archive, &lock, plan, cx)?;
     // The backup is good whatever becomes of the old ones; a failure here must not make the schedule take it again.
     if let Err(e) = run_retention(ward, cx) {
@@ -225,6 +254,20 @@ fn take_backup(ward: &Ward, plan: &BackupPlan, cx: &dyn JobCx) -> Result<Value, 
         );
     }
     Ok(json!(summary))
+}
+
+/// Where nobody streams, the log may hold a restore that the archive has not heard of: the snapshot behind it belongs to the
+/// history that began there. A log that cannot be read is no reason to go without a snapshot, often it is the cause.
+fn catch_up(ward: &Ward, cx: &dyn JobCx) -> Result<(), Refusal> {
+    if let Err(refusal) = log_control::flush(ward, cx) {
+        cx.check().map_err(EngineError::from)?;
+        let why = refusal.chain.join(": ");
+        cx.line(
+            LineLevel::Warning,
+            format!("the log backup could not be brought up to the snapshot: {why}"),
+        );
+    }
+    Ok(())
 }
 
 fn run_retention(ward: &Ward, cx: &dyn JobCx) -> Result<Value, Refusal> {
@@ -281,7 +324,7 @@ fn verify(wards: &Arc<Wards>, ward: &Ward, id: &BackupId, level: ProofLevel, cx:
         &*ward.lock_archive()?,
         id,
         level,
-        &scratch,
+        verify::Scratch::Fresh(&scratch),
         cx
     )?))
 }

@@ -10,7 +10,7 @@ use super::keys::Keymap;
 use super::list::List;
 use super::popups::Popup;
 use super::screens::Screen;
-use super::store::Store;
+use super::store::{Slot, Store};
 use super::theme::Library;
 use super::tour::Tour;
 use super::trends::Trends;
@@ -255,9 +255,11 @@ impl Model {
     }
 
     /// The same behind what is there already.
-    pub fn push_stamp(&self, out: &mut String, at: Millis) {
+    ///
+    /// The zone shown is handed in: finding it for each of many lines would take longer than the rest.
+    pub fn push_stamp(&self, out: &mut String, at: Millis, shown: Tz) {
         match self.time_mode {
-            TimeMode::Local | TimeMode::Utc => time::push_short(out, at, self.zone_shown()),
+            TimeMode::Local | TimeMode::Utc => time::push_short(out, at, shown),
             TimeMode::Relative => out.push_str(&self.ago(at)),
         }
     }
@@ -337,11 +339,25 @@ impl Model {
         self.store.ask_anew(Query::Act(n), question)
     }
 
-    /// Since when what the screen shows is old, because the latest try to read it failed.
-    pub fn old_since(&self) -> Option<Millis> {
+    /// Since when what the screen shows is old, because the latest try to read it failed or takes long; and why.
+    pub fn old(&self) -> Option<(Millis, String)> {
         let wants = self.screen().wants(self);
         let slots = wants.iter().filter_map(|(query, _)| self.store.slot(query));
-        slots.filter(|s| s.error.is_some()).filter_map(|s| s.at).min()
+        let old = slots.filter_map(|s| Some((s.at?, self.why_old(s)?)));
+        old.min_by_key(|(at, _)| *at)
+    }
+
+    fn why_old(&self, slot: &Slot) -> Option<String> {
+        if let Some(error) = &slot.error {
+            return Some(format!("It could not be read again: {}", refusal_text(error)));
+        }
+        let since = slot.late_since(self.now)?;
+        Some(format!("Asked again at {}, no answer yet.", self.clock_seconds(since)))
+    }
+
+    /// The time of day to the second, for what happens now.
+    pub fn clock_seconds(&self, at: Millis) -> String {
+        time::clock(at, self.zone_shown())
     }
 
     /// Whether the terminal is too small for screens.

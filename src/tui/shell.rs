@@ -385,6 +385,10 @@ impl Shell {
             other => other,
         };
         if matches!(exit, Ok(Exit::TerminalLost)) {
+            // Where only the signal came, whoever is at the terminal gets it back as it was.
+            if !hung_up() {
+                terminal::give_back();
+            }
             let silent = terminal::abandon().context("the lost terminal cannot be given up")?;
             // Kept for the life of the process, as it goes on without a terminal.
             std::mem::forget(silent);

@@ -27,6 +27,8 @@ pub struct Slot {
     generation: u64,
     /// Whether an answer is on its way.
     pub waiting: bool,
+    /// When it was asked for last.
+    asked: Millis,
     /// Whether something changed while it was.
     again: bool,
     /// How many answers came.
@@ -37,6 +39,23 @@ pub struct Slot {
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     slots: BTreeMap<Query, Slot>,
+    /// Now, as of the latest event.
+    pub now: Millis,
+}
+
+/// An answer that takes longer than this is late: what is shown meanwhile must not look like the truth of now.
+const PATIENCE: i64 = 5 * Millis::SECOND;
+
+impl Slot {
+    /// When the answer that is on its way will be late.
+    pub fn late_at(&self) -> Option<Millis> {
+        self.waiting.then(|| self.asked.plus(PATIENCE))
+    }
+
+    /// Since when an answer is awaited that is late.
+    pub fn late_since(&self, now: Millis) -> Option<Millis> {
+        self.late_at().filter(|at| *at <= now).map(|_| self.asked)
+    }
 }
 
 impl Store {
@@ -47,12 +66,13 @@ impl Store {
 
     /// Asks, unless the same is being asked already; then it is asked again afterwards.
     pub fn ask(&mut self, query: Query, question: Question) -> Option<Effect> {
+        let now = self.now;
         let slot = self.slots.entry(query.clone()).or_default();
         if slot.waiting {
             slot.again = true;
             return None;
         }
-        slot.waiting = true;
+        (slot.waiting, slot.asked) = (true, now);
         slot.generation += 1;
         let generation = slot.generation;
         Some(Effect::Ask(Ticket { query, generation }, Box::new(question)))
@@ -60,11 +80,13 @@ impl Store {
 
     /// Asks something new in the place of whatever was asked before; its answer is dropped when it comes.
     pub fn ask_anew(&mut self, query: Query, question: Question) -> Effect {
+        let asked = self.now;
         let slot = self.slots.entry(query.clone()).or_default();
         let generation = slot.generation + 1;
         *slot = Slot {
             generation,
             waiting: true,
+            asked,
             ..Slot::default()
         };
         Effect::Ask(Ticket { query, generation }, Box::new(question))
@@ -196,19 +218,23 @@ impl Store {
 
     /// A job, from wherever it is freshest.
     pub fn job(&self, id: JobId) -> Option<&Job> {
-        let at = |query: &Query| self.slots.get(query).and_then(|s| s.at);
         let listed = self.jobs().and_then(|j| j.iter().find(|j| j.id == id));
-        match self.job_alone(id) {
-            Some(alone) if at(&Query::Job(id)) >= at(&Query::Jobs) || listed.is_none() => Some(alone),
-            _ => listed,
-        }
+        listed.map(|j| self.fresher(j)).or_else(|| self.job_alone(id))
+    }
+
+    /// A job of the list, or what was heard of it alone, when that is newer.
+    pub fn fresher<'a>(&'a self, listed: &'a Job) -> &'a Job {
+        let at = |query: &Query| self.slots.get(query).and_then(|s| s.at);
+        let alone = self.job_alone(listed.id);
+        alone
+            .filter(|_| at(&Query::Job(listed.id)) >= at(&Query::Jobs))
+            .unwrap_or(listed)
     }
 
     /// Jobs that have not ended, oldest first.
     pub fn running(&self) -> Vec<&Job> {
-        let mut jobs: Vec<&Job> = self.jobs().unwrap_or_default().iter().collect();
-        jobs.reverse();
-        let fresh = jobs.into_iter().map(|j| self.job(j.id).unwrap_or(j));
+        let listed = self.jobs().unwrap_or_default().iter().rev();
+        let fresh = listed.map(|j| self.fresher(j));
         fresh.filter(|j| !j.state.is_over()).collect()
     }
 }

@@ -148,9 +148,29 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
         let text = format!(" {}{more}", progress::ticker(m, job, p.glyphs, room));
         p.put(area.x, bottom, area.width, &text, Meaning::Busy);
     }
+    let old = m.old();
+    if let Some((_, why)) = &old {
+        let lines = wrap(&safe(why), usize::from(area.width.saturating_sub(4)));
+        for (i, line) in lines.iter().enumerate().take(2).rev() {
+            bottom -= 1;
+            let sign = if i == 0 { p.glyphs.warn } else { " " };
+            let cut = if i == 1 && lines.len() > 2 { p.glyphs.cut } else { "" };
+            p.put(
+                area.x,
+                bottom,
+                area.width,
+                &format!(" {sign} {line}{cut}"),
+                Meaning::Warn,
+            );
+        }
+    }
     let body = Rect::new(area.x, area.y + 1, area.width, bottom - area.y - 1);
     m.screen().view(m, cache, p, body);
-    if m.old_since().is_some() {
+    if p.cursor.is_none() {
+        // Nothing can be chosen: who follows the cursor reads from the top.
+        p.cursor_at(body.x, body.y);
+    }
+    if old.is_some() {
         // It is better than nothing, and must not look like the truth of now.
         let style = p.style(Meaning::Muted);
         p.buf.set_style(body, style);
@@ -176,7 +196,7 @@ fn view_top(m: &Model, p: &mut Painter<'_>, area: Rect) {
     if m.desk_lost {
         badges.push((" NO ANSWER ", Meaning::Danger));
     }
-    let old = m.old_since().map(|at| format!(" {} OLD ", m.age(m.now.since(at))));
+    let old = m.old().map(|(at, _)| format!(" {} OLD ", m.age(m.now.since(at))));
     if let Some(text) = &old {
         badges.push((text, Meaning::Danger));
     }

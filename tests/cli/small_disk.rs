@@ -68,7 +68,13 @@ impl SmallDisk {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={kib}k,mode=700"), "tmpfs"]);
         run(mount.arg(dir));
-        run(Command::new("cp").arg("-a").arg(aside.join(".")).arg(dir));
+        run(
+            // What has holes would find them full when it comes to fill them.
+            Command::new("cp")
+                .args(["-a", "--sparse=never"])
+                .arg(aside.join("."))
+                .arg(dir),
+        );
         fs::remove_dir_all(aside).unwrap();
         SmallDisk(dir.to_owned())
     }

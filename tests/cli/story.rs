@@ -137,6 +137,18 @@ fn a_log_backup_that_is_started_again_soon_has_no_gap() {
     assert_eq!(brine.sums("other", None), brine.sums("demo", Some(&between)));
 }
 
+/// A restore that the archive has not heard of would put the snapshot into the wrong history.
+#[test]
+fn a_backup_brings_the_log_up_to_date_first_where_nobody_streams_it() {
+    let brine = Brine::new();
+    brine.with_history();
+    let change = brine.put("shop.notes", "c", "not archived yet");
+    brine.ok("backup create demo");
+    let status = brine.json("log status demo");
+    let checkpoint: u64 = status["checkpoint"]["tso"].as_str().unwrap().parse().unwrap();
+    assert!(checkpoint >= change.parse().unwrap(), "{status}");
+}
+
 #[test]
 fn the_log_backup_is_paused_resumed_stopped_and_truncated() {
     let brine = Brine::new();

@@ -28,6 +28,8 @@ pub struct Console {
     pub now: Millis,
     /// Effects that were not questions.
     pub effects: Vec<Effect>,
+    /// Whether questions are not answered any more.
+    pub silent: bool,
 }
 
 impl Console {
@@ -46,6 +48,24 @@ impl Console {
             cache: ViewCache::default(),
             now: NOW,
             effects: Vec::new(),
+            silent: false,
+        };
+        console.event(What::Deadline);
+        console
+    }
+
+    /// A console whose first questions are not answered.
+    pub fn unanswered(size: (u16, u16)) -> Console {
+        let mut model = Model::new(&Options::default(), Keymap::new(&[]).unwrap(), NOW, size);
+        model.pid = 1;
+        let mut console = Console {
+            model,
+            world: Arc::new(World::new(Mood::Normal)),
+            look: look("mono", Depth::Mono, &ASCII),
+            cache: ViewCache::default(),
+            now: NOW,
+            effects: Vec::new(),
+            silent: true,
         };
         console.event(What::Deadline);
         console
@@ -58,6 +78,7 @@ impl Console {
             let at = self.now;
             for effect in update(&mut self.model, Event { at, what }) {
                 match effect {
+                    Effect::Ask(..) if self.silent => {}
                     Effect::Ask(ticket, question) => {
                         let result = self.world.ask(*question);
                         queue.insert(0, What::Answered(ticket, Box::new(result)));

@@ -298,3 +298,125 @@ fn a_dumb_terminal_is_told_of_the_commands() {
     t.until_shows("brine --help");
     assert!(!t.raw.windows(8).any(|w| w == b"\x1b[?1049h"));
 }
+
+#[test]
+fn a_hang_up_signal_alone_is_enough() {
+    let dir = tempfile::tempdir().unwrap();
+    let note = dir.path().join("note");
+    let mut t = Terminal::start("normal", (80, 24), &[("BRINE_TEST_NOTE", note.to_str().unwrap())]);
+    t.until_shows("prod-us");
+    t.signal(rustix::process::Signal::HUP);
+    t.until("the note that it goes on without a terminal", |_| note.exists());
+    t.until("the primary screen", |t| !t.parser.screen().alternate_screen());
+    assert!(!t.parser.screen().hide_cursor() && !t.parser.screen().bracketed_paste());
+}
+
+#[test]
+fn what_others_set_is_put_aside_and_comes_back() {
+    let mut t = Terminal::start("empty", (80, 24), &[]);
+    t.until_shows("no backup");
+    let has = |t: &Terminal, bytes: &str| t.raw.windows(bytes.len()).any(|w| w == bytes.as_bytes());
+    assert!(
+        has(&t, "\u{1b}[22;0t") && has(&t, "\u{1b}[?2004h"),
+        "title and paste mode"
+    );
+    assert!(!has(&t, "\u{1b}[?1000h"), "the mouse stays the terminal's");
+    t.press("q");
+    t.until_shows("ended with Ok(Quit)");
+    assert!(
+        has(&t, "\u{1b}[23;0t") && has(&t, "\u{1b}[?2004l"),
+        "title and paste mode"
+    );
+}
+
+#[test]
+fn what_is_copied_goes_to_the_terminals_clipboard() {
+    let mut t = Terminal::start("normal", (80, 24), &[]);
+    t.until_shows("prod-us");
+    t.press("yc");
+    t.until_shows("clipboard");
+    let osc = b"\x1b]52;c;";
+    let at = t
+        .raw
+        .windows(osc.len())
+        .position(|w| w == osc)
+        .expect("no OSC 52 was sent");
+    // The command line's first letters, `brin`, in base64.
+    assert_eq!(&t.raw[at + osc.len()..][..5], b"YnJpb");
+}
+
+#[test]
+fn every_usual_terminal_gets_colours_that_it_knows() {
+    for term in ["xterm", "screen", "linux", "vt100"] {
+        let mut t = Terminal::start("normal", (80, 24), &[("TERM", term), ("COLORTERM", "")]);
+        t.until_shows("prod-us");
+        t.until("the selected row", |t| t.parser.screen().cursor_position() == (2, 0));
+        let raw = String::from_utf8_lossy(&t.raw).into_owned();
+        assert!(!raw.contains("8;2;"), "{term} got 24-bit colours");
+        // 16 colours, which crossterm writes in the long form too.
+        let indexed = raw
+            .split("8;5;")
+            .skip(1)
+            .filter_map(|s| s.split(['m', ';']).next()?.parse::<u8>().ok());
+        assert!(indexed.clone().all(|n| n < 16), "{term} got {:?}", indexed.max());
+        t.press("jj\r");
+        t.until_shows("SNAPSHOT");
+    }
+}
+
+#[test]
+fn a_storm_of_sizes_ends_in_the_right_picture() {
+    let mut t = Terminal::start("normal", (80, 24), &[]);
+    t.until_shows("prod-us");
+    t.press("jj\r");
+    t.until_shows("SNAPSHOT");
+    for n in 0..120 {
+        t.resize((40 + n % 90, 8 + n % 40));
+    }
+    t.resize((100, 30));
+    t.until("the page in its new size", |t| {
+        let text = t.text();
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        text.contains("NOTE") && lines.len() == 30 && lines.last().is_some_and(|l| l.contains("Restore"))
+    });
+    t.press("\u{1b}");
+    t.until_shows("CLUSTER");
+}
+
+#[test]
+fn a_paste_of_megabytes_presses_no_keys_and_blocks_nothing() {
+    let mut t = Terminal::start("normal", (80, 24), &[]);
+    t.until_shows("prod-us");
+    // Every letter of it is a key: quit, delete, restore, back up.
+    let paste = format!("\u{1b}[200~{}\u{1b}[201~", "qDRBX\r".repeat(500_000));
+    t.press(&paste);
+    t.press("j");
+    t.until("the key after the paste", |t| {
+        t.parser.screen().cursor_position() == (3, 0)
+    });
+    t.press("/");
+    t.until_shows("/");
+    t.press(&format!("\u{1b}[200~{}\u{1b}[201~", "prod-us ".repeat(200_000)));
+    t.until_shows("rod-us prod-us prod");
+    t.press("\u{1b}");
+    t.until_shows("staging");
+}
+
+/// As over a line with 75 ms each way: everything is late by that, and nothing waits for more than one round trip.
+#[test]
+fn on_a_slow_line_keys_may_be_typed_ahead() {
+    let mut t = Terminal::start("normal", (80, 24), &[]);
+    t.until_shows("prod-us");
+    let delay = Duration::from_millis(150);
+    // What was typed during the round trip arrives in one go, arrows and a lonely escape among it.
+    std::thread::park_timeout(delay);
+    t.press("\u{1b}[B\u{1b}[B\u{1b}[A\u{1b}[Bjk\r");
+    t.until_shows("SNAPSHOT");
+    std::thread::park_timeout(delay);
+    t.press("?");
+    t.until_shows("Keys:");
+    t.press("\u{1b}");
+    t.until("the page without help", |t| !t.text().contains("Keys:"));
+    t.press("\u{1b}");
+    t.until_shows("CLUSTER");
+}

@@ -51,6 +51,8 @@ pub struct World {
     pub asked: Mutex<Vec<Question>>,
     /// Whether the restore job has ended.
     pub restored: Mutex<bool>,
+    /// Whether everything is refused from now on.
+    pub refusing: Mutex<bool>,
 }
 
 pub fn cluster(name: &str) -> ClusterName {
@@ -164,6 +166,7 @@ impl World {
             pid: 1,
             asked: Mutex::new(Vec::new()),
             restored: Mutex::new(false),
+            refusing: Mutex::new(false),
         }
     }
 
@@ -344,7 +347,7 @@ impl World {
         };
         let behind_gap = age > gap().0;
         BackupEntry {
-            summary: self.summary(age, kind),
+            summary: std::sync::Arc::new(self.summary(age, kind)),
             status: BackupStatus::Complete,
             protection: (n == 4).then(|| Protection {
                 by: self.text("anna@bastion-1").to_owned(),
@@ -365,7 +368,7 @@ impl World {
             pitr_to: if behind_gap {
                 PitrTo::Moment {
                     moment: at(gap().0),
-                    because: "the source threw its log away before it was archived".to_owned(),
+                    because: "what followed in the source's log was gone or could not be archived".to_owned(),
                 }
             } else {
                 PitrTo::Checkpoint
@@ -832,7 +835,7 @@ impl Desk for World {
                 read_only: false,
                 now: NOW,
             })),
-            _ if self.mood == Mood::Broken => Err(self.refused()),
+            _ if self.mood == Mood::Broken || *self.refusing.lock().unwrap() => Err(self.refused()),
             other => self.answer(other),
         }
     }

@@ -124,7 +124,16 @@ fn verifying_finds_every_damage_of_a_backup() {
             let what = format!("{name}: {how}");
             let (w, _) = damaged(&template, &name, bytes.as_ref());
             let scratch = || -> Result<_, EngineError> { Ok(other_cluster()) };
-            let run = |level| verify::run(&w.archive, &w.lock, &id, level, &scratch, &w.cx());
+            let run = |level| {
+                verify::run(
+                    &w.archive,
+                    &w.lock,
+                    &id,
+                    level,
+                    verify::Scratch::Fresh(&scratch),
+                    &w.cx(),
+                )
+            };
             let e = run(ProofLevel::Checksums).expect_err(&what);
             let missing_manifest = how == "gone" && name.ends_with("manifest");
             assert!(
@@ -150,7 +159,15 @@ fn verifying_finds_every_damage_of_a_backup() {
     let w = template.world();
     let scratch = || -> Result<_, EngineError> { Ok(other_cluster()) };
     for level in [ProofLevel::Files, ProofLevel::Checksums, ProofLevel::Tested] {
-        let receipt = verify::run(&w.archive, &w.lock, &id, level, &scratch, &w.cx()).unwrap();
+        let receipt = verify::run(
+            &w.archive,
+            &w.lock,
+            &id,
+            level,
+            verify::Scratch::Fresh(&scratch),
+            &w.cx(),
+        )
+        .unwrap();
         assert_eq!((receipt.level, receipt.tables), (level, 5));
         let proof = w.view().proof(&id).unwrap();
         assert_eq!((proof.level, proof.failed), (level, None));

@@ -139,7 +139,7 @@ impl Job {
                 };
                 let id = w.try_view()?.bases()[0].id.clone();
                 let scratch = || Ok(w.spare().c().clone() as Arc<dyn brine::cluster::Cluster>);
-                verify::run(&w.archive, &w.lock, &id, level, &scratch, cx).map(drop)
+                verify::run(&w.archive, &w.lock, &id, level, verify::Scratch::Fresh(&scratch), cx).map(drop)
             }
         }
     }

@@ -126,7 +126,7 @@ impl World {
     // --- backup ---------------------------------------------------------------------------------
 
     pub fn plan_backup(&self) -> Result<BackupPlan, EngineError> {
-        let identity = self.c().facts().unwrap().identity;
+        let identity = self.c().facts()?.identity;
         let plan = BackupPlan::full(self.name.clone(), identity, BackupType::Auto);
         let mut plan = backup::plan(&**self.c(), plan)?;
         if self.split {

@@ -54,6 +54,10 @@ pub enum BackupCommand {
         /// How thoroughly
         #[arg(long, value_enum, default_value_t = VerifyLevel::Checksums)]
         level: VerifyLevel,
+        /// Make the test restore in this cluster, beside what it holds, and throw it away; else a server or store of its own
+        /// is started for it
+        #[arg(long, value_name = "CLUSTER")]
+        scratch: Option<ClusterName>,
     },
 }
 

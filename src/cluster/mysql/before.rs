@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use super::case;
-use super::check::{self, Topology, lacking_for_whole};
+use super::check::{self, Topology, lacking_for_restore};
 use super::core::Core;
+use super::fence;
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{CheckResult, ClusterError, RestoreCheck};
 
@@ -16,8 +17,13 @@ pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>,
     core.ask("looking for what speaks against a restore", |conn| {
         let mut checks = place(&check::topology::of(conn)?, conn.info().flavor);
         checks.push(largest_row(conn)?);
-        if whole {
-            checks.push(privileges(conn)?);
+        checks.push(privileges(conn, whole)?);
+        if fence::is_half_switched(conn)? {
+            checks.push(check(
+                "unfinished restore",
+                Err(fence::HALF_SWITCHED.to_owned()),
+                fence::FINISH_IT,
+            ));
         }
         checks.extend(case::finding(conn)?.map(|(name, found, mend)| check(name, Err(found), mend)));
         Ok(checks)
@@ -37,11 +43,11 @@ fn check(name: &str, found: Result<String, String>, wanted: &str) -> RestoreChec
     }
 }
 
-/// An account that could not be given its grants back would be noticed only after the switch.
-fn privileges(conn: &mut Conn) -> Result<RestoreCheck, WireError> {
-    let lacking = lacking_for_whole(conn)?;
+/// What lacks would be noticed in the middle of the restore, or only after the switch.
+fn privileges(conn: &mut Conn, whole: bool) -> Result<RestoreCheck, WireError> {
+    let lacking = lacking_for_restore(conn, whole)?;
     let found = match lacking.is_empty() {
-        true => Ok("all that a whole restore needs".to_owned()),
+        true => Ok("all that this restore needs".to_owned()),
         false => Err(format!("{} are lacking", lacking.len())),
     };
     Ok(check("privileges", found, &lacking.join("; ")))

@@ -138,6 +138,9 @@ pub(super) fn close(core: &Arc<Core>, state: ClosedAs) -> Result<(), ClusterErro
     if restoring {
         prepared::none(&mut conn)?;
     }
+    if before.is_none() {
+        refuse_half_switched(&mut conn, CLOSING)?;
+    }
     let shut = match (state, &before) {
         (
             ClosedAs::Restoring,
@@ -407,17 +410,29 @@ fn set(conn: &mut Conn, name: &str, value: &str) -> Result<(), ClusterError> {
     }
 }
 
-/// A server is not opened while some of its tables are restored and others are not.
-fn refuse_half_switched(conn: &mut Conn) -> Result<(), ClusterError> {
+/// What stands against a server on which some tables of a restore are in their places and others are not.
+pub(super) const HALF_SWITCHED: &str =
+    "a restore was interrupted while it put its tables in their places, and has to be finished first";
+/// What to do about it.
+pub(super) const FINISH_IT: &str = "`brine job list` shows it; `brine job resume ID` goes on with it";
+
+/// Whether a restore stopped between its first table in place and its last.
+pub(super) fn is_half_switched(conn: &mut Conn) -> Result<bool, WireError> {
     match conn.row("SELECT id FROM _brine.restores WHERE phase = 'switching' LIMIT 1") {
-        Ok(None) => Ok(()),
+        Ok(row) => Ok(row.is_some()),
         // Nothing was ever restored here.
-        Err(e) if e.code() == Some(1146) => Ok(()),
-        Err(e) => Err(e.doing(OPENING)),
-        Ok(Some(_)) => Err(ClusterError::Unsupported {
-            what: "a restore was interrupted while it put its tables in their places, and has to be finished first"
-                .to_owned(),
-            hint: "`brine job list` shows it; `brine job resume ID` goes on with it".to_owned(),
+        Err(e) if matches!(e.code(), Some(1146 | 1049)) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// A server is neither closed for another restore nor opened while some of its tables are restored and others are not.
+fn refuse_half_switched(conn: &mut Conn, what: &'static str) -> Result<(), ClusterError> {
+    match is_half_switched(conn).map_err(doing(what))? {
+        false => Ok(()),
+        true => Err(ClusterError::Unsupported {
+            what: HALF_SWITCHED.to_owned(),
+            hint: FINISH_IT.to_owned(),
         }),
     }
 }
@@ -432,7 +447,7 @@ pub(super) fn open(core: &Arc<Core>) -> Result<(), ClusterError> {
         return Ok(());
     };
     let err = doing(OPENING);
-    refuse_half_switched(&mut conn)?;
+    refuse_half_switched(&mut conn, OPENING)?;
     conn.run("UPDATE _brine.fence SET phase = 'opening' WHERE id = 1")
         .map_err(&err)?;
     let saved = journal.saved;

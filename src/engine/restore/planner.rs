@@ -98,7 +98,14 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
         checks: {
             let mut checks = preflight(&request, target, &facts, &in_the_way);
             checks.extend(resolution(&request, &base));
-            checks.extend(target.cluster.restore_checks(whole)?.into_iter().map(driver_check));
+            checks.extend(product(&base.source_version, &facts.version));
+            checks.extend(
+                target
+                    .cluster
+                    .restore_checks(whole || destructive)?
+                    .into_iter()
+                    .map(driver_check),
+            );
             checks
         },
         duration_ms: duration(bytes, log_bytes),
@@ -425,6 +432,30 @@ fn preflight(
         ),
     });
     checks
+}
+
+/// Types, accounts and programs of one product are not the other's, nor all of a newer version an older one's.
+fn product(source: &str, target: &str) -> Option<Check> {
+    let parts = |text: &str| {
+        let (name, version) = text.split_once(' ')?;
+        let mut numbers = version.split('.').map_while(|n| n.parse::<u32>().ok());
+        Some((name.to_owned(), (numbers.next()?, numbers.next()?)))
+    };
+    let ((from, old), (into, new)) = (parts(source)?, parts(target)?);
+    let (state, wanted) = match from == into {
+        false => (CheckState::Blocked, format!("a {from} server as the target")),
+        true if new < old => (
+            CheckState::Warning,
+            "a version as new as the source's: an older one may lack types, collations and keywords".to_owned(),
+        ),
+        true => return None,
+    };
+    Some(Check {
+        name: "product".to_owned(),
+        state,
+        found: format!("the backup is of {source}, the target is {target}"),
+        wanted,
+    })
 }
 
 /// What a moment means where the source stamps its transactions only roughly.

@@ -15,7 +15,7 @@ use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
 use super::way_back;
 use crate::archive::state::WayBack;
 use crate::archive::{Archive, ArchiveLock};
-use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope};
+use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope, Restorer};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError, ErrorKind};
@@ -122,6 +122,23 @@ impl RestoreRun<'_> {
         self.finish(&done, started)
     }
 
+    /// Builds and compares everything as [`RestoreRun::run`] does, and throws it away instead of switching over: what the
+    /// target holds is not touched, and it stays open. Gives the rows.
+    pub fn rehearse(&self) -> Result<u64, EngineError> {
+        self.check_assumptions()?;
+        self.outline();
+        let ask = self.ask(self.restore_id()?, self.plan.until);
+        let restorer = self.target.restorer(&ask)?;
+        let job = self.load(&ask, &*restorer);
+        let built = interruptible(self.cx, &|| {}, &|| restorer.interrupt(), || job.run());
+        self.cx.step("Throw away what was built", Unit::Tables, None);
+        let thrown_away = restorer.abandon();
+        let rows = built?.sum.rows;
+        thrown_away.doing(|| "throwing away what was built for the test".to_owned())?;
+        self.cx.resume_log().clear()?;
+        Ok(rows)
+    }
+
     /// What an earlier run that died had switched over. After the last step that it remembered, only the target knows.
     fn switched_before(&self) -> Result<Option<Switched>, EngineError> {
         if let Some(done) = self.recall(PUBLISHED)? {
@@ -221,14 +238,7 @@ impl RestoreRun<'_> {
         let until = self.prepare()?;
         let ask = self.ask(self.restore_id()?, until);
         let restorer = self.target.restorer(&ask)?;
-        let job = load::Load {
-            plan: self.plan,
-            until: ask.until,
-            archive: self.source,
-            restorer: &*restorer,
-            cx: self.cx,
-            capabilities: self.target.capabilities(),
-        };
+        let job = self.load(&ask, &*restorer);
         let mut totals = interruptible(self.cx, &|| {}, &|| restorer.interrupt(), || job.run())?;
         self.cx.step("Switch over", Unit::Tables, None);
         self.cx.check()?;
@@ -260,6 +270,17 @@ impl RestoreRun<'_> {
         let mark = interruptible(self.cx, &look, &|| restorer.interrupt(), publish)?;
         totals.remarks = restorer.remarks();
         Ok(Switched { mark, until, totals })
+    }
+
+    fn load<'a>(&'a self, ask: &RestoreAsk, restorer: &'a dyn Restorer) -> load::Load<'a> {
+        load::Load {
+            plan: self.plan,
+            until: ask.until,
+            archive: self.source,
+            restorer,
+            cx: self.cx,
+            capabilities: self.target.capabilities(),
+        }
     }
 
     /// The tables that are written, where it is not the whole cluster.

@@ -252,7 +252,15 @@ pub fn press(m: &mut Model, form: &Form, button: usize) -> Result<Vec<Effect>, S
         }
         Subject::Verify { cluster, id } => {
             let level = LEVELS.get(form.choice(0)).copied().unwrap_or(ProofLevel::Checksums);
-            (Then::Tell, Question::Verify { cluster, id, level })
+            (
+                Then::Tell,
+                Question::Verify {
+                    cluster,
+                    id,
+                    level,
+                    scratch: None,
+                },
+            )
         }
         Subject::Protect { cluster, id, on } => (Then::Tell, Question::Protect { cluster, id, on }),
         Subject::Delete { cluster, id } => {

@@ -177,7 +177,12 @@ impl Marked {
         let question = |id: &BackupId| {
             let (cluster, id) = (self.cluster.clone(), id.clone());
             match self.act {
-                Act::Verify => Question::Verify { cluster, id, level },
+                Act::Verify => Question::Verify {
+                    cluster,
+                    id,
+                    level,
+                    scratch: None,
+                },
                 Act::Protect => Question::Protect { cluster, id, on: true },
                 Act::Unprotect => Question::Protect { cluster, id, on: false },
                 Act::Delete => Question::Delete {

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::rc::Rc;
 
+use chrono_tz::Tz;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
@@ -73,9 +74,10 @@ impl Backup {
             version: (m.store.version(&query), m.time_mode as u8),
             len: all.len(),
         };
+        let zone = m.zone_shown();
         let text = |i: usize, out: &mut String| {
             if let Some(b) = all.get(i) {
-                says(m, b, out);
+                says(m, b, zone, out);
             }
         };
         let of = |i: &usize| all.get(*i).map(|b| &b.summary);
@@ -236,10 +238,10 @@ impl Backup {
 }
 
 /// What a filter is matched against.
-fn says(m: &Model, b: &BackupEntry, out: &mut String) {
+fn says(m: &Model, b: &BackupEntry, zone: Tz, out: &mut String) {
     let s = &b.summary;
     column(out, Col::Time);
-    m.push_stamp(out, s.commit.at);
+    m.push_stamp(out, s.commit.at, zone);
     let (status, _) = status::backup_words(&b.status, &crate::tui::glyphs::ASCII);
     let cells = [
         (Col::Id, s.id.as_str()),

@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::model::job::{Job, JobState};
 use crate::model::time;
+use crate::service::desk::Question;
 use crate::tui::event::Query;
 use crate::tui::filter::{Col, line};
 use crate::tui::list::List;
@@ -17,7 +18,7 @@ use crate::tui::widgets::{progress, status};
 /// The lines shown.
 pub fn rows<'a>(m: &'a Model, list: &List) -> Vec<&'a Job> {
     let all = m.store.jobs().unwrap_or_default().iter();
-    let fresh = all.map(|j| m.store.job(j.id).unwrap_or(j));
+    let fresh = all.map(|j| m.store.fresher(j));
     let (words, says) = (list.words(), |j: &Job| {
         line(&[
             (Col::Id, &j.id.to_string()),
@@ -30,6 +31,16 @@ pub fn rows<'a>(m: &'a Model, list: &List) -> Vec<&'a Job> {
     fresh
         .filter(|j| words.as_ref().is_none_or(|w| w.passes(&says(j))))
         .collect()
+}
+
+/// All jobs worth showing, as a question.
+pub fn ask() -> (Query, Question) {
+    let question = Question::Jobs {
+        cluster: None,
+        verb: None,
+        limit: 200,
+    };
+    (Query::Jobs, question)
 }
 
 /// The selected job.

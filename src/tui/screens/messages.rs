@@ -38,7 +38,12 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
         if m.store.messages().is_none() {
             return view_loading(m, &Query::Messages, p, area);
         }
-        p.put(area.x + 2, area.y + 1, area.width, "No messages.", Meaning::Muted);
+        let text = match list.filter.value() {
+            "" => "No messages.",
+            _ => "No message matches the filter. Esc clears it.",
+        };
+        p.put(area.x + 2, area.y + 1, area.width, text, Meaning::Muted);
+        p.cursor_at(area.x + 2, area.y + 1);
         return;
     }
     let selected = list.index().min(rows.len() - 1);
@@ -75,18 +80,30 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
     }
 }
 
+/// Since when an answer is awaited, when it is late.
+pub fn late(m: &Model, query: &Query) -> String {
+    let since = m.store.slot(query).and_then(|s| s.late_since(m.now));
+    let words = since.map(|at| format!(" Asked at {}, no answer yet.", m.clock_seconds(at)));
+    words.unwrap_or_default()
+}
+
 /// What a screen shows that has no data yet: that it is being asked for, or why it did not come.
 pub fn view_loading(m: &Model, query: &Query, p: &mut Painter<'_>, area: Rect) {
     let width = area.width.saturating_sub(4);
+    p.cursor_at(area.x + 2, area.y + 1);
     let Some(error) = m.store.error(query) else {
-        p.put(area.x + 2, area.y + 1, width, "Loading...", Meaning::Muted);
+        let text = format!("Loading...{}", late(m, query));
+        p.put(area.x + 2, area.y + 1, width, &text, Meaning::Muted);
         return;
     };
-    let lines = wrap(&safe(&refusal_text(error)), usize::from(width));
-    p.put(area.x + 2, area.y + 1, width, "This could not be read:", Meaning::Error);
-    for (i, line) in lines.iter().enumerate() {
-        p.put(area.x + 2, area.y + 2 + i as u16, width, line, Meaning::Base);
+    let mut lines = vec![("This could not be read:".to_owned(), Meaning::Error)];
+    let why = wrap(&safe(&refusal_text(error)), usize::from(width));
+    lines.extend(why.into_iter().map(|line| (line, Meaning::Base)));
+    lines.push((String::new(), Meaning::Base));
+    lines.push(("r asks again, Esc goes back.".to_owned(), Meaning::Muted));
+    // It may be one part of a screen among others, and small.
+    let room = usize::from(area.height.saturating_sub(1));
+    for (i, (line, meaning)) in lines.iter().take(room).enumerate() {
+        p.put(area.x + 2, area.y + 1 + i as u16, width, line, *meaning);
     }
-    let y = area.y + 3 + lines.len() as u16;
-    p.put(area.x + 2, y, width, "r asks again, Esc goes back.", Meaning::Muted);
 }

@@ -160,7 +160,7 @@ impl Screen {
             Screen::InEffect(_) => vec![(Query::InEffect, Question::InEffect)],
             Screen::Restore(s) => s.wants(m),
             Screen::Plan(s) => page(&s.source),
-            Screen::Jobs(_) => Vec::new(),
+            Screen::Jobs(_) => vec![jobs::ask()],
             Screen::Run(s) => s.wants(m),
             Screen::Storages(_) => vec![(Query::Storages, Question::Storages)],
             Screen::Messages(_) => vec![(Query::Messages, Question::Messages { limit: 500 })],

@@ -117,13 +117,10 @@ impl Plan {
     fn view_waiting(&self, m: &Model, p: &mut Painter<'_>, area: Rect) {
         let width = usize::from(area.width.saturating_sub(4));
         let Some(error) = m.store.error(&Query::RestorePlan) else {
-            p.put(
-                area.x + 2,
-                area.y + 1,
-                area.width.saturating_sub(2),
-                "Planning... nothing is changed by this.",
-                Meaning::Muted,
-            );
+            let late = super::messages::late(m, &Query::RestorePlan);
+            let text = format!("Planning... nothing is changed by this.{late}");
+            let room = area.width.saturating_sub(2);
+            p.put(area.x + 2, area.y + 1, room, &text, Meaning::Muted);
             p.cursor_at(area.x, area.y + 1);
             return;
         };

@@ -1,5 +1,7 @@
 //! Restore 1/2: which point, what, and where. Nothing happens here; the answers become a request for a plan.
 
+use std::rc::Rc;
+
 use tui_input::Input;
 
 use crate::model::backup::{BackupEntry, BackupStatus, BackupTable};
@@ -291,24 +293,30 @@ impl Restore {
     /// Snapshots that can be restored.
     pub fn snapshot_rows<'a>(&self, m: &'a Model) -> Vec<&'a BackupEntry> {
         let all = m.store.backups(&self.cluster, false).unwrap_or_default();
+        let found = self.shown(m, all);
+        let found = found.iter().filter_map(|i| all.get(*i));
+        found.filter(|b| b.status == BackupStatus::Complete).collect()
+    }
+
+    /// The numbers of the backups that pass the filter, whatever their status.
+    fn shown(&self, m: &Model, all: &[BackupEntry]) -> Rc<Vec<usize>> {
         let query = Query::Backups(self.cluster.clone(), false);
         let lines = Lines {
             version: (m.store.version(&query), m.time_mode as u8),
             len: all.len(),
         };
+        let zone = m.zone_shown();
         let text = |i: usize, out: &mut String| {
             if let Some(s) = all.get(i).map(|b| &b.summary) {
                 column(out, Col::Time);
-                m.push_stamp(out, s.commit.at);
+                m.push_stamp(out, s.commit.at, zone);
                 column(out, Col::Type);
                 out.push_str(s.kind.word());
                 column(out, Col::Id);
                 out.push_str(s.id.as_str());
             }
         };
-        let shown = self.snapshots.shown(lines, text, |_, _| {});
-        let found = shown.iter().filter_map(|i| all.get(*i));
-        found.filter(|b| b.status == BackupStatus::Complete).collect()
+        self.snapshots.shown(lines, text, |_, _| {})
     }
 
     /// Changes to restore to just before of.
@@ -325,10 +333,13 @@ impl Restore {
     /// The selected snapshot.
     pub fn snapshot<'a>(&self, m: &'a Model) -> Option<&'a BackupEntry> {
         let id = self.snapshots.selected()?;
-        let rows = self.snapshot_rows(m);
-        let is_it = |b: &&BackupEntry| b.summary.id.as_str() == id;
-        let in_place = rows.get(self.snapshots.index()).copied().filter(is_it);
-        in_place.or_else(|| rows.into_iter().find(is_it))
+        let all = m.store.backups(&self.cluster, false)?;
+        let shown = self.shown(m, all);
+        let is_it = |b: &&BackupEntry| b.summary.id.as_str() == id && b.status == BackupStatus::Complete;
+        let found = |i: &usize| all.get(*i).filter(is_it);
+        // Most often it is where it was, or a little below, behind lines that are not offered.
+        let near = shown.iter().skip(self.snapshots.index()).find_map(found);
+        near.or_else(|| shown.iter().find_map(found))
     }
 
     /// What the page needs to know.

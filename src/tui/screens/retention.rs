@@ -58,10 +58,11 @@ impl Retention {
             version: (m.store.version(&query) | days, m.time_mode as u8),
             len: all.len(),
         };
+        let zone = m.zone_shown();
         let text = |i: usize, out: &mut String| {
             if let Some(l) = all.get(i) {
                 column(out, Col::Time);
-                m.push_stamp(out, l.commit.at);
+                m.push_stamp(out, l.commit.at, zone);
                 column(out, Col::Status);
                 out.push_str(if l.keep { "stays" } else { "goes" });
                 column(out, Col::Because);

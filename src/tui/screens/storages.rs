@@ -29,13 +29,11 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
         if m.store.storages().is_none() {
             return super::messages::view_loading(m, &Query::Storages, p, area);
         }
-        p.put(
-            area.x + 2,
-            area.y + 1,
-            area.width,
-            "No storage matches the filter.",
-            Meaning::Muted,
-        );
+        let text = match list.filter.value() {
+            "" => "No storage yet. Add a [[storage]] to the config and start brine again.",
+            _ => "No storage matches the filter. Esc clears it.",
+        };
+        p.put(area.x + 2, area.y + 1, area.width, text, Meaning::Muted);
         return;
     }
     let url = area.width.saturating_sub(50);

@@ -8,19 +8,39 @@ use crate::tui::screens::Screen;
 /// A letter, what it is, and the text.
 pub type Thing = (char, &'static str, String);
 
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+/// Whether values are written as JSON, or only named: a cluster's may be long, and hints ask at every picture.
+#[derive(Clone, Copy)]
+struct Json {
+    wanted: bool,
+}
+
+impl Json {
+    fn of(self, value: &impl Serialize) -> String {
+        match self.wanted {
+            true => serde_json::to_string_pretty(value).unwrap_or_default(),
+            false => String::new(),
+        }
+    }
+}
+
+/// Whether anything can be copied now.
+pub fn is_anything(m: &Model) -> bool {
+    !collect(m, Json { wanted: false }).is_empty()
 }
 
 /// What can be copied now.
 pub fn things(m: &Model) -> Vec<Thing> {
+    collect(m, Json { wanted: true })
+}
+
+fn collect(m: &Model, json: Json) -> Vec<Thing> {
     match m.screen() {
         Screen::Fleet(s) => s.selected(m).map_or_else(Vec::new, |c| {
             let command = format!("brine cluster show {}", c.name);
             vec![
                 ('i', "name", c.name.to_string()),
                 ('c', "command", command),
-                ('j', "JSON", json(c)),
+                ('j', "JSON", json.of(c)),
             ]
         }),
         Screen::Backup(s) => s.selected(m).map_or_else(Vec::new, |b| {
@@ -30,7 +50,7 @@ pub fn things(m: &Model) -> Vec<Thing> {
                 ('i', "id", id.to_string()),
                 ('p', "path", format!("{}/snapshot-{id}", location.trim_end_matches('/'))),
                 ('c', "command", format!("brine backup show {} {id}", s.cluster)),
-                ('j', "JSON", json(b)),
+                ('j', "JSON", json.of(b)),
             ]
         }),
         Screen::Log(s) => {
@@ -40,7 +60,7 @@ pub fn things(m: &Model) -> Vec<Thing> {
                 vec![
                     ('i', "id", c.id.clone()),
                     ('c', "command", command),
-                    ('j', "JSON", json(c)),
+                    ('j', "JSON", json.of(c)),
                 ]
             })
         }
@@ -48,7 +68,7 @@ pub fn things(m: &Model) -> Vec<Thing> {
             vec![
                 ('i', "plan hash", p.hash()),
                 ('c', "command", p.command.clone()),
-                ('j', "JSON", json(p)),
+                ('j', "JSON", json.of(p)),
             ]
         }),
         Screen::Jobs(_) | Screen::Run(_) => super::enabled::job(m).map_or_else(
@@ -58,7 +78,7 @@ pub fn things(m: &Model) -> Vec<Thing> {
                 vec![
                     ('i', "id", j.id.to_string()),
                     ('c', "command", command),
-                    ('j', "JSON", json(j)),
+                    ('j', "JSON", json.of(j)),
                 ]
             },
         ),
@@ -73,7 +93,7 @@ pub fn things(m: &Model) -> Vec<Thing> {
                 vec![
                     ('i', "name", s.name.to_string()),
                     ('p', "address", s.url.clone()),
-                    ('j', "JSON", json(s)),
+                    ('j', "JSON", json.of(s)),
                 ]
             })
         }
@@ -81,7 +101,7 @@ pub fn things(m: &Model) -> Vec<Thing> {
             let rows = crate::tui::screens::messages::rows(m, list);
             let found = rows.into_iter().find(|(id, _)| Some(id.as_str()) == list.selected());
             found.map_or_else(Vec::new, |(_, x)| {
-                vec![('i', "text", x.text.clone()), ('j', "JSON", json(x))]
+                vec![('i', "text", x.text.clone()), ('j', "JSON", json.of(x))]
             })
         }
         Screen::Timeline(s) => s.moment(m).map_or_else(Vec::new, |at| {
@@ -94,13 +114,13 @@ pub fn things(m: &Model) -> Vec<Thing> {
             vec![
                 ('i', "moment", text),
                 ('c', "command", format!("brine restore {} {point} --plan", s.cluster)),
-                ('j', "JSON", json(&at)),
+                ('j', "JSON", json.of(&at)),
             ]
         }),
         Screen::Retention(s) => s.plan(m).map_or_else(Vec::new, |plan| {
             vec![
                 ('c', "command", format!("brine retention plan {}", s.cluster)),
-                ('j', "JSON", json(plan)),
+                ('j', "JSON", json.of(plan)),
             ]
         }),
         Screen::InEffect(list) => {
@@ -118,7 +138,7 @@ pub fn things(m: &Model) -> Vec<Thing> {
             vec![
                 ('i', "name", s.cluster.to_string()),
                 ('c', "command", format!("brine cluster show {}", s.cluster)),
-                ('j', "JSON", json(card)),
+                ('j', "JSON", json.of(card)),
             ]
         }),
         Screen::Restore(s) => {

@@ -72,7 +72,7 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
         }
         Cmd::Traffic => require(card(m)?.product.contains("embedded"), "only on an embedded cluster"),
         Cmd::Filter => require(m.screen().list().is_some(), "there is no list here"),
-        Cmd::CopyMenu => require(!super::copy::things(m).is_empty(), "there is nothing to copy here yet"),
+        Cmd::CopyMenu => require(super::copy::is_anything(m), "there is nothing to copy here yet"),
         Cmd::AllChanges => match m.screen() {
             Screen::Restore(s) => require(
                 s.mode == Mode::PointInTime && s.point == Point::BeforeChange,

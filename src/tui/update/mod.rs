@@ -32,7 +32,7 @@ const FREEZE: i64 = 3 * Millis::SECOND;
 
 /// Takes an event.
 pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
-    m.now = event.at;
+    (m.now, m.store.now) = (event.at, event.at);
     let mut effects = match event.what {
         What::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
         What::Key(key) => {
@@ -134,11 +134,23 @@ pub fn next_deadline(m: &Model) -> Option<Millis> {
         Some(Popup::Menu(menu)) => menu.quiet_until.filter(|until| m.now < *until),
         _ => None,
     };
+    let wants = m.screen().wants(m);
+    let awaited = wants.iter().filter_map(|(query, _)| m.store.slot(query)?.late_at());
+    let late = awaited.filter(|at| *at > m.now).min();
     let tour = m.tour.as_ref().and_then(|t| t.deadline(m.now));
-    [m.refresh_due, toast, sample, stale_at(m), tour, quiet, Some(next_age)]
-        .into_iter()
-        .flatten()
-        .min()
+    [
+        m.refresh_due,
+        toast,
+        sample,
+        stale_at(m),
+        late,
+        tour,
+        quiet,
+        Some(next_age),
+    ]
+    .into_iter()
+    .flatten()
+    .min()
 }
 
 /// Asks for everything that is shown.
@@ -154,14 +166,9 @@ pub fn refresh(m: &mut Model) -> Vec<Effect> {
 
 /// What the screen and its frame need to know.
 fn wants(m: &Model) -> super::screens::Wants {
-    let jobs = Question::Jobs {
-        cluster: None,
-        verb: None,
-        limit: 200,
-    };
     let mut wants = vec![
         (Query::Hello, Question::Hello),
-        (Query::Jobs, jobs),
+        super::screens::jobs::ask(),
         (Query::Fleet, Question::Fleet),
     ];
     // A running job's times are shown in its cluster's zone, which its page knows.

@@ -65,7 +65,7 @@ struct Staged {
 
 /// Where a restore is.
 enum Phase {
-    Collecting(Collector),
+    Collecting(Box<Collector>),
     Loading(Arc<BTreeMap<TableName, Life>>),
 }
 
@@ -178,7 +178,7 @@ pub(super) fn open(core: &Arc<Core>, ask: &RestoreAsk, memory: Option<usize>) ->
         name,
         spill,
         staged: Mutex::new(staged),
-        phase: Mutex::new(Phase::Collecting(collector)),
+        phase: Mutex::new(Phase::Collecting(Box::new(collector))),
         defined: Mutex::default(),
     })
 }

@@ -3,6 +3,7 @@
 //! Reading downwards: [`check`] goes through the server's version, its log, its tables, its place among other servers
 //! ([`mod@topology`]) and the account's privileges ([`privileges`]). Each finding that is not as it should be says what mends it.
 
+mod grants;
 mod log;
 mod privileges;
 mod tables;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use privileges::{hiding, lacking_for_whole};
+pub(super) use privileges::{hiding, lacking_for_restore};
 pub use topology::Topology;
 
 use super::case;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Severity};
+use super::{Finding, Severity, grants};
+use crate::cluster::mysql::schema::definition::AccountName;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, Version, WireError};
 
@@ -18,8 +19,6 @@ const fn needed(name: &'static str, since: Version, why: &'static str) -> Needed
     Needed { name, since, why }
 }
 
-/// To make whoever is wanted log in for whoever is wanted.
-const PROXY: &str = "PROXY";
 const ALWAYS: Version = (0, 0, 0);
 
 const MARIADB_BACKUP: &[Needed] = &[
@@ -127,14 +126,27 @@ const MYSQL_RESTORE: &[Needed] = &[
     ),
 ];
 
-/// What the account holds, and as what it is written in a GRANT.
-fn account(conn: &mut Conn) -> Result<(BTreeSet<String>, String), WireError> {
+/// Brine's own account.
+struct OwnAccount {
+    name: AccountName,
+    /// As a GRANT writes it.
+    quoted: String,
+    /// What `SHOW GRANTS` says.
+    lines: Vec<String>,
+    held: BTreeSet<String>,
+}
+
+fn account(conn: &mut Conn) -> Result<OwnAccount, WireError> {
     let user = conn
         .row("SELECT CURRENT_USER()")?
         .map(|r| r.text(0))
         .unwrap_or_default();
     let (user, host) = user.rsplit_once('@').unwrap_or((&user, "%"));
-    let account = format!("{}@{}", text::ident(user), text::ident(host));
+    let quoted = format!("{}@{}", text::ident(user), text::ident(host));
+    let name = AccountName {
+        user: user.to_owned(),
+        host: host.to_owned(),
+    };
     let mut sql = "SHOW GRANTS".to_owned();
     if conn.info().flavor == Flavor::MySql {
         // MySQL counts the active roles in only when they are named.
@@ -146,13 +158,20 @@ fn account(conn: &mut Conn) -> Result<(BTreeSet<String>, String), WireError> {
             sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
         }
     }
-    let rows = conn.rows(&sql)?;
-    Ok((held(rows.iter().map(|r| r.text(0))), account))
+    let lines: Vec<String> = conn.rows(&sql)?.iter().map(|r| r.text(0)).collect();
+    Ok(OwnAccount {
+        name,
+        quoted,
+        held: held(lines.iter().cloned()),
+        lines,
+    })
 }
 
 /// The GRANTs without which the server would hide something without a word, so that a backup lacked it.
 pub(in crate::cluster::mysql) fn hiding(conn: &mut Conn, everything: bool) -> Result<Vec<String>, WireError> {
-    let (held, account) = account(conn)?;
+    let OwnAccount {
+        held, quoted: account, ..
+    } = account(conn)?;
     let mut wanted = vec!["SELECT"];
     if everything {
         // Without PROCESS it could not be seen that a table was put in another's place meanwhile.
@@ -164,25 +183,33 @@ pub(in crate::cluster::mysql) fn hiding(conn: &mut Conn, everything: bool) -> Re
         .collect())
 }
 
-/// The GRANTs without which a restore of a whole server would lose accounts or their grants after it was switched over.
-pub(in crate::cluster::mysql) fn lacking_for_whole(conn: &mut Conn) -> Result<Vec<String>, WireError> {
-    let (held, account) = account(conn)?;
+/// The GRANTs without which a restore would fail in the middle; one that closes the server and replaces what it holds would
+/// besides lose accounts or their grants after it was switched over.
+pub(in crate::cluster::mysql) fn lacking_for_restore(conn: &mut Conn, whole: bool) -> Result<Vec<String>, WireError> {
+    let own = account(conn)?;
     let version = conn.info().version;
-    let (restore, whole) = match conn.info().flavor {
-        Flavor::MariaDb => (MARIADB_RESTORE, MARIADB_WHOLE),
-        Flavor::MySql => (MYSQL_RESTORE, MYSQL_WHOLE),
+    // What is restored is read back, and the new history needs its first backup.
+    let (backup, restore, more) = match conn.info().flavor {
+        Flavor::MariaDb => (MARIADB_BACKUP, MARIADB_RESTORE, MARIADB_WHOLE),
+        Flavor::MySql => (MYSQL_BACKUP, MYSQL_RESTORE, MYSQL_WHOLE),
     };
-    let lacking = restore
-        .iter()
-        .chain(whole)
-        .filter(|n| version >= n.since && !has(&held, n.name));
-    Ok(lacking
-        .map(|n| format!("GRANT {} ON *.* TO {account}", n.name))
-        .collect())
+    let more = if whole { more } else { &[] };
+    let all = backup.iter().chain(restore).chain(more);
+    let lacking = all.filter(|n| version >= n.since && !has(&own.held, n.name));
+    let mut grants: Vec<String> = lacking
+        .map(|n| format!("GRANT {} ON *.* TO {}", n.name, own.quoted))
+        .collect();
+    // Without SELECT it is not even known who else there is.
+    if whole && has(&own.held, "SELECT") {
+        let to_give = grants::lacking_to_give(conn, &own.lines, &own.held, (&own.name, &own.quoted))?;
+        grants.extend(to_give.into_iter().filter(|g| !grants.contains(g)).collect::<Vec<_>>());
+    }
+    Ok(grants)
 }
 
 pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
-    let (held, account) = account(conn)?;
+    let own = account(conn)?;
+    let (held, account) = (&own.held, &own.quoted);
     let (flavor, version) = (conn.info().flavor, conn.info().version);
     let works: &[(&str, Severity, &[Needed])] = match flavor {
         Flavor::MariaDb => &[
@@ -197,39 +224,19 @@ pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
             ("for restores of the whole server", Severity::Warning, MYSQL_WHOLE),
         ],
     };
-    let mut found: Vec<Finding> = works
+    let found = works
         .iter()
-        .flat_map(|(what, severity, list)| against(&held, version, &account, what, *severity, list))
-        .collect();
-    if !held.contains(PROXY) && gives_proxies(conn)? {
-        found.push(proxy(flavor, &account));
+        .flat_map(|(what, severity, list)| against(held, version, account, what, *severity, list));
+    let mut findings: Vec<Finding> = found.collect();
+    if has(held, "SELECT") {
+        let to_give = grants::lacking_to_give(conn, &own.lines, held, (&own.name, account))?;
+        findings.extend(to_give.into_iter().map(|grant| {
+            let found =
+                "other accounts hold more than brine's may give: a restore of the whole server could not give it back";
+            Finding::warning("privileges to give", found, grant)
+        }));
     }
-    Ok(found)
-}
-
-/// Whether there are accounts that may log in for others, besides the one that a restore leaves as it is.
-fn gives_proxies(conn: &mut Conn) -> Result<bool, WireError> {
-    let sql = "SELECT COUNT(*) FROM mysql.proxies_priv WHERE NOT (user = 'root' AND host = 'localhost')";
-    match conn.row(sql) {
-        Ok(row) => Ok(row.is_some_and(|r| r.number(0) > 0)),
-        // What it may not see is asked for elsewhere.
-        Err(e) if e.code().is_some() => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-fn proxy(flavor: Flavor, account: &str) -> Finding {
-    let all = match flavor {
-        Flavor::MariaDb => "''@'%'",
-        Flavor::MySql => "''@''",
-    };
-    Finding {
-        name: "privilege PROXY".to_owned(),
-        severity: Severity::Warning,
-        found: "not granted (for restores of the whole server): it gives accounts back that they may log in for others"
-            .to_owned(),
-        mend: Some(format!("GRANT PROXY ON {all} TO {account} WITH GRANT OPTION")),
-    }
+    Ok(findings)
 }
 
 fn against(
@@ -255,7 +262,7 @@ fn against(
     findings
 }
 
-fn has(held: &BTreeSet<String>, name: &str) -> bool {
+pub(super) fn has(held: &BTreeSet<String>, name: &str) -> bool {
     // The same, by an older or newer name.
     const SAME: [&[&str]; 4] = [
         &["BINLOG MONITOR", "REPLICATION CLIENT"],
@@ -280,9 +287,6 @@ fn held(lines: impl Iterator<Item = String>) -> BTreeSet<String> {
     for line in lines {
         if let Some((list, _)) = line.strip_prefix("REVOKE ").and_then(|l| l.split_once(" ON ")) {
             revoked.extend(list.split(',').map(|p| p.trim().to_ascii_uppercase()));
-        }
-        if line.starts_with("GRANT PROXY ON ''@") || line.starts_with("GRANT PROXY ON ``@") {
-            all.extend(line.contains(" WITH GRANT OPTION").then(|| PROXY.to_owned()));
         }
         let Some(list) = line
             .strip_prefix("GRANT ")

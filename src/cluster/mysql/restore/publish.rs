@@ -84,6 +84,7 @@ impl Switch<'_> {
                 .cloned()
                 .chain(source_dbs.iter().map(|d| target_db(self.ask, d)))
                 .collect(),
+            false if self.ask.scope == RestoreScope::Exactly => live_dbs.clone(),
             false => self.built.iter().map(|t| self.target(t).db).collect(),
         };
         let dbs: Vec<&str> = touched.iter().map(String::as_str).collect();
@@ -175,9 +176,16 @@ impl Switch<'_> {
                 absent: self.ask.spares,
             });
         }
-        if self.whole() {
+        let goes = |name: &TableName| match self.ask.scope {
+            RestoreScope::Whole => true,
+            RestoreScope::Exactly => self.ask.filter.matches(name),
+            RestoreScope::Tables => false,
+        };
+        if self.ask.scope != RestoreScope::Tables {
             let places: BTreeSet<TableName> = moves.iter().map(|m| m.place.clone()).collect();
-            let going = live.iter().filter(|(name, view)| !**view && !places.contains(*name));
+            let going = live
+                .iter()
+                .filter(|(name, view)| !**view && !places.contains(*name) && goes(name));
             for (place, _) in going {
                 moves.push(Move {
                     built: None,

@@ -143,7 +143,7 @@ fn look(conns: &mut [Conn], extent: Extent) -> Result<Option<Shown>, ClusterErro
     match gather::look(conns, extent) {
         Ok(shown) => Ok(Some(shown)),
         Err(e) if vanished(&e) => Ok(None),
-        Err(e) => Err(with_hint(e.doing("reading what the server holds"))),
+        Err(e) => Err(e.doing("reading what the server holds")),
     }
 }
 
@@ -183,26 +183,6 @@ fn blind(name: &TableName, e: WireError) -> ClusterError {
     }
 }
 
-/// Says which command shows the missing privileges.
-fn with_hint(e: ClusterError) -> ClusterError {
-    match e {
-        ClusterError::Server {
-            doing,
-            code: code @ (1044 | 1045 | 1142 | 1143 | 1227 | 1370),
-            state,
-            message,
-            ..
-        } => ClusterError::Server {
-            doing,
-            code,
-            state,
-            message,
-            hint: "; `brine cluster check` lists the privileges that are missing, with the GRANT for each".to_owned(),
-        },
-        e => e,
-    }
-}
-
 /// Opens views on all connections, at one moment, and dates it.
 fn begin(core: &Core, conns: &mut [Conn], locker: &mut Conn, extent: Extent) -> Result<Mark, ClusterError> {
     let mut pauses = start::PAUSES.iter();
@@ -210,7 +190,7 @@ fn begin(core: &Core, conns: &mut [Conn], locker: &mut Conn, extent: Extent) -> 
     loop {
         // The stream hands nothing out until the view is dated.
         let mut hold = (extent == Extent::Everything).then(|| core.commit_clock.hold());
-        let started = start::start(conns, locker).map_err(|e| with_hint(e.doing("opening a consistent view")))?;
+        let started = start::start(conns, locker).map_err(|e| e.doing("opening a consistent view"))?;
         let pause = match (started, &mut hold) {
             (Some(started), None) => {
                 return Ok(Mark {

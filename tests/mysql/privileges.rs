@@ -1,0 +1,197 @@
+//! An account with exactly the privileges that `cluster check` asks for can do everything; and with one of them taken away a
+//! verb refuses before it changes anything and names the GRANT, or does its work all the same.
+
+use std::sync::Arc;
+
+use brine::cluster::mysql::{MysqlCluster, Severity};
+use brine::cluster::{Cluster, ClusterState};
+use brine::engine::error::EngineError;
+use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::model::clock::SystemClock;
+
+use crate::look::{self, Look};
+use crate::server::{Kind, Server, server};
+use crate::world::{World, chain, ok};
+
+const ACCOUNT: &str = "`brine`@`127.0.0.1`";
+
+const SCHEMA: &str = "create database d; use d;
+create table parent (id int primary key, v int); insert into parent values (1, 1), (2, 2);
+create table child (id int primary key, p int, foreign key (p) references parent (id)); insert into child values (1, 1), (2, 2);
+create table log (id int primary key auto_increment, what varchar(20));
+create trigger tr after insert on parent for each row insert into log (what) values ('new');
+create view v as select id from parent;
+create procedure p() select 1;
+create event e on schedule every 1 day do delete from log;
+create user app@'%' identified by 'x'; grant select, insert on d.* to app@'%'; grant process on *.* to app@'%';";
+
+/// The archive of `w`, with the server as the account sees it now: privileges are read at login.
+fn anew(w: &World, s: &Server) -> World {
+    World {
+        name: w.name.clone(),
+        log_options: w.log_options.clone(),
+        split: false,
+        archived: true,
+        archive: w.archive.clone(),
+        lock: w.lock.clone(),
+        cluster: Arc::new(MysqlCluster::new(s.options_tcp("brine", "pw"), Arc::new(SystemClock))),
+    }
+}
+
+/// The GRANTs that the check asks for, given one after the other until it asks for nothing more.
+fn grant_all_that_is_asked_for(s: &Server) -> Vec<String> {
+    let mut given: Vec<String> = Vec::new();
+    loop {
+        let cluster = MysqlCluster::new(s.options_tcp("brine", "pw"), Arc::new(SystemClock));
+        let found = cluster.check().unwrap_or_else(|e| panic!("{}", chain(&e)));
+        let mends = found
+            .into_iter()
+            .filter(|f| f.severity != Severity::Ok)
+            .filter_map(|f| f.mend);
+        let grants: Vec<String> = mends.filter(|m| m.starts_with("GRANT ")).collect();
+        if grants.is_empty() {
+            return given;
+        }
+        for grant in grants {
+            assert!(!given.contains(&grant), "{grant} does not help");
+            s.sql(&grant);
+            given.push(grant);
+        }
+    }
+}
+
+/// Everything but brine's own account, whose privileges the test changes, and to which servers give the routines that it makes.
+fn look(s: &Server) -> Look {
+    let all = look::everything(s).without_counters();
+    all.only(|name| !name.contains("'brine'@") && !["account privileges", "account procs"].contains(&name))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Verb {
+    Backup,
+    Log,
+    Beside,
+    Whole,
+}
+
+fn run(verb: Verb, w: &World, s: &Server) -> Result<Vec<String>, EngineError> {
+    match verb {
+        Verb::Backup => w.try_backup().map(|_| Vec::new()),
+        Verb::Log => w.try_catch_up(&w.cx()).map(|_| Vec::new()),
+        Verb::Beside => {
+            let request = w.request(RestorePoint::Latest, RestoreTarget::Beside);
+            let receipt = w.try_restore(&request, w)?;
+            assert_eq!(s.value("select count(*) from d_restored.child"), "2");
+            s.sql("drop procedure d_restored.p; drop database d_restored");
+            Ok(receipt.warnings)
+        }
+        Verb::Whole => w.try_in_place(RestorePoint::Latest).map(|r| r.warnings),
+    }
+}
+
+/// Only what is left out of a restore beside by design is a remark.
+fn warned(verb: Verb, warnings: &[String]) -> Vec<&String> {
+    let designed = |w: &&String| verb == Verb::Beside && w.contains("not chosen or would act under a new name");
+    warnings.iter().filter(|w| !designed(w)).collect()
+}
+
+fn every_privilege(kind: Kind) {
+    let s = server(kind);
+    s.sql(SCHEMA);
+    s.sql("create user brine@'127.0.0.1' identified by 'pw'");
+    // The fence has to end the scheduler, too.
+    s.sql("set global event_scheduler = on");
+    // Only accounts of applications: administrators come below.
+    let accounts =
+        s.rows("select user, host from mysql.user where user not in ('brine', 'app') and user not like '%.%'");
+    for account in accounts.iter().filter(|a| a[0] != "root" || a[1] != "localhost") {
+        s.try_sql(&format!("drop user '{}'@'{}'", account[0], account[1]))
+            .unwrap_or_default();
+    }
+    let grants = grant_all_that_is_asked_for(&s);
+    assert!(grants.len() > 20, "{grants:?}");
+    let w = World::on(
+        s.options_tcp("brine", "pw"),
+        "shop",
+        Arc::new(brine::storage::memory::Memory::new()),
+    );
+    w.backup();
+    w.start_log();
+    let before = look(&s);
+    for verb in [Verb::Backup, Verb::Log, Verb::Beside, Verb::Whole] {
+        let warnings = ok(&format!("{kind:?} {verb:?} with all of them"), run(verb, &w, &s));
+        assert_eq!(warned(verb, &warnings), Vec::<&String>::new(), "{kind:?} {verb:?}");
+        before.assert_same(&look(&s), &format!("{kind:?} {verb:?}"));
+    }
+    let mut refused = 0;
+    for grant in &grants {
+        let privilege = grant.strip_prefix("GRANT ").unwrap().split(" ON ").next().unwrap();
+        s.sql(&format!("REVOKE {privilege} ON *.* FROM {ACCOUNT}"));
+        for verb in [Verb::Backup, Verb::Log, Verb::Beside, Verb::Whole] {
+            let what = format!("{kind:?} {verb:?} without {privilege}");
+            let w = anew(&w, &s);
+            match run(verb, &w, &s) {
+                Ok(warnings) => assert_eq!(warned(verb, &warnings), Vec::<&String>::new(), "{what}"),
+                Err(e) => {
+                    refused += 1;
+                    let text = format!("{} {}", e.chain(), e.hint().unwrap_or_default());
+                    let asked = grant.split(" TO ").next().unwrap();
+                    assert!(text.contains(asked) || text.contains("GRANT "), "{what}: {text}");
+                    println!("{what}: {text}");
+                }
+            }
+            before.assert_same(&look(&s), &what);
+            let open = MysqlCluster::new(s.options(), Arc::new(SystemClock))
+                .facts()
+                .unwrap()
+                .state;
+            assert_eq!(open, ClusterState::Available, "{what}");
+            let left = s.column("select schema_name from information_schema.schemata");
+            assert!(!left.iter().any(|d| d.starts_with("_brine_")), "{what}: {left:?}");
+        }
+        s.sql(grant);
+    }
+    administrators(&s, &w);
+    assert!(
+        refused > grants.len(),
+        "{refused} refusals for {} privileges",
+        grants.len()
+    );
+    w.catch_up();
+    assert_eq!(w.log_doc().runs.iter().filter(|r| r.ended.is_none()).count(), 1);
+}
+
+/// Who holds more than brine may give would be left without it.
+fn administrators(s: &Server, w: &World) {
+    s.sql("create user dba@'%' identified by 'x'; grant all on *.* to dba@'%' with grant option");
+    w.catch_up();
+    let before = look(s);
+    let w = anew(w, s);
+    let e = w.try_in_place(RestorePoint::Latest).unwrap_err();
+    let text = format!("{} {}", e.chain(), e.hint().unwrap_or_default());
+    assert!(text.contains("GRANT ") && text.contains("WITH GRANT OPTION"), "{text}");
+    before.assert_same(&look(s), "refused");
+    let more = grant_all_that_is_asked_for(s);
+    assert!(!more.is_empty());
+    let w = anew(&w, s);
+    // The log holds the GRANTs to brine itself, which no restore repeats.
+    let id = w.backup().id;
+    let receipt = ok("with an administrator", w.try_in_place(RestorePoint::Snapshot { id }));
+    assert_eq!(receipt.warnings, Vec::<String>::new());
+    before.assert_same(&look(s), "the administrator holds what he held");
+}
+
+#[test]
+fn every_privilege_of_mariadb_10_11_is_needed_and_enough() {
+    every_privilege(Kind::MariaDb1011);
+}
+
+#[test]
+fn every_privilege_of_mariadb_11_8_is_needed_and_enough() {
+    every_privilege(Kind::MariaDb118);
+}
+
+#[test]
+fn every_privilege_of_mysql_9_7_is_needed_and_enough() {
+    every_privilege(Kind::Mysql97);
+}
