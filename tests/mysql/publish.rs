@@ -18,18 +18,18 @@ fn comparable(server: &Server) -> Look {
 
 const BASE: &str = "create database d; create database gone; use d; create table t (id int primary key); insert into t values (1);
 create user app@'%'; grant all on *.* to app@'%';
-create event purge on schedule every 1 second do delete from d.t;
+create event wipe on schedule every 1 second do delete from d.t;
 create event chg on schedule every 1 day do select 'old';
-create event off on schedule every 1 day on completion preserve comment 'DO not; ENABLE it' do select 'off';
+create event dis on schedule every 1 day on completion preserve comment 'DO not; ENABLE it' do select 'off';
 create event ren on schedule every 1 day do select 'ren'; create event ren_gone on schedule every 1 second do delete from d.t;
-create event more on schedule every 1 day starts '2031-01-01 00:00:00' do begin select 1; end;
+create event more on schedule every 1 day starts '2031-01-01 00:00:00' do set @a = 1;
 create event kept on schedule every 1 day do select 'kept'; create event gone.g on schedule every 1 day do select 1;
 create view w1 as select id from t; create view w2 as select * from w1; create view vt as select 1 x;
 drop view w1";
 
-const WORK: &str = "use d; drop event purge; alter event off disable; alter event ren rename to ren_new;
+const WORK: &str = "use d; drop event wipe; alter event dis disable; alter event ren rename to ren_new;
 alter event ren_gone rename to rg; drop event rg; drop event chg; create event chg on schedule every 2 day disable do select 'new';
-set sql_mode = 'ANSI_QUOTES'; alter event more on schedule every 3 hour starts '2032-01-01 00:00:00' ends '2040-01-01 00:00:00'
+set sql_mode = 'ANSI_QUOTES'; alter event more on schedule every 3 hour starts '2032-01-01 00:00:00' ends '2036-01-01 00:00:00'
   comment 'said' do select \"id\" from t; set sql_mode = '';
 create event made on schedule every 1 hour do select 1; alter event made disable comment 'made''s';
 create event at_once on schedule every 1 second do delete from d.t; alter event at_once disable;
@@ -118,7 +118,7 @@ fn who_may_give_a_role_on_may_do_so_afterwards() {
         }
         let base = w.backup();
         w.start_log();
-        s.sql("drop role dropped; create role writer; grant writer, r2 to app@'%'; insert into d.t values (1)");
+        s.sql("drop role dropped; create role writer; grant writer to app@'%'; grant r2 to app@'%'; insert into d.t values (1)");
         if kind.is_mysql() {
             s.sql("grant writer to root@localhost");
         } else {

@@ -1,10 +1,11 @@
 //! What the log says is done as it was done at the source: under the same settings, on the same tables, to the same views.
 
-use brine::engine::point::RestorePoint;
+use brine::engine::point::{RestorePoint, RestoreRequest};
+use brine::model::filter::TableFilter;
 
 use crate::look::{self, Look};
 use crate::server::{Kind, Server, servers, servers_with};
-use crate::world::{World, chain};
+use crate::world::{World, before, chain};
 
 /// What a restore from the log brings, whatever is brine's own or a counter.
 fn comparable(server: &Server) -> Look {
@@ -71,11 +72,16 @@ fn each_statement_runs_under_its_own_settings() {
 #[test]
 fn default_collations_are_those_of_the_source() {
     let [source, spare] = servers([Kind::MariaDb1011, Kind::MariaDb118]);
-    let work = "create table d.t (id varchar(10) primary key, b text character set utf8mb3) character set utf8mb4";
+    let work = "create table d.t (id varchar(10) primary key, b text character set utf8mb3) character set utf8mb4;
+        alter table d.t add c varchar(10) character set utf8mb4;
+        create database e character set utf8mb4; create table e.t (a varchar(10) primary key)";
     through_the_log(&source, &spare, "create database d collate utf8mb4_general_ci", &[work]);
-    let columns =
-        "select table_name, column_name, collation_name from information_schema.columns where table_schema = 'd'";
+    let columns = "select table_schema, column_name, collation_name from information_schema.columns \
+        where table_schema in ('d', 'e') order by 1, 2";
     assert_eq!(source.rows(columns), spare.rows(columns));
+    let databases = "select schema_name, default_collation_name from information_schema.schemata \
+        where schema_name in ('d', 'e') order by 1";
+    assert_eq!(source.rows(databases), spare.rows(databases));
 }
 
 const SHAPES: &str = "create database d; use d;
@@ -179,5 +185,70 @@ fn what_servers_show_with_question_marks_comes_back() {
             );
         }
         comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}"));
+    }
+}
+
+/// Tables that the log fills with what it does not hold, and others for which the same statements are no riddle.
+const FILLED: &str = "create database d; use d;
+create table unkeyed (s varchar(20)); create table placed (id int primary key); insert into placed values (1);
+create table random (id int primary key); insert into random values (1), (2);
+create table bare (id int primary key); create table keyed (a varchar(9) primary key); insert into keyed values ('b'), ('a')";
+
+#[test]
+fn a_restore_ends_before_what_the_log_does_not_hold() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let [source, spare] = servers([kind, kind]);
+        let (w, other) = (World::new(&source), World::target(&spare));
+        source.sql(FILLED);
+        w.backup();
+        w.start_log();
+        let mut first = source.session();
+        first.run("begin; insert into d.unkeyed values ('first')");
+        source.sql("insert into d.unkeyed values ('second')");
+        first.run("commit");
+        source.sql(
+            "use d; alter table unkeyed add id int auto_increment primary key first; update unkeyed set s = 'x' where id = 1;
+            alter table placed add tenant varchar(64) default (database());
+            alter table bare add tenant varchar(64) default (database()); insert into bare values (1, 'one');
+            insert into keyed values ('c'), ('_'); alter table keyed add id int auto_increment, add unique (id);
+            update keyed set a = 'first' where id = 1;
+            create table made as select 'x' a union all select 'b' union all select 'c';
+            alter table made add id int auto_increment primary key; delete from made where id = 2",
+        );
+        let mut unknown = vec![
+            ("d.unkeyed", "there was no key"),
+            ("d.placed", "because database gives"),
+        ];
+        if !kind.is_mysql() {
+            source.sql(
+                "use d; alter table random add u char(36) default (uuid()); delete from random where u is not null;
+                alter table keyed add column if not exists a char(36) default (uuid())",
+            );
+            unknown.push(("d.random", "because uuid gives"));
+        }
+        w.catch_up();
+        for (table, why) in unknown {
+            let some = |point| RestoreRequest {
+                filter: TableFilter::parse(&[table]).unwrap(),
+                ..w.request_to(&other, point)
+            };
+            let error = match w.try_restore(&some(RestorePoint::Latest), &other) {
+                Ok(_) => panic!("{kind:?}: {table} was restored"),
+                Err(e) => chain(&e),
+            };
+            assert!(error.contains(why), "{kind:?}: {error}");
+            // As the hint says.
+            let (_, id) = error.split_once("(--before ").expect("a hint");
+            let (id, _) = id.split_once(')').expect("a hint");
+            let ended = w.try_restore(&some(before(id)), &other);
+            assert!(ended.is_ok(), "{kind:?}: {table} before {id}");
+        }
+        assert_eq!(spare.value("select count(*) from d.unkeyed"), "2");
+        let known = ["d.bare", "d.keyed", "d.made"];
+        w.restore_some(&other, RestorePoint::Latest, &known);
+        for table in known {
+            let rows = format!("select * from {table} order by 1");
+            assert_eq!(source.rows(&rows), spare.rows(&rows), "{kind:?}: {table}");
+        }
     }
 }

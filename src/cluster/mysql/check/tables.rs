@@ -43,7 +43,7 @@ pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
         Some(names) => Finding::warning(
             "primary keys",
             format!("none, so they are read in one piece and their log is replayed slowly: {names}"),
-            "ALTER TABLE ... ADD PRIMARY KEY",
+            "ALTER TABLE ... ADD PRIMARY KEY, and a snapshot after it",
         ),
     });
     findings.extend(left_out(conn)?);

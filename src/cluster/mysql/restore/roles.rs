@@ -123,11 +123,13 @@ pub(super) struct CreateRole {
 /// `None` when it is something else.
 pub(super) fn create_role(logged: &Logged, flavor: Flavor) -> Option<CreateRole> {
     let words = words(&logged.sql, Modes::of(0, flavor));
-    let role = words.iter().take(4).position(|t| t.is("ROLE"))?;
-    if flavor == Flavor::MySql || !words.first()?.is("CREATE") {
-        return None;
-    }
-    let mut names = words.get(role + 1..)?;
+    let begins = |list: &[&str]| list.iter().zip(&words).filter(|(w, t)| t.is(w)).count() == list.len();
+    let mut names = match () {
+        () if flavor == Flavor::MySql => return None,
+        () if begins(&["CREATE", "ROLE"]) => words.get(2..)?,
+        () if begins(&["CREATE", "OR", "REPLACE", "ROLE"]) => words.get(4..)?,
+        () => return None,
+    };
     if let [a, b, c, rest @ ..] = names
         && a.is("IF")
         && b.is("NOT")

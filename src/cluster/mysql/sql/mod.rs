@@ -1,6 +1,7 @@
 //! As much of SQL as is needed: tokens, which objects a statement is about, and giving them other names.
 
 mod classify;
+pub mod fills;
 mod reader;
 pub mod rename;
 pub mod statement;

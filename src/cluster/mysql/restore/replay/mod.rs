@@ -12,6 +12,7 @@
 
 mod collations;
 mod events;
+mod fills;
 mod keyless;
 mod lane;
 mod lanes;
@@ -342,6 +343,7 @@ impl Replay {
         if applying.rolled_back && !self.plain.contains(&mapped.table) {
             return Ok(());
         }
+        self.statements.orders.rows(&mapped.table, act, applying.at);
         let lane = self.choice.of(&mapped.table);
         let lane = self.lanes.get_mut(lane).ok_or_else(|| malformed("a lane is missing"))?;
         if applying.at <= lane.done {
@@ -424,6 +426,7 @@ impl Replay {
         self.keyless.make_way(self.statements.conn(), &statement)?;
         self.statements.run(&statement, &query, &sql, modes, (at, part), id)?;
         self.keyless.refresh(&statement);
+        self.statements.orders.follow(&statement);
         self.look_at_engines(&statement)
     }
 

@@ -10,7 +10,7 @@ use crate::cluster::mysql::restore::state::{self, BegunDdl};
 use crate::cluster::mysql::restore::{publish, steps};
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::rename::{NewNames, rename};
+use crate::cluster::mysql::sql::rename::rename;
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
 use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::text::{ident, string, table};
@@ -20,9 +20,9 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
-use super::collations::client_can_send;
 use super::events::{Change, Events};
-use super::rewrite::{malformed, not_chosen, odd};
+use super::fills::{self, Orders};
+use super::rewrite::{InShadows, malformed, not_chosen, odd};
 use super::triggers::Triggers;
 use super::views::Views;
 use super::{Collected, collations, looks, wanted_db};
@@ -42,6 +42,8 @@ pub(super) struct Statements {
     events: Events,
     /// The collations of the source's databases at this place of the log, where they are known.
     collations: BTreeMap<String, String>,
+    /// Of which tables the order of the rows is known.
+    pub orders: Orders,
 }
 
 /// A statement about programs.
@@ -51,29 +53,6 @@ struct Collect {
     /// The default database that it was run with.
     default_db: String,
     program: Program,
-}
-
-/// The names in the shadows. Every database has a shadow here, whether anything of it is restored or not: a statement can
-/// never reach a live table.
-struct InShadows<'a>(&'a Shadows);
-
-impl InShadows<'_> {
-    fn of(&self, db: &str) -> String {
-        match self.0.shadow(db) {
-            Some(shadow) => shadow.to_owned(),
-            None => format!("{}none", self.0.prefix()),
-        }
-    }
-}
-
-impl NewNames for InShadows<'_> {
-    fn table(&self, db: &str, table: &str) -> Option<(String, String)> {
-        Some((self.of(db), table.to_owned()))
-    }
-
-    fn database(&self, db: &str) -> Option<String> {
-        Some(self.of(db))
-    }
 }
 
 impl Statements {
@@ -101,6 +80,7 @@ impl Statements {
             views,
             events,
             collations,
+            orders: Orders::default(),
         })
     }
 
@@ -177,7 +157,7 @@ impl Statements {
             _ => {}
         }
         if let Some((client, _, _)) = query.settings.charset
-            && client_can_send(client, &sql)
+            && collations::client_can_send(client, &sql)
         {
             settings.push(format!("SET SESSION character_set_client = {client}"));
         }
@@ -307,7 +287,7 @@ impl Statements {
         self.follow(statement);
         let todo = self.renamed(statement, query, sql, modes, id)?;
         for (step, sql) in todo.iter().enumerate() {
-            self.once(statement, query, sql, (at.0, at.1, step), id)?;
+            self.once(statement, query, (sql, modes), (at.0, at.1, step), id)?;
         }
         Ok(())
     }
@@ -350,7 +330,7 @@ impl Statements {
         &mut self,
         statement: &Statement,
         query: &Query<'_>,
-        sql: &str,
+        (sql, modes): (&str, Modes),
         at: (u64, u64, usize),
         id: &str,
     ) -> Result<(), ClusterError> {
@@ -362,6 +342,9 @@ impl Statements {
             if last > at || (last == at && done) {
                 return Ok(());
             }
+        }
+        if let Statement::AlterTable { table, .. } = statement {
+            fills::refuse(&mut self.conn, &self.shadows, &self.orders, table, query, modes, id)?;
         }
         let mut note = BegunDdl {
             txn: at.0,
