@@ -72,8 +72,8 @@ fn a_table_may_have_several_columns_of_sequences() {
         let backup = w.backup();
         w.start_log();
         source.sql(
-            "use d; create table fs (id int primary key default nextval(sq), x int); insert into fs values ();
-             alter table fs add column y int default nextval(s2) after id; insert into fs (x) values (1)",
+            "use d; create table fs (id int primary key default nextval(sq), x int); 
+             alter table fs add column y int default nextval(s2) after id; insert into fs values (); insert into fs (x) values (1)",
         );
         w.catch_up();
         let warnings = w.restore_to(&other, RestorePoint::Latest).warnings;
