@@ -48,6 +48,8 @@ mod peers;
 mod places;
 #[path = "mysql/privileges.rs"]
 mod privileges;
+#[path = "mysql/publish.rs"]
+mod publish;
 #[path = "mysql/replay.rs"]
 mod replay;
 #[path = "mysql/restore.rs"]

@@ -94,11 +94,16 @@ impl Own {
         match need {
             Need::All => self.held.contains("ALL PRIVILEGES") && self.held.contains("GRANT OPTION"),
             // MySQL's dynamic privileges, by their names.
-            Need::One(name) if name.contains('_') => self.given_on.contains(name),
+            Need::One(name) if is_dynamic(name) => self.given_on.contains(name),
             Need::One(name) => has(&self.held, name),
             Need::Proxy => self.proxy,
         }
     }
+}
+
+/// MySQL gives these one by one; MariaDB's `READ_ONLY ADMIN` is none.
+fn is_dynamic(name: &str) -> bool {
+    name.contains('_') && !name.contains(' ')
 }
 
 /// What somebody with these grants has to be given.
@@ -180,7 +185,7 @@ pub(super) fn lacking_to_give(
         .map(|need| match need {
             Need::All => format!("GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION"),
             Need::Proxy => format!("GRANT PROXY ON {proxied} TO {account} WITH GRANT OPTION"),
-            Need::One(name) if name.contains('_') => format!("GRANT {name} ON *.* TO {account} WITH GRANT OPTION"),
+            Need::One(name) if is_dynamic(&name) => format!("GRANT {name} ON *.* TO {account} WITH GRANT OPTION"),
             Need::One(name) => format!("GRANT {name} ON *.* TO {account}"),
         })
         .collect())

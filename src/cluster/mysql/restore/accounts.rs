@@ -15,7 +15,11 @@ use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::definition::Definition;
 
+use super::roles::{self, CreateRole};
 use super::steps;
+
+/// There is no such role.
+const NO_SUCH_ROLE: [u16; 2] = [1959, 3523];
 
 /// A definition of an account, role or grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,9 @@ pub(super) struct Logged {
     pub settings: Vec<String>,
     /// The statement.
     pub sql: String,
+    /// Who ran it: user and host.
+    #[serde(default)]
+    pub invoker: Option<(String, String)>,
 }
 
 /// All that is to be made.
@@ -38,11 +45,14 @@ pub(super) struct Logged {
 pub(super) struct Accounts {
     base: Vec<OfBackup>,
     log: Vec<Logged>,
+    /// Gives accounts that are never touched their roles again, which are made anew.
+    #[serde(default)]
+    roles: Vec<String>,
 }
 
 impl Accounts {
     /// From the definitions of a backup and the statements of the log behind it.
-    pub fn new(definitions: &[Definition], log: Vec<Logged>) -> Result<Accounts, ClusterError> {
+    pub fn new(conn: &mut Conn, definitions: &[Definition], log: Vec<Logged>) -> Result<Accounts, ClusterError> {
         let of_accounts = definitions
             .iter()
             .filter(|d| [kind::ACCOUNT, kind::ROLE, kind::GRANTS].contains(&d.kind.as_str()));
@@ -53,8 +63,12 @@ impl Accounts {
                     text: DefinitionText::parse(&d.text)?,
                 })
             })
-            .collect::<Result<_, ClusterError>>()?;
-        Ok(Accounts { base, log })
+            .collect::<Result<Vec<_>, ClusterError>>()?;
+        let grants = base.iter().filter(|o: &&OfBackup| o.kind == kind::GRANTS);
+        let grants = grants.filter_map(|o| Some((o.text.account.as_ref()?, &o.text.statements)));
+        let then = grants.flat_map(|(account, list)| list.iter().map(move |statement| (account, statement)));
+        let roles = roles::of_spared(conn, then)?;
+        Ok(Accounts { base, log, roles })
     }
 
     /// Whether the backup has any: one without was made by an account that may not read them, and says nothing.
@@ -84,8 +98,11 @@ pub(super) fn make_grants(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<St
             work.grant(statement)?;
         }
     }
-    work.step_down(accounts)?;
     work.replay(&accounts.log)?;
+    for grant in &accounts.roles {
+        work.give_back(grant)?;
+    }
+    work.step_down(accounts)?;
     work.end()
 }
 
@@ -126,10 +143,10 @@ impl<'a> Work<'a> {
         match self.conn.run(statement) {
             Ok(_) => Ok(true),
             Err(WireError::Server { code, message, .. }) => {
-                let words: Vec<&str> = statement.split_whitespace().take(2).collect();
                 let text = format!(
-                    "an account statement ({} ...) failed: {code}: {message}",
-                    words.join(" ")
+                    "an account statement ({}) failed: {code}: {}",
+                    shown(statement, self.conn.info().flavor),
+                    without_text(code, &message)
                 );
                 self.remarks.push(text);
                 Ok(false)
@@ -166,24 +183,41 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// MariaDB gives a role to whoever creates it; where the own account did not have it at the source, it goes again.
+    /// Gives an account that is not touched its role again, where that is there.
+    fn give_back(&mut self, grant: &str) -> Result<(), ClusterError> {
+        match self.conn.run(grant) {
+            Err(e) if e.code().is_some_and(|code| NO_SUCH_ROLE.contains(&code)) => Ok(()),
+            Err(e) if e.code().is_none() => Err(e.doing("restoring roles")),
+            Ok(_) => Ok(()),
+            Err(_) => self.try_run(grant).map(drop),
+        }
+    }
+
+    /// MariaDB gives a role to whoever creates it; where the own account did not have it, it goes again. Somebody else must be
+    /// able to give it on, unless nobody could at the source.
     fn step_down(&mut self, accounts: &Accounts) -> Result<(), ClusterError> {
-        if self.conn.info().flavor == Flavor::MySql {
+        let flavor = self.conn.info().flavor;
+        if flavor == Flavor::MySql {
             return Ok(());
         }
         let own = |o: &&OfBackup| o.kind == kind::GRANTS && o.text.account.as_ref() == Some(&self.own);
-        let Some(grants) = accounts.base.iter().find(own) else {
-            return Ok(());
-        };
-        let roles = accounts.base.iter().filter(|o| o.kind == kind::ROLE);
-        let names = roles.filter_map(|o| o.text.account.as_ref().map(|a| ident(&a.user)));
-        let has = |role: &String| {
-            let grant = format!("GRANT {role} TO ");
-            grants.text.statements.iter().any(|s| s.starts_with(&grant))
-        };
-        let revokes: Vec<String> = names
-            .filter(|role| !has(role))
-            .map(|role| format!("REVOKE {role} FROM {}", quoted(&self.own)))
+        let of_base = accounts.base.iter().find(own);
+        let then = of_base.iter().flat_map(|o| &o.text.statements);
+        let to_own = format!(" TO {}", quoted(&self.own));
+        let now = accounts.roles.iter().filter(|g| g.contains(&to_own));
+        let kept: Vec<String> = then.chain(now).flat_map(|g| roles::granted(g, flavor)).collect();
+        let base: Vec<String> = accounts
+            .base
+            .iter()
+            .filter(|o| of_base.is_some() && o.kind == kind::ROLE)
+            .filter_map(|o| o.text.account.as_ref().map(|a| ident(&a.user)))
+            .collect();
+        let held = roles::held(self.conn)?;
+        let mine = held.iter().filter(|h| h.account == self.own && !kept.contains(&h.role));
+        let others = |role: &String| held.iter().any(|h| h.role == *role && h.admin && h.account != self.own);
+        let goes = mine.filter(|h| others(&h.role) || base.contains(&h.role));
+        let revokes: Vec<String> = goes
+            .map(|h| format!("REVOKE {} FROM {}", h.role, quoted(&self.own)))
             .collect();
         for revoke in revokes {
             self.try_run(&revoke)?;
@@ -265,13 +299,14 @@ impl<'a> Work<'a> {
     /// What the log did to accounts, in order.
     fn replay(&mut self, log: &[Logged]) -> Result<(), ClusterError> {
         for logged in log {
-            let named = named(&logged.sql, self.conn.info().flavor);
-            if named.iter().any(|account| fence::is_spared(account, &self.own)) {
-                let words: Vec<&str> = logged.sql.split_whitespace().take(2).collect();
+            let flavor = self.conn.info().flavor;
+            let named = named(&logged.sql, flavor);
+            let role = roles::create_role(logged, flavor);
+            if role.is_none() && named.iter().any(|account| fence::is_spared(account, &self.own)) {
                 self.remarks.push(format!(
-                    "an account statement of the log ({} ...) was left out, because it names an account that a restore never \
+                    "an account statement of the log ({}) was left out, because it names an account that a restore never \
                      touches: brine's own, root@localhost or one of the server's",
-                    words.join(" ")
+                    shown(&logged.sql, flavor)
                 ));
                 continue;
             }
@@ -288,6 +323,11 @@ impl<'a> Work<'a> {
                     .run("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_CREATE_USER')")
                     .map_err(|e| e.doing("setting up a session for a statement of the log"))?;
             }
+            if let Some(role) = role {
+                self.make_role(&role)?;
+                steps::reset(self.conn)?;
+                continue;
+            }
             let done = self.try_run(&logged.sql)?;
             steps::reset(self.conn)?;
             if done && self.closed {
@@ -303,6 +343,23 @@ impl<'a> Work<'a> {
 }
 
 impl Work<'_> {
+    /// A role of the log, which whoever made it may give on.
+    fn make_role(&mut self, made: &CreateRole) -> Result<(), ClusterError> {
+        let there = roles::there(self.conn)?;
+        if !self.try_run(&made.sql)? {
+            return Ok(());
+        }
+        let replaces = made.sql.to_ascii_uppercase().contains("OR REPLACE");
+        let Some(admin) = &made.admin else {
+            return Ok(());
+        };
+        // One that is there already keeps who may give it on.
+        for role in made.roles.iter().filter(|r| replaces || !there.contains(r)) {
+            self.try_run(&format!("GRANT {role} TO {admin} WITH ADMIN OPTION"))?;
+        }
+        Ok(())
+    }
+
     /// Keeps the fence's journal of accounts that open again true to a statement of the log that was run.
     fn follow_locks(&mut self, sql: &str, named: &[AccountName]) -> Result<(), ClusterError> {
         let mut words = sql.split_whitespace();
@@ -378,6 +435,32 @@ fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
     out
 }
 
+/// A statement as a message may show it: without the passwords that it may hold.
+fn shown(sql: &str, flavor: Flavor) -> String {
+    let all = words(sql, Modes::of(0, flavor));
+    let begin: Vec<&str> = all
+        .iter()
+        .take_while(|t| t.kind == TokenKind::Word)
+        .take(2)
+        .map(|t| t.text)
+        .collect();
+    let gives = ["GRANT", "REVOKE"].iter().any(|w| all.first().is_some_and(|t| t.is(w)));
+    let mut accounts = named(sql, flavor).into_iter();
+    let account = if gives { accounts.next_back() } else { accounts.next() };
+    match account {
+        Some(a) => format!("{} ... {}@{}", begin.join(" "), a.user, a.host),
+        None => format!("{} ...", begin.join(" ")),
+    }
+}
+
+/// What a server says, without the text of the statement: that may hold a password.
+fn without_text(code: u16, message: &str) -> &str {
+    const SYNTAX: [u16; 2] = [1064, 1149];
+    let end = message.find('\'').filter(|_| SYNTAX.contains(&code));
+    let message = end.and_then(|end| message.get(..end)).unwrap_or(message);
+    message.trim_end().trim_end_matches(" near")
+}
+
 /// Whether a statement locks the accounts that it names.
 fn locks(sql: &str, flavor: Flavor) -> bool {
     words(sql, Modes::of(0, flavor))
@@ -388,6 +471,29 @@ fn locks(sql: &str, flavor: Flavor) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_hold_no_passwords() {
+        let of = |sql: &str| shown(sql, Flavor::MariaDb);
+        assert_eq!(
+            of("CREATE USER `a`@`%` IDENTIFIED BY PASSWORD '*AB'"),
+            "CREATE USER ... a@%"
+        );
+        assert_eq!(of("SET PASSWORD='*AB'"), "SET PASSWORD ...");
+        assert_eq!(
+            of("GRANT PROXY ON ''@'%' TO 'root'@'::1' WITH GRANT OPTION"),
+            "GRANT PROXY ... root@::1"
+        );
+        let said = "You have an error in your SQL syntax; check the manual for the right syntax to use near 'PASSWORD '*AB' x' at line 1";
+        assert_eq!(
+            without_text(1064, said),
+            "You have an error in your SQL syntax; check the manual for the right syntax to use"
+        );
+        assert_eq!(
+            without_text(1396, "Operation failed for 'a'@'b'"),
+            "Operation failed for 'a'@'b'"
+        );
+    }
 
     #[test]
     fn accounts_are_made_locked() {

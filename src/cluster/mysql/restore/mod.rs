@@ -24,6 +24,7 @@ mod publish;
 mod read_back;
 mod rename;
 mod replay;
+mod roles;
 pub(super) mod session;
 mod stand_in;
 mod state;

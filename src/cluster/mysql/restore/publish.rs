@@ -119,11 +119,12 @@ impl Switch<'_> {
             live_programs.later,
             &[],
         ));
+        // First: a table whose column names a sequence that has moved away cannot be altered.
+        steps.push(attempt("a column lost its sequence", self.sequence_links(), &[]));
         steps.push(attempt(LINK, relinked, GONE));
         steps.push(attempt(LINK, self.links_out(&taken)?, GONE));
-        steps.push(attempt("a column lost its sequence", self.sequence_links(), &[]));
         let grants = match self.whole() {
-            true => self.server_steps(&mut steps, &mut remarks)?,
+            true => self.server_steps(conn, &mut steps, &mut remarks)?,
             false => None,
         };
         steps.push(Step::Programs { list: programs, old });
@@ -269,15 +270,19 @@ impl Switch<'_> {
 
     /// A default names its sequence with the database, which has another name now.
     fn sequence_links(&self) -> Vec<String> {
-        let links = self.sequence_defaults.iter().map(|(name, column)| {
+        let mut clauses: BTreeMap<TableName, Vec<String>> = BTreeMap::new();
+        for (name, column) in self.sequence_defaults {
             let db = column.db.as_deref().unwrap_or_default();
             let source = self.shadows.source(db).unwrap_or(db);
             let sequence = self.target(&TableName::new(source, column.sequence.clone()));
-            let place = self.target(name);
             let clause = column.clause(&sequence.db, &sequence.table);
-            format!("ALTER TABLE {} {clause}", table(&place.db, &place.table))
-        });
-        links.collect()
+            clauses.entry(self.target(name)).or_default().push(clause);
+        }
+        // All columns of a table at once: none may be left with the old name.
+        let links = clauses.iter();
+        links
+            .map(|(place, list)| format!("ALTER TABLE {} {}", table(&place.db, &place.table), list.join(", ")))
+            .collect()
     }
 
     /// The collations and options that the databases have when programs are made, by their names at the target.
@@ -347,7 +352,9 @@ impl Switch<'_> {
                 list.join(", ")
             ));
         }
-        programs.extend(self.logged_programs.iter().cloned());
+        let (logged_events, logged): (Vec<_>, Vec<_>) = self.logged_programs.iter().cloned().partition(|p| p.event);
+        programs.extend(logged);
+        events.extend(logged_events);
         Ok((programs, events))
     }
 
@@ -371,7 +378,12 @@ impl Switch<'_> {
     }
 
     /// What belongs to the server as a whole; gives the step that is done behind the programs.
-    fn server_steps(&self, steps: &mut Vec<Step>, remarks: &mut Vec<String>) -> Result<Option<Step>, ClusterError> {
+    fn server_steps(
+        &self,
+        conn: &mut Conn,
+        steps: &mut Vec<Step>,
+        remarks: &mut Vec<String>,
+    ) -> Result<Option<Step>, ClusterError> {
         // Some of them say which accounts and grants there can be.
         let globals = self.definitions.iter().filter(|d| d.kind == kind::GLOBAL);
         let mut statements = Vec::new();
@@ -379,7 +391,7 @@ impl Switch<'_> {
             statements.extend(DefinitionText::parse(&definition.text)?.statements);
         }
         steps.push(Step::Globals(statements));
-        let accounts = Accounts::new(self.definitions, self.logged_accounts.clone())?;
+        let accounts = Accounts::new(conn, self.definitions, self.logged_accounts.clone())?;
         if accounts.is_empty() {
             remarks.push("the backup holds no accounts: those of the target stay as they are".to_owned());
             return Ok(None);

@@ -29,7 +29,8 @@ const TRANSIENT: [&str; 12] = [
 /// MySQL counts what a session set for itself among what was set at run time; these our sessions set.
 const SET_BY_OUR_SESSIONS: &str = "'character_set_client', 'character_set_connection', 'character_set_results', \
      'collation_connection', 'foreign_key_checks', 'information_schema_stats_expiry', 'lock_wait_timeout', \
-     'max_execution_time', 'net_write_timeout', 'print_identified_with_as_hex', 'sql_big_selects', 'sql_log_bin', \
+     'max_execution_time', 'net_write_timeout', 'print_identified_with_as_hex', 'rbr_exec_mode', 'sql_big_selects', \
+     'sql_log_bin', \
      'sql_mode', 'sql_quote_show_create', 'sql_select_limit', 'time_zone', 'transaction_isolation', 'unique_checks', \
      'use_secondary_engine', 'wait_timeout'";
 

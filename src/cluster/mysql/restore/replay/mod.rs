@@ -11,6 +11,7 @@
 //! *Invariants: a statement is run only with every table and database in it renamed. What is not understood is an error.*
 
 mod collations;
+mod events;
 mod fills;
 mod keyless;
 mod lane;

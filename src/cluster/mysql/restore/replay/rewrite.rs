@@ -8,6 +8,9 @@ use std::collections::HashMap;
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::event::{Event, HEADER, Header, build};
+use crate::cluster::mysql::restore::names::Shadows;
+use crate::cluster::mysql::sql::rename::NewNames;
+use crate::model::table::TableName;
 
 /// The flag of the last rows event of a statement.
 pub(super) const STATEMENT_END: u16 = 1;
@@ -86,6 +89,49 @@ pub(super) fn rows(event: &Event<'_>, number: u64, out: &mut Vec<u8>) -> Result<
     out.extend_from_slice(&(flags & !STATEMENT_END).to_le_bytes());
     out.extend_from_slice(rest);
     Ok(start + HEADER + 6)
+}
+
+/// The names in the shadows. Every database has a shadow here, whether anything of it is restored or not: a statement can
+/// never reach a live table.
+pub(super) struct InShadows<'a>(pub &'a Shadows);
+
+impl InShadows<'_> {
+    /// That of a database.
+    pub fn of(&self, db: &str) -> String {
+        match self.0.shadow(db) {
+            Some(shadow) => shadow.to_owned(),
+            None => format!("{}none", self.0.prefix()),
+        }
+    }
+}
+
+impl NewNames for InShadows<'_> {
+    fn table(&self, db: &str, table: &str) -> Option<(String, String)> {
+        Some((self.of(db), table.to_owned()))
+    }
+
+    fn database(&self, db: &str) -> Option<String> {
+        Some(self.of(db))
+    }
+}
+
+/// A statement that brings rows from a table that is not restored.
+pub(super) fn not_chosen(other: &TableName, chosen: &TableName, id: &str) -> ClusterError {
+    ClusterError::Unsupported {
+        what: format!("transaction {id} makes {chosen} out of {other}, which is not chosen"),
+        hint: format!("choose it too: --filter {other}"),
+    }
+}
+
+/// A statement whose names are not found.
+pub(super) fn odd(id: &str, sql: &str, why: &str) -> ClusterError {
+    ClusterError::Unsupported {
+        what: format!(
+            "the statement of transaction {id} is not understood ({why}): {}",
+            crate::model::text::safe(sql, 120)
+        ),
+        hint: "restore to just before it (--before), or from a newer base".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::cluster::mysql::restore::state::{self, BegunDdl};
 use crate::cluster::mysql::restore::{publish, steps};
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::rename::{NewNames, rename};
+use crate::cluster::mysql::sql::rename::rename;
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
 use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::text::{ident, string, table};
@@ -20,8 +20,9 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
+use super::events::{Change, Events};
 use super::fills::{self, Orders};
-use super::rewrite::malformed;
+use super::rewrite::{InShadows, malformed, not_chosen, odd};
 use super::triggers::Triggers;
 use super::views::Views;
 use super::{Collected, collations, looks, wanted_db};
@@ -38,6 +39,7 @@ pub(super) struct Statements {
     remarks: Vec<String>,
     triggers: Triggers,
     views: Views,
+    events: Events,
     /// The collations of the source's databases at this place of the log, where they are known.
     collations: BTreeMap<String, String>,
     /// Of which tables the order of the rows is known.
@@ -53,29 +55,6 @@ struct Collect {
     program: Program,
 }
 
-/// The names in the shadows. Every database has a shadow here, whether anything of it is restored or not: a statement can
-/// never reach a live table.
-struct InShadows<'a>(&'a Shadows);
-
-impl InShadows<'_> {
-    fn of(&self, db: &str) -> String {
-        match self.0.shadow(db) {
-            Some(shadow) => shadow.to_owned(),
-            None => format!("{}none", self.0.prefix()),
-        }
-    }
-}
-
-impl NewNames for InShadows<'_> {
-    fn table(&self, db: &str, table: &str) -> Option<(String, String)> {
-        Some((self.of(db), table.to_owned()))
-    }
-
-    fn database(&self, db: &str) -> Option<String> {
-        Some(self.of(db))
-    }
-}
-
 impl Statements {
     pub fn new(
         conn: Conn,
@@ -86,6 +65,7 @@ impl Statements {
     ) -> Result<Self, ClusterError> {
         let triggers = Triggers::take(&mut definitions, conn.info().flavor)?;
         let views = Views::take(&mut definitions, conn.info().flavor);
+        let events = Events::take(&mut definitions);
         let collations = collations::of_base(&definitions)?;
         Ok(Statements {
             conn,
@@ -98,6 +78,7 @@ impl Statements {
             remarks: Vec::new(),
             triggers,
             views,
+            events,
             collations,
             orders: Orders::default(),
         })
@@ -166,7 +147,8 @@ impl Statements {
             if !query.db.is_empty() {
                 settings.insert(0, format!("USE {}", ident(&query.db)));
             }
-            self.accounts.push(Logged { settings, sql });
+            let invoker = query.settings.invoker.clone();
+            self.accounts.push(Logged { settings, sql, invoker });
             return;
         };
         match (kind, act) {
@@ -195,6 +177,16 @@ impl Statements {
         if let (ProgramKind::View, [name]) = (kind, names.as_slice()) {
             let db = query.db.clone();
             return self.views.create(name, modes, Program { db, ..program });
+        }
+        if *kind == ProgramKind::Event {
+            let who = query.settings.invoker.as_ref();
+            let change = Change {
+                program,
+                modes,
+                invoker: who.map(|(user, host)| format!("{}@{}", ident(user), ident(host))),
+            };
+            let said = self.events.follow(*act, names, change, self.conn.info().flavor);
+            return self.remarks.extend(said);
         }
         let is_chosen = names
             .iter()
@@ -377,6 +369,7 @@ impl Statements {
             self.definitions.retain(|d| d.db.as_deref() != Some(db));
             self.triggers.database_gone(db);
             self.views.database_gone(db);
+            self.events.database_gone(db);
             for one in &mut self.programs {
                 one.dbs.remove(db);
             }
@@ -485,8 +478,19 @@ impl Statements {
         steps::reset(&mut self.conn)
     }
 
-    /// Views that there are now.
-    fn finish_views(&mut self) -> Result<(), ClusterError> {
+    /// Views and events that there are now.
+    fn finish_programs(&mut self) -> Result<(), ClusterError> {
+        let (of_base, changed) = std::mem::take(&mut self.events).finish();
+        self.definitions.extend(of_base);
+        for (name, programs) in changed {
+            if self.is_chosen(&name, &name, ProgramKind::Event) {
+                self.programs.extend(programs.into_iter().map(|program| Collect {
+                    dbs: BTreeSet::from([name.db.clone()]),
+                    default_db: program.db.clone(),
+                    program,
+                }));
+            }
+        }
         let views = std::mem::take(&mut self.views).finish()?;
         self.definitions.extend(views.definitions);
         self.remarks.extend(views.remarks);
@@ -539,7 +543,7 @@ impl Statements {
                 },
             );
         }
-        self.finish_views()?;
+        self.finish_programs()?;
         let triggers = std::mem::take(&mut self.triggers).finish()?;
         self.definitions.extend(triggers.definitions);
         self.remarks.extend(triggers.remarks);
@@ -573,21 +577,4 @@ impl Statements {
 fn what(kind: ProgramKind, names: &[TableName]) -> String {
     let list: Vec<String> = names.iter().map(ToString::to_string).collect();
     format!("{kind:?} {} of the log", list.join(", "))
-}
-
-fn not_chosen(other: &TableName, chosen: &TableName, id: &str) -> ClusterError {
-    ClusterError::Unsupported {
-        what: format!("transaction {id} makes {chosen} out of {other}, which is not chosen"),
-        hint: format!("choose it too: --filter {other}"),
-    }
-}
-
-fn odd(id: &str, sql: &str, why: &str) -> ClusterError {
-    ClusterError::Unsupported {
-        what: format!(
-            "the statement of transaction {id} is not understood ({why}): {}",
-            crate::model::text::safe(sql, 120)
-        ),
-        hint: "restore to just before it (--before), or from a newer base".to_owned(),
-    }
 }
