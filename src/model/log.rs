@@ -92,7 +92,7 @@ impl RunEnd {
     /// The reason as a clause.
     pub fn words(&self) -> &'static str {
         match self {
-            RunEnd::SourceLogGone => "what followed in the source's log was gone or could not be archived",
+            RunEnd::SourceLogGone => "log was lost: gone, or not of rows",
             RunEnd::Stopped => "the log backup was stopped",
             RunEnd::Restored => "a restore began a new history",
         }

@@ -368,7 +368,7 @@ impl World {
             pitr_to: if behind_gap {
                 PitrTo::Moment {
                     moment: at(gap().0),
-                    because: "what followed in the source's log was gone or could not be archived".to_owned(),
+                    because: "log was lost: gone, or not of rows".to_owned(),
                 }
             } else {
                 PitrTo::Checkpoint
