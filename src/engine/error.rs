@@ -136,14 +136,12 @@ impl EngineError {
         }
     }
 
-    /// Whether the store under a cluster has no space left: who knows where it lies can say so.
-    pub fn is_store_full(&self) -> bool {
+    /// What to do where the store under a cluster has no space left; who knows where it lies can say that too.
+    pub fn store_advice(&self) -> Option<&'static str> {
         match self {
-            EngineError::While { source, .. } => source.is_store_full(),
-            EngineError::Cluster(e @ ClusterError::Store { .. }) => {
-                crate::model::disk::advice_for(e) == Some(crate::model::disk::FREE_SPACE)
-            }
-            _ => false,
+            EngineError::While { source, .. } => source.store_advice(),
+            EngineError::Cluster(e @ ClusterError::Store { .. }) => crate::model::disk::advice_for(e),
+            _ => None,
         }
     }
 

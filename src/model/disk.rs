@@ -5,14 +5,15 @@
 
 /// What to do about a full disk.
 pub const FREE_SPACE: &str = "free some space there, then try again";
-/// The same, where it is known which disk that is.
-pub fn free_space_in(place: &str) -> String {
-    format!("free some space in {place}, then try again")
-}
 
 /// What to do about a store that refuses to go on after its disk had failed it.
 pub const START_AGAIN: &str =
     "its store stopped at an earlier error of the disk: free some space there, then stop brine and start it again";
+
+/// The same advice, where it is known which disk that is.
+pub fn advice_in(advice: &str, place: &str) -> String {
+    advice.replacen("free some space there", &format!("free some space in {place}"), 1)
+}
 
 /// How a full disk is told of: by the system, by SQLite, by servers.
 const FULL: [&str; 8] = [

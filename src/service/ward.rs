@@ -107,10 +107,10 @@ impl Ward {
 
     /// A failure, with the place of the database where its disk is full.
     pub(super) fn refusal(&self, e: EngineError) -> Refusal {
-        let full = e.is_store_full();
+        let advice = e.store_advice();
         let mut refusal = Refusal::from(e);
-        if full {
-            refusal.hint = Some(disk::free_space_in(&self.place()));
+        if let Some(advice) = advice {
+            refusal.hint = Some(disk::advice_in(advice, &self.place()));
         }
         refusal
     }
