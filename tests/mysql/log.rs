@@ -292,8 +292,11 @@ fn rows_statements_and_large_values_are_summed_up() {
         for txn in &follower.txns {
             let (deltas, ddl) = codec().describe(&txn.payload).unwrap();
             assert_eq!((&deltas, &ddl), (&txn.deltas, &txn.ddl));
-            let gtid = payload::parse(&txn.payload).unwrap().gtid().unwrap();
-            assert_eq!(gtid.gtid.unwrap().to_string(), txn.id);
+            // Of one in pieces the record is an opening, which has no events to take apart.
+            if txn.pieces.is_none() {
+                let gtid = payload::parse(&txn.payload).unwrap().gtid().unwrap();
+                assert_eq!(gtid.gtid.unwrap().to_string(), txn.id);
+            }
         }
     }
 }
