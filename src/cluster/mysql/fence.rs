@@ -375,14 +375,13 @@ fn put_up(conn: &mut Conn) -> Result<Vec<Session>, ClusterError> {
         set(conn, "event_scheduler", "OFF")?;
     }
     lock_all(conn)?;
-    let mut ended = sessions::end_all(conn)?;
+    let own = own(conn)?;
+    let mut ended = sessions::end_all(conn, &own)?;
     set(conn, "read_only", "1")?;
     // An account that was made between the list and read_only.
     lock_all(conn)?;
-    ended.extend(sessions::end_all(conn)?);
-    let own = own(conn)?;
-    let is_locked = |s: &Session| s.user != own.user && s.user != "root";
-    ended.retain(|s| !is_locked(s));
+    ended.extend(sessions::end_all(conn, &own)?);
+    ended.retain(|s| !sessions::is_locked(s, &own));
     Ok(ended)
 }
 

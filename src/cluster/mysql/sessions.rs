@@ -146,10 +146,12 @@ fn end(conn: &mut Conn, sessions: &[Session]) -> Result<(), ClusterError> {
 }
 
 /// Ends the sessions of everybody else, and waits until they are gone. Who has not logged in yet is ended too, but not
-/// waited for: with all accounts locked it does not get in, and there may always be a next one.
-pub(super) fn end_all(conn: &mut Conn) -> Result<Vec<Session>, ClusterError> {
+/// waited for: with all accounts locked it does not get in, and there may always be a next one. One whose account may not be
+/// locked gets in again and again: that is not waited for either.
+pub(super) fn end_all(conn: &mut Conn, own: &AccountName) -> Result<Vec<Session>, ClusterError> {
     let give_up = Instant::now() + ENDING;
     let mut ended: BTreeMap<u64, Session> = BTreeMap::new();
+    let (mut first, mut back) = (true, BTreeSet::new());
     loop {
         let left = others(conn)?;
         end(conn, &left)?;
@@ -157,6 +159,14 @@ pub(super) fn end_all(conn: &mut Conn) -> Result<Vec<Session>, ClusterError> {
         if named.is_empty() {
             return Ok(ended.into_values().collect());
         }
+        let news = named.iter().filter(|s| !first && !ended.contains_key(&s.id));
+        back.extend(news.filter(|s| !is_locked(s, own)).map(|s| s.id));
+        if back.len() >= RETURNS
+            && let Some(last) = named.iter().rev().find(|s| back.contains(&s.id))
+        {
+            return Err(comes_back(own, last));
+        }
+        first = false;
         if Instant::now() > give_up {
             let names: Vec<String> = named.iter().take(5).map(Session::doing).collect();
             return Err(ClusterError::Unsupported {
@@ -189,6 +199,11 @@ pub(super) fn stay_away(conn: &mut Conn, own: &AccountName, ended: &[Session]) -
         std::thread::sleep(PAUSE);
     }
     Ok(())
+}
+
+/// Whether a closed server has locked a session's account: all are but brine's own, and root.
+pub(super) fn is_locked(session: &Session, own: &AccountName) -> bool {
+    session.user != own.user && session.user != "root"
 }
 
 fn comes_back(own: &AccountName, session: &Session) -> ClusterError {

@@ -129,7 +129,7 @@ impl<'a> Work<'a> {
     fn end(self) -> Result<Vec<String>, ClusterError> {
         if self.closed {
             fence::lock_all(self.conn)?;
-            sessions::end_all(self.conn)?;
+            sessions::end_all(self.conn, &self.own)?;
         }
         Ok(self.remarks)
     }

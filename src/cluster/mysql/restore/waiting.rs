@@ -78,7 +78,8 @@ impl Patience<'_> {
         *self.waiting.what.lock() = Some(format!("waiting for locks that others hold: {holding}"));
         // Only an account that is never locked can have come in since.
         if fence::is_closed(conn)? {
-            sessions::end_all(conn)?;
+            let own = fence::own(conn)?;
+            sessions::end_all(conn, &own)?;
         }
         std::thread::sleep(PAUSE);
         Ok(())
