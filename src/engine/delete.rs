@@ -39,8 +39,8 @@ pub fn plan(view: &View, id: &BackupId, now: Millis) -> Result<DeletePlan, Engin
     let backup = view.backup(id)?;
     let remaining: Vec<_> = view.bases().into_iter().filter(|b| b.id != *id).collect();
     let live = view.live();
-    let last_good = backup.is_full() && backup.incarnation == live && remaining.iter().all(|b| b.incarnation != live)
-        || backup.is_full() && remaining.is_empty();
+    let last_of_live = backup.incarnation == live && remaining.iter().all(|b| b.incarnation != live);
+    let last_good = backup.is_full() && (last_of_live || remaining.is_empty());
     let window_before = view.window();
     let window_after = Window::new(remaining, &view.log.runs);
     let mut loses = vec![format!(

@@ -12,7 +12,7 @@ use crate::archive::{Archive, ArchiveError, Result};
 
 use super::chain::ChainHash;
 use super::entry::{Entry, EntryHead, Role, opening};
-use super::segment::{Facts, SegmentEnd, SegmentInfo, SegmentStart, bound_name};
+use super::segment::{Contents, Facts, SegmentEnd, SegmentInfo, SegmentStart, bound_name};
 use super::writer::EntryWriter;
 
 /// A segment whose pieces are hashed.
@@ -49,35 +49,21 @@ impl LargeSegment {
 
     /// Starts writing, once all pieces are hashed.
     pub fn write(self, lock: &ArchiveLock, level: Level, end: SegmentEnd) -> Result<LargeWriter> {
-        let (start, archive) = (self.start, self.archive);
-        let unfit = |why: &str| ArchiveError::Unfit {
-            what: "a segment",
-            why: why.to_owned(),
-        };
-        let behind = |m: Moment| m.last_tso() > end.to.last_tso();
-        if behind(start.from) || behind(self.commit) {
-            return Err(unfit("it would end before its last transaction"));
-        }
         if self.hashed != self.pieces || self.pieces == 0 {
-            return Err(unfit(
-                "its transaction does not have as many pieces as it was said to have",
-            ));
+            return Err(ArchiveError::Unfit {
+                what: "a segment",
+                why: "its transaction does not have as many pieces as it was said to have".to_owned(),
+            });
         }
-        let facts = Facts {
-            first_seq: start.seq,
-            last_seq: start.seq,
-            incarnation: start.incarnation,
-            from: start.from,
-            from_position: start.from_position,
-            to: end.to,
-            to_position: end.to_position,
-            prev_hash: start.prev_hash,
+        let archive = self.archive;
+        let contents = Contents {
+            last: Some(self.commit),
             last_hash: self.chain,
             entries: 1,
             raw_bytes: self.raw_bytes,
             pieces: self.pieces,
-            index: end.index,
         };
+        let facts = Facts::of(self.start, end, contents)?;
         let object = archive.segment_object(&facts)?;
         let within = bound_name(facts.first_seq);
         let (form, salt, epoch) = (facts.form(), crate::archive::salt()?, lock.epoch());

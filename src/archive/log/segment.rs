@@ -146,11 +146,47 @@ pub(super) struct Facts {
     pub(super) index: SegmentIndex,
 }
 
+/// What was written into a segment.
+pub(super) struct Contents {
+    /// The commit of its last transaction.
+    pub(super) last: Option<Moment>,
+    pub(super) last_hash: ChainHash,
+    pub(super) entries: u64,
+    pub(super) raw_bytes: u64,
+    pub(super) pieces: u64,
+}
+
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
 impl Facts {
+    /// Of a segment that is about to be written.
+    pub(super) fn of(start: SegmentStart, end: SegmentEnd, contents: Contents) -> Result<Facts> {
+        let behind = |m: Moment| m.last_tso() > end.to.last_tso();
+        if behind(start.from) || contents.last.is_some_and(behind) {
+            return Err(ArchiveError::Unfit {
+                what: "a segment",
+                why: "it would end before its last transaction".to_owned(),
+            });
+        }
+        Ok(Facts {
+            first_seq: start.seq,
+            last_seq: start.seq,
+            incarnation: start.incarnation,
+            from: start.from,
+            from_position: start.from_position,
+            to: end.to,
+            to_position: end.to_position,
+            prev_hash: start.prev_hash,
+            last_hash: contents.last_hash,
+            entries: contents.entries,
+            raw_bytes: contents.raw_bytes,
+            pieces: contents.pieces,
+            index: end.index,
+        })
+    }
+
     /// What the file is, by what is in it.
     pub(super) fn form(&self) -> Form {
         match self.pieces {

@@ -1,6 +1,7 @@
 //! Writing a segment. It is kept in memory, compressed, until it is finished: its name tells where it ends.
 
 use crate::model::crash::crash_point;
+use crate::model::position::Moment;
 use crate::storage::{ErrorKind, ObjectInfo, ObjectName};
 
 use crate::archive::lock::ArchiveLock;
@@ -10,7 +11,7 @@ use crate::archive::{Archive, ArchiveError, Result};
 use super::chain::ChainHash;
 use super::entry::{Entry, EntryHead, Role, opening};
 use super::names::{SegmentName, day_of};
-use super::segment::{Facts, SegmentEnd, SegmentInfo, SegmentStart, bound_name, encode_trailer};
+use super::segment::{Contents, Facts, SegmentEnd, SegmentInfo, SegmentStart, bound_name, encode_trailer};
 
 /// Entries are collected to batches of about this size.
 const BATCH: usize = 1 << 20;
@@ -20,7 +21,7 @@ pub(super) struct EntryWriter<S: ByteSink> {
     file: SealedWriter<S>,
     batch: Vec<u8>,
     chain: ChainHash,
-    last: Option<crate::model::position::Moment>,
+    last: Option<Moment>,
     entries: u64,
     raw_bytes: u64,
     pieces: u64,
@@ -141,6 +142,17 @@ impl<S: ByteSink> EntryWriter<S> {
         Ok((sink, written + trailer.len() as u64))
     }
 
+    /// What was written so far.
+    fn contents(&self) -> Contents {
+        Contents {
+            last: self.last,
+            last_hash: self.chain,
+            entries: self.entries,
+            raw_bytes: self.raw_bytes,
+            pieces: self.pieces,
+        }
+    }
+
     pub(super) fn chain(&self) -> ChainHash {
         self.chain
     }
@@ -189,7 +201,7 @@ impl SegmentWriter {
             start,
             entries,
         } = self;
-        let facts = facts(start, end, &entries)?;
+        let facts = Facts::of(start, end, entries.contents())?;
         let name = archive.segment_object(&facts)?;
         let (bytes, _) = entries.finish(&facts)?;
         archive.guard(lock)?;
@@ -207,31 +219,6 @@ impl SegmentWriter {
         crash_point("archive.segment.after");
         Ok(info)
     }
-}
-
-fn facts(start: SegmentStart, end: SegmentEnd, entries: &EntryWriter<Vec<u8>>) -> Result<Facts> {
-    let behind = |m: crate::model::position::Moment| m.last_tso() > end.to.last_tso();
-    if behind(start.from) || entries.last.is_some_and(behind) {
-        return Err(ArchiveError::Unfit {
-            what: "a segment",
-            why: "it would end before its last transaction".to_owned(),
-        });
-    }
-    Ok(Facts {
-        first_seq: start.seq,
-        last_seq: start.seq,
-        incarnation: start.incarnation,
-        from: start.from,
-        from_position: start.from_position,
-        to: end.to,
-        to_position: end.to_position,
-        prev_hash: start.prev_hash,
-        last_hash: entries.chain(),
-        entries: entries.entries(),
-        raw_bytes: entries.raw_bytes(),
-        pieces: entries.pieces,
-        index: end.index,
-    })
 }
 
 impl Archive {

@@ -206,6 +206,7 @@ impl Load<'_> {
         let error: Mutex<Option<EngineError>> = Mutex::new(None);
         let written = Mutex::new(TableChecksum::default());
         let budget = Budget::default();
+        let known: BTreeMap<String, serde_json::Value> = self.cx.resume_log().load()?.into_iter().collect();
         let workers = std::thread::available_parallelism()
             .map_or(2, usize::from)
             .min(names.len().max(1));
@@ -215,7 +216,7 @@ impl Load<'_> {
                     while error.lock().is_none()
                         && let Some(name) = names.get(next.fetch_add(1, Ordering::SeqCst))
                     {
-                        match self.load_guarded(name, tables.get(name), &meter, &budget) {
+                        match self.load_guarded(name, tables.get(name), &known, &meter, &budget) {
                             Ok(sum) => {
                                 let mut total = written.lock();
                                 *total = *total + sum;
@@ -239,10 +240,11 @@ impl Load<'_> {
         &self,
         name: &TableName,
         table: Option<&ManifestTable>,
+        known: &BTreeMap<String, serde_json::Value>,
         meter: &Meter,
         budget: &Budget,
     ) -> Result<TableChecksum, EngineError> {
-        let loaded = catch_unwind(AssertUnwindSafe(|| self.load_table(name, table, meter, budget)));
+        let loaded = catch_unwind(AssertUnwindSafe(|| self.load_table(name, table, known, meter, budget)));
         loaded.unwrap_or_else(|_| {
             Err(EngineError::Corrupt(format!(
                 "loading {name} stopped at an error in brine itself; please report it"
@@ -254,16 +256,13 @@ impl Load<'_> {
         &self,
         name: &TableName,
         table: Option<&ManifestTable>,
+        known: &BTreeMap<String, serde_json::Value>,
         meter: &Meter,
         budget: &Budget,
     ) -> Result<TableChecksum, EngineError> {
         let key = format!("loaded/{name}");
         if self.restorer.is_loaded(name)? {
-            let memory = self.cx.resume_log().load()?;
-            let known = memory
-                .into_iter()
-                .find(|(k, _)| *k == key)
-                .and_then(|(_, v)| serde_json::from_value(v).ok());
+            let known = known.get(&key).and_then(|v| serde_json::from_value(v.clone()).ok());
             if let Some(sum) = known {
                 meter.add(table.map_or(0, raw_bytes));
                 return Ok(sum);

@@ -63,6 +63,11 @@ impl Token<'_> {
     }
 }
 
+/// A statement with other text in place of the tokens from `first` to `last`; `None` when they are not its own.
+pub fn replaced(sql: &str, first: &Token<'_>, last: &Token<'_>, text: &str) -> Option<String> {
+    Some([sql.get(..first.at)?, text, sql.get(last.end()..)?].concat())
+}
+
 /// All tokens of a statement, spaces included.
 pub fn tokens(sql: &str, modes: Modes) -> Vec<Token<'_>> {
     let mut lexer = Lexer {

@@ -4,7 +4,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::mysql::restore::programs::Program;
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::tokens::{Token, words};
+use crate::cluster::mysql::sql::tokens::{Token, replaced, words};
 use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::Flavor;
 use crate::model::definition::Definition;
@@ -157,12 +157,7 @@ fn on_table(sql: &str, modes: Modes, table: &str) -> Option<String> {
         Some(dot) if dot.is_symbol('.') => words.get(on + 3)?,
         _ => first,
     };
-    Some(format!(
-        "{}{}{}",
-        sql.get(..first.at)?,
-        ident(table),
-        sql.get(last.end()..)?
-    ))
+    replaced(sql, first, last, &ident(table))
 }
 
 #[cfg(test)]

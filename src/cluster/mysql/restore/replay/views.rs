@@ -5,7 +5,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::mysql::restore::programs::Program;
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::tokens::words;
+use crate::cluster::mysql::sql::tokens::{replaced, words};
 use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::Flavor;
 use crate::model::definition::Definition;
@@ -150,13 +150,11 @@ fn only_if_missing(sql: &str, modes: Modes) -> bool {
 
 /// `ALTER VIEW` says all of it anew.
 fn as_create(sql: &str, modes: Modes) -> String {
-    match words(sql, modes).first() {
-        Some(first) if first.is("ALTER") => {
-            let (before, after) = (sql.get(..first.at), sql.get(first.end()..));
-            [before, Some("CREATE"), after].into_iter().flatten().collect()
-        }
-        _ => sql.to_owned(),
-    }
+    let words = words(sql, modes);
+    let alter = words.first().filter(|first| first.is("ALTER"));
+    alter
+        .and_then(|alter| replaced(sql, alter, alter, "CREATE"))
+        .unwrap_or_else(|| sql.to_owned())
 }
 
 /// The statement that makes a view, under another name; `None` when its name is not found in it.
@@ -170,12 +168,7 @@ fn renamed(sql: &str, modes: Modes, name: &str) -> Option<String> {
         Some(dot) if dot.is_symbol('.') => words.get(at + 2)?,
         _ => words.get(at)?,
     };
-    Some(format!(
-        "{}{}{}",
-        sql.get(..token.at)?,
-        ident(name),
-        sql.get(token.end()..)?
-    ))
+    replaced(sql, token, token, &ident(name))
 }
 
 #[cfg(test)]
