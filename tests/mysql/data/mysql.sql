@@ -50,7 +50,10 @@ create user 'changing'@'%' identified by 'old-pw';
 alter user 'changing'@'%' identified by 'new-pw' retain current password;
 create user 'changing_late'@'%' identified by 'old-pw' account lock;
 alter user 'changing_late'@'%' identified by 'new-pw' retain current password password expire;
-create user 'commented'@'%' identified by 'x' comment 'it''s a "comment"';
+-- Salts of printable bytes: the server shows these hashes as strings with escapes, not in hex digits.
+create user 'printable'@'%' identified with caching_sha2_password as '$A$005$abcdefghij\'lm\\opqr"tXUIEPTbw2U7o0IKC10hvTBNZbTpvT3kw2n9EBUuidd3' account lock;
+alter user 'printable'@'%' identified with caching_sha2_password as '$A$005$klmnopqrst\'uv\\opqr"tXUIEPTbw2U7o0IKC10hvTBNZbTpvT3kw2n9EBUuidd3' retain current password;
+create user 'commented'@'%' identified by 'x' comment 'it''s a "comment" ACCOUNT UNLOCK';
 create user 'strict'@'%' identified by 'x' password history 5 password reuse interval 30 day password require current failed_login_attempts 3 password_lock_time 2;
 create user 'random'@'%' identified by 'x' password expire never;
 create user 'roled'@'%' identified by 'x' default role reader, writer;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::fence::{self, quoted};
 use crate::cluster::mysql::schema::definition::{AccountName, DefinitionText, kind};
+use crate::cluster::mysql::schema::identity;
 use crate::cluster::mysql::sessions;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::tokens::{Token, TokenKind, words};
@@ -292,7 +293,7 @@ impl<'a> Work<'a> {
             true => fence::strike(self.conn, account)?,
             false => fence::remember(self.conn, account)?,
         }
-        self.try_run(&locked(&statement, one.text.locked))?;
+        self.try_run(&identity::locked(&statement))?;
         more.try_for_each(|statement| self.try_run(statement).map(drop))
     }
 
@@ -380,20 +381,6 @@ impl Work<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// The statement with the account locked.
-fn locked(statement: &str, already: bool) -> String {
-    const UNLOCK: &str = " ACCOUNT UNLOCK";
-    match (already, statement.rfind(UNLOCK)) {
-        (true, _) => statement.to_owned(),
-        (false, Some(at)) => {
-            let (before, after) = statement.split_at(at);
-            let after = after.strip_prefix(UNLOCK).unwrap_or_default();
-            format!("{before} ACCOUNT LOCK{after}")
-        }
-        (false, None) => format!("{statement} ACCOUNT LOCK"),
     }
 }
 
@@ -493,19 +480,6 @@ mod tests {
             without_text(1396, "Operation failed for 'a'@'b'"),
             "Operation failed for 'a'@'b'"
         );
-    }
-
-    #[test]
-    fn accounts_are_made_locked() {
-        assert_eq!(
-            locked("CREATE USER `a`@`%` IDENTIFIED BY PASSWORD 'x'", false),
-            "CREATE USER `a`@`%` IDENTIFIED BY PASSWORD 'x' ACCOUNT LOCK"
-        );
-        assert_eq!(
-            locked("CREATE USER a ACCOUNT UNLOCK PASSWORD HISTORY DEFAULT", false),
-            "CREATE USER a ACCOUNT LOCK PASSWORD HISTORY DEFAULT"
-        );
-        assert_eq!(locked("CREATE USER a ACCOUNT LOCK", true), "CREATE USER a ACCOUNT LOCK");
     }
 
     fn list(sql: &str) -> Vec<String> {

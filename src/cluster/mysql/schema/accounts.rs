@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::definition::{AccountName, DefinitionText, kind};
+use super::identity::{is_locked, unlocked, with_second, without_default_role, without_identity};
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::definition::Definition;
@@ -163,37 +164,23 @@ fn one(conn: &mut Conn, account: &Account, own: &str, fenced: bool) -> Result<(D
     let shown = conn.row(&format!("SHOW CREATE USER {}", account.quoted()))?;
     let create = shown.map(|r| r.text(0)).unwrap_or_default();
     let (create, roles) = without_default_role(&create);
-    let create = if fenced { without_lock(&create) } else { create };
-    made.locked = outside_quotes(&create).contains(" ACCOUNT LOCK");
+    let create = if fenced { unlocked(&create) } else { create };
+    made.locked = is_locked(&create);
     made.own = account.shown() == own;
-    let two = account
-        .second
-        .as_deref()
-        .and_then(|hash| with_second(&create, &account.quoted(), hash));
-    made.statements = two.unwrap_or_else(|| vec![create]);
+    made.statements = match account.second.as_deref() {
+        None => vec![create],
+        Some(hash) => with_second(&create, &account.quoted(), hash).ok_or_else(|| {
+            WireError::Protocol(format!(
+                "the account {} has two passwords, but SHOW CREATE USER shows no hash of one",
+                account.quoted()
+            ))
+        })?,
+    };
     let defaults = roles.map(|r| format!("SET DEFAULT ROLE {r} TO {}", account.quoted()));
     Ok((
         definition(kind::ACCOUNT, account.shown(), &made)?,
         defaults.into_iter().collect(),
     ))
-}
-
-/// The statements for an account with two passwords: made with the older one, it gets the newer one and keeps the other.
-fn with_second(create: &str, account: &str, second: &str) -> Option<Vec<String>> {
-    const WITH: &str = " IDENTIFIED WITH ";
-    const AS: &str = " AS 0x";
-    let (before, rest) = create.split_once(WITH)?;
-    let (plugin, rest) = rest.split_once(AS)?;
-    let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
-    let (first, after) = rest.split_at(digits);
-    let expired = match outside_quotes(after).contains(" PASSWORD EXPIRE ACCOUNT ") {
-        true => " PASSWORD EXPIRE",
-        false => "",
-    };
-    Some(vec![
-        format!("{before}{WITH}{plugin}{AS}{second}{after}"),
-        format!("ALTER USER {account}{WITH}{plugin}{AS}{first} RETAIN CURRENT PASSWORD{expired}"),
-    ])
 }
 
 /// Accounts that are locked only because the server is closed for a restore.
@@ -212,21 +199,6 @@ fn fenced(conn: &mut Conn) -> Result<BTreeSet<AccountName>, WireError> {
     }
 }
 
-/// `CREATE USER` of an account that is not locked.
-fn without_lock(create: &str) -> String {
-    const LOCK: &str = " ACCOUNT LOCK";
-    match create.rfind(LOCK) {
-        // Behind it there may be more words, but no quoted ones.
-        Some(at) if outside_quotes(create).contains(LOCK) => {
-            let (before, after) = create.split_at(at);
-            let after = after.get(LOCK.len()..).unwrap_or_default();
-            // In its place: words that come behind it (comments, attributes) must stay behind.
-            format!("{before} ACCOUNT UNLOCK{after}")
-        }
-        _ => create.to_owned(),
-    }
-}
-
 fn grants_of(conn: &mut Conn, account: &Account, defaults: Vec<String>) -> Result<Definition, WireError> {
     let rows = conn.rows(&format!("SHOW GRANTS FOR {}", account.quoted()))?;
     let made = DefinitionText {
@@ -239,51 +211,6 @@ fn grants_of(conn: &mut Conn, account: &Account, defaults: Vec<String>) -> Resul
         ..DefinitionText::default()
     };
     definition(kind::GRANTS, account.shown(), &made)
-}
-
-/// A grant without the password and limits that MariaDB shows in it: the account has them already, and a password that is
-/// set again would no longer be expired.
-fn without_identity(grant: &str) -> String {
-    const WORDS: &str = " IDENTIFIED ";
-    const MORE: &str = " WITH GRANT OPTION";
-    // The words are outside of quotes; a name could hold them, but then they stand again behind it.
-    let Some(at) = grant.rfind(WORDS).filter(|_| outside_quotes(grant).contains(WORDS)) else {
-        return grant.to_owned();
-    };
-    let (before, after) = grant.split_at(at);
-    let more = if outside_quotes(after).contains(MORE) { MORE } else { "" };
-    format!("{before}{more}")
-}
-
-/// A statement with all that is quoted taken out.
-fn outside_quotes(statement: &str) -> String {
-    let mut quote = None;
-    let mut out = String::with_capacity(statement.len());
-    for c in statement.chars() {
-        match quote {
-            None if matches!(c, '\'' | '`' | '"') => quote = Some(c),
-            None => out.push(c),
-            Some(q) if q == c => quote = None,
-            Some(_) => {}
-        }
-    }
-    out
-}
-
-/// MySQL shows default roles within `CREATE USER`, where they would have to exist before; takes them out.
-fn without_default_role(create: &str) -> (String, Option<String>) {
-    const WORDS: &str = " DEFAULT ROLE ";
-    const NEXT: &str = " REQUIRE ";
-    let cut = || {
-        // The words cannot stand in a quoted part: names and hashes in front of them are hex or hold no such text.
-        let (before, rest) = create.split_once(WORDS)?;
-        let at = rest.find(NEXT)?;
-        let (roles, after) = rest.split_at(at);
-        outside_quotes(before)
-            .starts_with("CREATE USER")
-            .then(|| (format!("{before}{after}"), Some(roles.to_owned())))
-    };
-    cut().unwrap_or_else(|| (create.to_owned(), None))
 }
 
 fn globals(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireError> {
@@ -319,81 +246,4 @@ fn globals(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireError
         out.push(definition(kind::GLOBAL, name, &made)?);
     }
     Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn default_roles_are_taken_out() {
-        let create = "CREATE USER `app`@`%` IDENTIFIED WITH 'p' AS 0x24 DEFAULT ROLE `ro`@`%`,`rw`@`%` REQUIRE NONE PASSWORD EXPIRE DEFAULT ACCOUNT UNLOCK";
-        let (text, roles) = without_default_role(create);
-        assert_eq!(
-            text,
-            "CREATE USER `app`@`%` IDENTIFIED WITH 'p' AS 0x24 REQUIRE NONE PASSWORD EXPIRE DEFAULT ACCOUNT UNLOCK"
-        );
-        assert_eq!(roles.as_deref(), Some("`ro`@`%`,`rw`@`%`"));
-        let plain = "CREATE USER `a`@`%` REQUIRE NONE";
-        assert_eq!(without_default_role(plain), (plain.to_owned(), None));
-    }
-
-    #[test]
-    fn the_lock_of_a_fence_is_taken_out() {
-        assert_eq!(
-            without_lock("CREATE USER `a`@`%` ACCOUNT LOCK PASSWORD EXPIRE"),
-            "CREATE USER `a`@`%` ACCOUNT UNLOCK PASSWORD EXPIRE"
-        );
-        assert_eq!(
-            without_lock("CREATE USER ` ACCOUNT LOCK`@`%`"),
-            "CREATE USER ` ACCOUNT LOCK`@`%`"
-        );
-    }
-
-    #[test]
-    fn an_account_with_two_passwords_gets_both() {
-        let create =
-            "CREATE USER `a`@`%` IDENTIFIED WITH 'p' AS 0x24aB REQUIRE NONE PASSWORD EXPIRE ACCOUNT LOCK COMMENT 'x'";
-        assert_eq!(
-            with_second(create, "`a`@`%`", "99").unwrap(),
-            [
-                "CREATE USER `a`@`%` IDENTIFIED WITH 'p' AS 0x99 REQUIRE NONE PASSWORD EXPIRE ACCOUNT LOCK COMMENT 'x'",
-                "ALTER USER `a`@`%` IDENTIFIED WITH 'p' AS 0x24aB RETAIN CURRENT PASSWORD PASSWORD EXPIRE",
-            ]
-        );
-        assert_eq!(
-            with_second("CREATE USER `a`@`%` IDENTIFIED BY RANDOM PASSWORD", "a", "99"),
-            None
-        );
-    }
-
-    #[test]
-    fn a_grant_sets_no_password() {
-        for (shown, wanted) in [
-            (
-                "GRANT USAGE ON *.* TO `a`@`%` IDENTIFIED BY PASSWORD '*AB' REQUIRE SSL",
-                "GRANT USAGE ON *.* TO `a`@`%`",
-            ),
-            (
-                "GRANT ALL PRIVILEGES ON *.* TO `a`@`%` IDENTIFIED VIA ed25519 USING 'x' OR y WITH GRANT OPTION MAX_USER_CONNECTIONS 3",
-                "GRANT ALL PRIVILEGES ON *.* TO `a`@`%` WITH GRANT OPTION",
-            ),
-            (
-                "GRANT SELECT ON `d`.* TO `a IDENTIFIED b`@`%`",
-                "GRANT SELECT ON `d`.* TO `a IDENTIFIED b`@`%`",
-            ),
-            (
-                "GRANT USAGE ON *.* TO `a IDENTIFIED b`@`%` IDENTIFIED BY PASSWORD '*AB'",
-                "GRANT USAGE ON *.* TO `a IDENTIFIED b`@`%`",
-            ),
-        ] {
-            assert_eq!(without_identity(shown), wanted);
-        }
-    }
-
-    #[test]
-    fn a_lock_is_not_read_out_of_a_name() {
-        assert!(outside_quotes("CREATE USER `a`@`%` ACCOUNT LOCK").contains(" ACCOUNT LOCK"));
-        assert!(!outside_quotes("CREATE USER ` ACCOUNT LOCK`@`%`").contains(" ACCOUNT LOCK"));
-    }
 }

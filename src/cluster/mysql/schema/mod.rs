@@ -3,6 +3,7 @@
 pub mod accounts;
 pub(in crate::cluster::mysql) mod create;
 pub mod definition;
+pub mod identity;
 pub mod literals;
 pub mod programs;
 pub mod select;
