@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::Write as _;
+use std::sync::mpsc::channel;
 use std::sync::Arc;
 
 use brine::cli::args::{DemoArgs, GlobalArgs};
@@ -14,6 +15,7 @@ use brine::jobs::runner::Shutdown;
 use brine::service::desk::{Desk, Refusal, RefusalKind};
 use brine::service::host::Host;
 use brine::service::local::Role;
+use brine::service::opening::OpeningDesk;
 use brine::service::shop::Shop;
 use brine::tui::keys::Keymap;
 use brine::tui::theme::{Depth, Library};
@@ -57,15 +59,24 @@ impl Front {
 impl Screens for Front {
     fn console(&self, global: &GlobalArgs, config: Config) -> Result<(), Refusal> {
         self.check(&config)?;
-        let opened = console(&config, global)?;
-        let desk: Arc<dyn Desk> = Arc::clone(&opened.desk);
-        if let Some(host) = opened.host.as_ref().filter(|_| config.file.is_none()) {
-            stock_samples(host)?;
-        }
         let mut options = options(global, &config);
         options.tips = Some(config.data_dir.join(TIPS_SEEN));
+        let (keep, hosts) = channel();
+        let global = global.clone();
+        let desk = OpeningDesk::begin(move || {
+            let opened = console(&config, &global)?;
+            if let Some(host) = opened.host {
+                let stocked = if config.file.is_none() { stock_samples(&host) } else { Ok(()) };
+                // Whoever runs the console closes it; the console has not ended, or nobody is there to close it.
+                let _ = keep.send(host);
+                stocked?;
+            }
+            Ok(opened.desk)
+        })
+        .map_err(|e| failed(&e.into()))?;
         let exit = tui::run(desk, options).map_err(|e| failed(&e));
-        let Some(host) = opened.host else {
+        // One that is not open by now has not begun anything; what it still does ends with the process.
+        let Ok(host) = hosts.try_recv() else {
             return exit.map(|_| ());
         };
         match exit {
@@ -110,7 +121,7 @@ impl Screens for Front {
             cluster: w.name().clone(),
         });
         let desk: Arc<dyn Desk> = stage.host.desk.clone();
-        tui::run(desk, options).map(|_| ()).map_err(|e| failed(&e))
+        tui::run(OpeningDesk::opened(desk), options).map(|_| ()).map_err(|e| failed(&e))
     }
 
     fn keys(&self, config: &Config) -> Result<Vec<KeyRow>, Refusal> {
@@ -220,6 +231,9 @@ fn config_names_theme(config: &Config) -> bool {
 }
 
 fn failed(e: &anyhow::Error) -> Refusal {
+    if let Some(refusal) = e.downcast_ref::<Refusal>() {
+        return refusal.clone();
+    }
     let mut chain: Vec<String> = e.chain().map(ToString::to_string).collect();
     chain.dedup();
     Refusal {

@@ -15,6 +15,7 @@ pub mod host;
 mod keeper;
 pub mod local;
 mod log_control;
+pub mod opening;
 mod pages;
 mod refusal;
 pub mod remote;

@@ -48,6 +48,8 @@ pub enum What {
     Hangup,
     /// A thread that is not the console's panicked.
     Panicked(String),
+    /// The desk could not be opened.
+    NotOpened(Refusal),
 }
 
 /// Names an answer: which part of the store it belongs to, and how new the question was.
@@ -112,4 +114,6 @@ pub enum Effect {
     TipsSeen,
     /// Leave the console.
     Quit(Exit),
+    /// Leave the console with an error.
+    Fail(Refusal),
 }

@@ -18,7 +18,7 @@ use chrono_tz::Tz;
 use crate::config::Notify;
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::ids::ClusterName;
-use crate::service::desk::Desk;
+use crate::service::opening::OpeningDesk;
 use theme::Library;
 
 pub mod commands;
@@ -124,7 +124,8 @@ pub enum Exit {
 
 /// Runs the console until the operator leaves or the terminal goes away.
 ///
-/// The desk is asked from threads of the console's own; they end with the process.
-pub fn run(desk: Arc<dyn Desk>, options: Options) -> anyhow::Result<Exit> {
+/// The desk is asked from threads of the console's own; they end with the process. One that is still being opened is
+/// waited for behind the first picture; when it cannot be opened, the error is its [refusal](crate::service::desk::Refusal).
+pub fn run(desk: Arc<OpeningDesk>, options: Options) -> anyhow::Result<Exit> {
     shell::run(desk, options)
 }

@@ -31,6 +31,7 @@ use super::view::{Look, ViewCache, view};
 use super::{Exit, Options};
 use crate::config::Notify;
 use crate::service::desk::{Answer, Desk, Question, Refusal, RefusalKind};
+use crate::service::opening::OpeningDesk;
 
 /// Pictures that no key asked for are at least this far apart.
 const FRAME: Duration = Duration::from_millis(33);
@@ -41,9 +42,16 @@ const PULSE_MS: u64 = 120_000;
 /// The terminal's clipboard takes no more than this.
 const CLIPBOARD: usize = 74_000;
 
+/// So long the first picture waits for a desk that is about to open: a picture without data would only flicker, and an
+/// error shall stand in the terminal as it was.
+const OPENING: Duration = Duration::from_millis(20);
+
 /// Runs the console.
-pub fn run(desk: Arc<dyn Desk>, options: Options) -> anyhow::Result<Exit> {
+pub fn run(desk: Arc<OpeningDesk>, options: Options) -> anyhow::Result<Exit> {
     terminal::check(options.env)?;
+    if let Some(outcome) = desk.wait_for(OPENING) {
+        outcome?;
+    }
     let look = look(&options)?;
     let keymap = Keymap::new(&options.keys)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -149,7 +157,7 @@ struct Shell {
 
 impl Shell {
     fn start(
-        desk: Arc<dyn Desk>,
+        desk: Arc<OpeningDesk>,
         options: &Options,
         keymap: Keymap,
         look: Look,
@@ -165,6 +173,7 @@ impl Shell {
         }
         let to_watch = events.clone();
         terminal::watch(move || drop(to_watch.send(What::Hangup)))?;
+        watch_opening(Arc::clone(&desk), events.clone())?;
         let asking = askers(&desk, &events)?;
         pulse(desk, events)?;
         let size = screen.size().context("the terminal's size cannot be read")?;
@@ -279,6 +288,7 @@ impl Shell {
                 }
                 Effect::Suspend => self.suspended = true,
                 Effect::Quit(exit) => return Ok(Some(exit)),
+                Effect::Fail(refusal) => return Err(refusal.into()),
             }
         }
         Ok(None)
@@ -449,7 +459,7 @@ fn of_mouse(mouse: MouseEvent, rows: Option<Rect>, cursor: Option<Position>) -> 
 }
 
 /// Threads that ask the desk; a panic in the desk becomes a refusal, so that no question stays open.
-fn askers(desk: &Arc<dyn Desk>, events: &UnboundedSender<What>) -> anyhow::Result<Sender<(Ticket, Question)>> {
+fn askers(desk: &Arc<OpeningDesk>, events: &UnboundedSender<What>) -> anyhow::Result<Sender<(Ticket, Question)>> {
     let (asking, questions) = crossbeam_channel::unbounded::<(Ticket, Question)>();
     for n in 0..ASKERS {
         let (desk, events, questions) = (Arc::clone(desk), events.clone(), questions.clone());
@@ -478,8 +488,21 @@ fn ask(desk: &dyn Desk, question: Question) -> Result<Answer, Refusal> {
     })
 }
 
+/// A thread that says when the desk cannot be opened.
+fn watch_opening(desk: Arc<OpeningDesk>, events: UnboundedSender<What>) -> anyhow::Result<()> {
+    let work = move || {
+        if let Err(refusal) = desk.wait() {
+            // A console that has ended meanwhile needs no word of it.
+            let _ = events.send(What::NotOpened(refusal));
+        }
+    };
+    let thread = std::thread::Builder::new().name("brine-opened".to_owned());
+    thread.spawn(work).context("a thread that waits cannot be started")?;
+    Ok(())
+}
+
 /// A thread that waits for changes at the desk and says so.
-fn pulse(desk: Arc<dyn Desk>, events: UnboundedSender<What>) -> anyhow::Result<()> {
+fn pulse(desk: Arc<OpeningDesk>, events: UnboundedSender<What>) -> anyhow::Result<()> {
     let work = move || {
         let mut since = 0;
         loop {

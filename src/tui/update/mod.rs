@@ -70,6 +70,7 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
             m.toast(LineLevel::Error, format!("A part of brine failed: {text}"));
             Vec::new()
         }
+        What::NotOpened(refusal) => vec![Effect::Fail(refusal)],
     };
     effects.extend(tick(m));
     effects.extend(super::tour::tick(m));
