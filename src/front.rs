@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 use std::io::Write as _;
-use std::sync::mpsc::channel;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use brine::cli::args::{DemoArgs, GlobalArgs};
 use brine::cli::output::chain_of;
@@ -66,7 +66,11 @@ impl Screens for Front {
         let desk = OpeningDesk::begin(move || {
             let opened = console(&config, &global)?;
             if let Some(host) = opened.host {
-                let stocked = if config.file.is_none() { stock_samples(&host) } else { Ok(()) };
+                let stocked = if config.file.is_none() {
+                    stock_samples(&host)
+                } else {
+                    Ok(())
+                };
                 // Whoever runs the console closes it; the console has not ended, or nobody is there to close it.
                 let _ = keep.send(host);
                 stocked?;
@@ -121,7 +125,9 @@ impl Screens for Front {
             cluster: w.name().clone(),
         });
         let desk: Arc<dyn Desk> = stage.host.desk.clone();
-        tui::run(OpeningDesk::opened(desk), options).map(|_| ()).map_err(|e| failed(&e))
+        tui::run(OpeningDesk::opened(desk), options)
+            .map(|_| ())
+            .map_err(|e| failed(&e))
     }
 
     fn keys(&self, config: &Config) -> Result<Vec<KeyRow>, Refusal> {

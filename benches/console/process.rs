@@ -353,9 +353,13 @@ pub fn fleet() -> bool {
     );
     t.bytes_within(Duration::from_secs(2));
     let frame = Duration::from_millis(16);
-    let scroll = (0..100)
-        .map(|n| t.answer(if n < 50 { "j" } else { "\u{4}" }, 40))
-        .collect();
+    // Line by line, half a screen at a time, and back: at the end of the list a key changes nothing.
+    let key = |n: u32| match n {
+        0..50 => "j",
+        50..75 => "\u{4}",
+        _ => "\u{15}",
+    };
+    let scroll = (0..100).map(|n| t.answer(key(n), 40)).collect();
     kept &= report("fleet: key to first bytes, scrolling", scroll, frame);
     let filter = ["/", "c", "l", "u", "s", "t", "e", "r", "-", "4"].map(|k| t.answer(k, 10));
     kept &= report("fleet: key to first bytes, filtering", filter.to_vec(), frame);

@@ -20,6 +20,8 @@ pub(super) struct At<T> {
 /// The text of a file and what has been found wrong with it.
 pub(super) struct Document<'t> {
     text: &'t str,
+    /// Where each line begins; every value asks for its line.
+    lines: Vec<usize>,
     problems: RefCell<Vec<Problem>>,
 }
 
@@ -27,6 +29,9 @@ impl<'t> Document<'t> {
     pub fn new(text: &'t str) -> Self {
         Document {
             text,
+            lines: std::iter::once(0)
+                .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+                .collect(),
             problems: RefCell::default(),
         }
     }
@@ -63,11 +68,11 @@ impl<'t> Document<'t> {
     }
 
     fn place(&self, offset: usize) -> Place {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.lines.partition_point(|begin| *begin <= offset).max(1);
+        let begin = self.lines.get(line - 1).copied().unwrap_or(0);
         Place {
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
+            line,
+            column: self.text.get(begin..offset).map_or(0, |before| before.chars().count()) + 1,
         }
     }
 }

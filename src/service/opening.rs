@@ -33,7 +33,9 @@ impl OpeningDesk {
             *opened.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
             opened.known.notify_all();
         };
-        std::thread::Builder::new().name("brine-opening".to_owned()).spawn(work)?;
+        std::thread::Builder::new()
+            .name("brine-opening".to_owned())
+            .spawn(work)?;
         Ok(desk)
     }
 

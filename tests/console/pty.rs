@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use brine::model::clock::ManualClock;
+use brine::service::opening::OpeningDesk;
 use brine::tui::{Exit, Options, run};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
@@ -33,7 +34,7 @@ fn child() {
         clock: Arc::new(ManualClock::new(NOW)),
         ..Options::default()
     };
-    let exit = run(Arc::new(world), options);
+    let exit = run(OpeningDesk::opened(Arc::new(world)), options);
     if matches!(exit, Ok(Exit::TerminalLost)) {
         // The process carries on without a terminal, as an agent would, until the test ends it.
         let note = std::env::var("BRINE_TEST_NOTE").unwrap();
