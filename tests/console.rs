@@ -13,6 +13,8 @@ mod dump;
 mod fuzz;
 #[path = "console/harness.rs"]
 mod harness;
+#[path = "console/panes.rs"]
+mod panes;
 #[path = "console/pictures.rs"]
 mod pictures;
 #[path = "console/pty.rs"]

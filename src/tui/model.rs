@@ -105,6 +105,10 @@ pub struct Model {
     pub screens: Vec<Screen>,
     /// Screens that were left by going back, the latest last; going forward visits them again.
     pub left: Vec<Screen>,
+    /// The screen that was shown before this one.
+    pub previous: Option<Box<Screen>>,
+    /// Whether the part of the screen that has the keys has all the room.
+    pub zoomed: bool,
     /// Popups; the last one has the keys.
     pub popups: Vec<Popup>,
     /// Notices.
@@ -156,6 +160,8 @@ impl Model {
             trends: Trends::default(),
             screens: vec![Screen::Fleet(super::screens::fleet::Fleet::default())],
             left: Vec::new(),
+            previous: None,
+            zoomed: false,
             popups: Vec::new(),
             toasts: Vec::new(),
             notes: Vec::new(),
@@ -188,6 +194,20 @@ impl Model {
     pub fn screen_mut(&mut self) -> &mut Screen {
         let top = self.screens.len() - 1;
         &mut self.screens[top]
+    }
+
+    /// Another screen is about to be shown: remembers this one.
+    pub fn depart(&mut self) {
+        self.zoomed = false;
+        // A plan belongs to the answers it was asked for with: it is asked for again from there.
+        if !matches!(self.screen(), Screen::Plan(_)) {
+            self.previous = Some(Box::new(self.screen().clone()));
+        }
+    }
+
+    /// So many lines below a list, unless the list was given all the room.
+    pub fn below(&self, lines: u16) -> u16 {
+        if self.zoomed { 0 } else { lines }
     }
 
     /// Where commands are looked up.
@@ -345,6 +365,15 @@ impl Model {
         let slots = wants.iter().filter_map(|(query, _)| self.store.slot(query));
         let old = slots.filter_map(|s| Some((s.at?, self.why_old(s)?)));
         old.min_by_key(|(at, _)| *at)
+    }
+
+    /// Since when nobody knows how a cluster is: its latest answer is this old, and a newer one failed or is late.
+    pub fn unknown_since(&self, cluster: &ClusterName) -> Option<Millis> {
+        let slots = [Query::Cluster(cluster.clone()), Query::Fleet];
+        let slots = slots.iter().filter_map(|query| self.store.slot(query));
+        let newest = slots.max_by_key(|s| s.at)?;
+        self.why_old(newest)?;
+        newest.at
     }
 
     fn why_old(&self, slot: &Slot) -> Option<String> {

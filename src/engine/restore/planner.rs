@@ -109,6 +109,7 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
             checks
         },
         duration_ms: duration(bytes, log_bytes),
+        measured: 0,
         assumptions: Assumptions {
             base: base.id.clone(),
             base_commit: base.commit,
@@ -485,8 +486,18 @@ fn driver_check(c: RestoreCheck) -> Check {
 
 /// Milliseconds, from measured speeds: 150 MB/s of rows, 20 MB/s of stored log, with a margin on both sides.
 fn duration(bytes: u64, log_bytes: u64) -> (i64, i64) {
-    let ms = 300.0 + bytes as f64 / 150e3 + log_bytes as f64 / 20e3;
+    let ms = milliseconds(bytes, log_bytes);
     ((ms * 0.6) as i64, (ms * 2.0) as i64)
+}
+
+fn milliseconds(bytes: u64, log_bytes: u64) -> f64 {
+    300.0 + bytes as f64 / 150e3 + log_bytes as f64 / 20e3
+}
+
+/// How much a plan has to do: the milliseconds that it takes at the measured speeds.
+pub fn work(plan: &RestorePlan) -> f64 {
+    let bytes = plan.tables.iter().map(|t| t.bytes).sum();
+    milliseconds(bytes, plan.log.as_ref().map_or(0, |l| l.stored_bytes))
 }
 
 impl RestoreRequest {

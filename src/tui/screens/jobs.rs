@@ -80,7 +80,7 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
         left("WHAT", state + 36, area.width.saturating_sub(state + 37)),
     ];
     table::header(p, area, area.y, &columns);
-    let detail = if area.height >= 14 { 6 } else { 0 };
+    let detail = m.below(if area.height >= 14 { 6 } else { 0 });
     let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1 + detail));
     let selected = list.index().min(rows.len() - 1);
     let offset = table::rows(

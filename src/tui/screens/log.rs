@@ -62,7 +62,7 @@ impl Log {
             return super::messages::view_loading(m, &Query::Cluster(self.cluster.clone()), p, area);
         };
         let mut y = area.y;
-        let room = usize::from(area.height.saturating_sub(6));
+        let room = usize::from(m.below(area.height.saturating_sub(6)));
         for (label, text, meaning) in facts(m, p, page).iter().take(room) {
             let label = format!("{label:<13}");
             p.pieces(
@@ -208,11 +208,14 @@ type Fact = (&'static str, String, Meaning);
 
 fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
     let log = &page.card.log;
-    let (state, meaning) = status::log(log, p.glyphs);
+    let (state, meaning) = status::log(m, &page.card, p.glyphs);
     let wanted = log.desired.map_or("never started", |d| d.word());
     let mut out: Vec<Fact> = vec![(
         "Log backup",
-        format!("{state}   wanted: {wanted}, really: {}", actual(m, log)),
+        match status::unknown(m, &page.card.name, p.glyphs) {
+            Some(_) => format!("{state}   wanted: {wanted}, really: not known"),
+            None => format!("{state}   wanted: {wanted}, really: {}", actual(m, log)),
+        },
         meaning,
     )];
     out.push(match log.checkpoint {
@@ -227,7 +230,13 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
             Meaning::Muted,
         ),
     });
-    if let Some(gap) = status::rpo(m, log) {
+    if let Some((age, meaning)) = status::unknown(m, &page.card.name, p.glyphs) {
+        out.push((
+            "RPO gap",
+            format!("{age}: how much would be lost now is not known"),
+            meaning,
+        ));
+    } else if let Some(gap) = status::rpo(m, log) {
         let rate = format!(
             "{}/s, {:.1} trx/s",
             size::iec(log.bytes_per_second as u64),

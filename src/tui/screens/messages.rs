@@ -50,7 +50,7 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
     let full: Vec<String> = rows.get(selected).map_or_else(Vec::new, |(_, x)| {
         wrap(&safe(&x.text), usize::from(area.width.saturating_sub(2)))
     });
-    let detail = (full.len() as u16 + 1).clamp(3, (area.height / 2).max(3));
+    let detail = m.below((full.len() as u16 + 1).clamp(3, (area.height / 2).max(3)));
     let body = Rect::new(area.x, area.y, area.width, area.height.saturating_sub(detail));
     let offset = cache.offset("messages");
     let offset = table::rows(p, body, (rows.len(), Some(selected)), offset, |p, i, y| {
@@ -68,8 +68,10 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
         p.pieces(body.x + 2, y, body.width.saturating_sub(2), &pieces);
     });
     cache.set_offset("messages", offset);
-    p.rule(area, body.bottom(), "in full");
-    for (i, line) in full.iter().enumerate().take(usize::from(detail - 1)) {
+    if detail > 0 {
+        p.rule(area, body.bottom(), "in full");
+    }
+    for (i, line) in full.iter().enumerate().take(usize::from(detail.saturating_sub(1))) {
         p.put(
             area.x + 1,
             body.bottom() + 1 + i as u16,

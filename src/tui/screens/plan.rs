@@ -12,6 +12,7 @@ use crate::tui::event::Query;
 use crate::tui::model::{Model, refusal_text};
 use crate::tui::paint::{Painter, safe, wrap};
 use crate::tui::popups::form::view_input;
+use crate::tui::scroll::Scroll;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::status::{self, plural};
 
@@ -29,7 +30,7 @@ pub struct Plan {
     /// Whether the field got the keys once, when the plan came.
     pub offered: bool,
     /// Lines scrolled down.
-    pub scroll: usize,
+    pub scroll: Scroll,
     /// Why it does not run.
     pub error: Option<String>,
     /// The act by which it was started.
@@ -45,7 +46,7 @@ impl Plan {
             name: Input::default(),
             typing: false,
             offered: false,
-            scroll: 0,
+            scroll: Scroll::default(),
             error: None,
             started: None,
         }
@@ -55,6 +56,8 @@ impl Plan {
     pub fn title(&self, m: &Model) -> String {
         let what = if self.undo { "Undo" } else { "Restore 2/2" };
         match m.store.plan() {
+            // At 80 columns there is no room for more beside the clock.
+            Some(plan) if m.size.0 < 120 => format!("{what}: plan {}", plan.hash()),
             Some(plan) => format!("{what}: plan {}, nothing changed yet", plan.hash()),
             None => format!("{what}: planning"),
         }
@@ -92,8 +95,7 @@ impl Plan {
         let foot = 3;
         let body = Rect::new(area.x, area.y, area.width, area.height.saturating_sub(foot));
         let lines = lines(m, p, plan, usize::from(area.width.saturating_sub(2)));
-        let most = lines.len().saturating_sub(usize::from(body.height));
-        let from = self.scroll.min(most);
+        let from = self.scroll.first(lines.len(), body.height);
         for (i, line) in lines.iter().skip(from).take(usize::from(body.height)).enumerate() {
             let y = body.y + i as u16;
             match line {
@@ -245,7 +247,7 @@ fn lines(m: &Model, p: &Painter<'_>, plan: &RestorePlan, width: usize) -> Vec<Li
     let down = if plan.losses.is_some() { "Down" } else { "Takes" };
     out.push(fact(
         down,
-        format!("{}, done about {back}", time::range(from, to)),
+        format!("{}; done about {back}", plan.duration_words()),
         Meaning::Base,
     ));
     if let Some(losses) = &plan.losses {

@@ -25,6 +25,9 @@ pub fn view(s: &Restore, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, 
     if m.store.card(&s.cluster).is_none() {
         return super::messages::view_loading(m, &Query::Cluster(s.cluster.clone()), p, area);
     }
+    if m.zoomed && s.in_list() {
+        return middle_part(s, m, cache, p, area);
+    }
     let x = area.x + 1;
     let mut y = area.y;
     choices(p, area, y, "Restore Mode", s.focus == Focus::Mode, &modes(s));

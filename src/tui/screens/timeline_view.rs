@@ -49,19 +49,24 @@ pub fn view(s: &Timeline, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>,
         return;
     };
     let coverage = Coverage::new(window);
-    let rest = area.height.saturating_sub(BAR + ANSWER);
+    let bar = if m.zoomed && s.focus == Focus::Changes { 0 } else { BAR };
+    let rest = area.height.saturating_sub(bar + ANSWER);
     let chosen = month::day_of(s.instant(m), m.zone_shown());
+    let zoomed = |part: Focus| m.zoomed && s.focus == part;
     let grid = match rest {
         ..=5 => 0,
+        _ if zoomed(Focus::Bar) || zoomed(Focus::Changes) => 0,
         _ => month::height(chosen).min(rest.saturating_sub(3)),
     };
     if grid > 0 {
         view_month(s, m, p, Rect { height: grid, ..area }, &coverage);
     }
     let y = area.y + grid;
-    view_bar(s, m, p, Rect { y, height: BAR, ..area }, (&coverage, stretch));
+    if bar > 0 {
+        view_bar(s, m, p, Rect { y, height: bar, ..area }, (&coverage, stretch));
+    }
     let list = Rect {
-        y: y + BAR,
+        y: y + bar,
         height: rest.saturating_sub(grid),
         ..area
     };
@@ -80,7 +85,7 @@ pub fn view(s: &Timeline, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>,
     if p.cursor.is_none() {
         // The part that has the keys has no room here: the moment on the bar stands for it.
         let cell = stretch.cell(s.instant(m), cells(area.width)).unwrap_or(0);
-        p.cursor_at(area.x + 1 + LABEL + cell, area.y + grid + BAR - 1);
+        p.cursor_at(area.x + 1 + LABEL + cell, area.y + grid + bar.max(1) - 1);
     }
 }
 
