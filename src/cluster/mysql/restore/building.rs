@@ -420,6 +420,8 @@ impl Restorer for Building {
             // The log is in already, in part: what the base held was loaded before.
             return drain(source);
         };
+        // Before the table is made: all that begin at once shall count, before one of them takes more writers.
+        let seat = self.pool.seat();
         let place = self.place(name)?;
         let begun = self.inner.lock().known.get(name).map(|k| k.filled);
         self.pool.with(|conn| {
@@ -429,10 +431,14 @@ impl Restorer for Building {
             self.set_filled(conn, name, Filled::Begun)
         })?;
         crash_point("mysql.restore.load-begun");
-        let loaded = load::fill(&self.pool, &schema, &place, source)?;
+        let loaded = load::fill(&self.pool, seat, &schema, &place, source)?;
         self.pool.with(|conn| self.set_filled(conn, name, Filled::Whole))?;
         crash_point("mysql.restore.loaded");
         Ok(loaded)
+    }
+
+    fn loaders(&self) -> usize {
+        session::most_writers()
     }
 
     fn tables(&self) -> Result<Vec<TableName>, ClusterError> {
