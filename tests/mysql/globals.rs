@@ -238,3 +238,70 @@ fn odd_globals_of_mariadb_11_8_change_nothing() {
 fn odd_globals_of_mysql_9_7_change_nothing() {
     whatever_they_are(Kind::Mysql97);
 }
+
+/// A statement of the log does not say which engine a table gets that is made without one.
+#[test]
+fn tables_made_without_an_engine_get_that_of_the_source() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        source.sql("set global default_storage_engine = MyISAM; create database d");
+        let (w, other) = (World::new(&source), World::target(&spare));
+        w.backup();
+        w.start_log();
+        source.sql("create table d.t (a int primary key); insert into d.t values (1)");
+        w.catch_up();
+        w.restore_to(&other, RestorePoint::Latest);
+        comparable(&look::everything(&source))
+            .assert_same(&comparable(&look::everything(&spare)), &format!("{kind:?}"));
+    }
+}
+
+/// It is no variable of a session.
+#[test]
+fn a_server_that_forces_primary_keys_is_named_beforehand() {
+    let [s] = servers([Kind::MariaDb1011]);
+    let w = World::new(&s);
+    let named = || {
+        w.c()
+            .restore_checks(true)
+            .unwrap()
+            .into_iter()
+            .any(|c| c.found.contains("innodb_force_primary_key"))
+    };
+    assert!(!named());
+    s.sql("set global innodb_force_primary_key = 1");
+    assert!(named());
+}
+
+/// One that merges tables of another database, and one that is broken, on source and target.
+#[test]
+fn tables_that_merge_others_come_back_and_broken_ones_stop_nothing() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        let broken = "create database b; create table b.gone (id int) engine = myisam; \
+                      create table b.broken (id int) engine = mrg_myisam union = (b.gone); drop table b.gone;";
+        source.sql(broken);
+        spare.sql(broken);
+        source.sql(
+            "create database m; create database n; create table m.t (id int, v int, key (id)) engine = myisam; \
+             create table n.mg (id int, v int, key (id)) engine = mrg_myisam union = (m.t) insert_method = first; \
+             create table m.mg (id int, v int, key (id)) engine = mrg_myisam union = (m.t) insert_method = last; \
+             insert into m.t values (1, 1)",
+        );
+        let (w, other) = (World::new(&source), World::target(&spare));
+        let found = w.c().check().unwrap();
+        assert!(found.iter().any(|f| f.found.contains("b.broken")), "{found:?}");
+        let backup = w.backup();
+        w.start_log();
+        source.sql("insert into n.mg values (2, 2); insert into m.mg values (3, 3); insert into m.t values (4, 4)");
+        w.catch_up();
+        source.sql("drop table b.broken");
+        let now = comparable(&look::everything(&source));
+        for point in [snapshot(&backup.id), RestorePoint::Latest, RestorePoint::Latest] {
+            w.restore_to(&other, point);
+        }
+        now.assert_same(&comparable(&look::everything(&spare)), &format!("{kind:?}"));
+        w.in_place(RestorePoint::Latest);
+        now.assert_same(&comparable(&look::everything(&source)), &format!("{kind:?} in place"));
+    }
+}

@@ -18,6 +18,7 @@ pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>,
         let mut checks = place(&check::topology::of(conn)?, conn.info().flavor);
         checks.push(largest_row(conn)?);
         checks.push(privileges(conn, whole)?);
+        checks.extend(keyless(conn)?);
         if fence::is_half_switched(conn)? {
             checks.push(check(
                 "unfinished restore",
@@ -51,6 +52,23 @@ fn privileges(conn: &mut Conn, whole: bool) -> Result<RestoreCheck, WireError> {
         false => Err(format!("{} are lacking", lacking.len())),
     };
     Ok(check("privileges", found, &lacking.join("; ")))
+}
+
+/// MariaDB's `innodb_force_primary_key` is no variable of a session. (MySQL's `sql_require_primary_key` is, and brine's ones
+/// have it off.)
+fn keyless(conn: &mut Conn) -> Result<Option<RestoreCheck>, WireError> {
+    if conn.info().flavor == Flavor::MySql {
+        return Ok(None);
+    }
+    let forced = conn.row("SELECT @@GLOBAL.innodb_force_primary_key")?;
+    Ok(forced.filter(|row| row.number(0) == 1).map(|_| RestoreCheck {
+        name: "primary keys".to_owned(),
+        result: CheckResult::Warning,
+        found: "the server takes no table without a primary key (innodb_force_primary_key): a restore of one fails, before \
+                anything is switched"
+            .to_owned(),
+        wanted: "SET GLOBAL innodb_force_primary_key = OFF, if the source has such tables".to_owned(),
+    }))
 }
 
 /// Below this a server does not take what many a source holds.

@@ -26,7 +26,7 @@ use super::session::Pool;
 use super::state::{self, Filled, KnownTable, Memory, Phase};
 use super::steps::Switching;
 use super::waiting::Waiting;
-use super::{back, load, read_back, session};
+use super::{back, load, merges, read_back, session};
 
 /// How long another restore may take to let go of the server: one that just died.
 const LOCK_WAIT_SECONDS: u32 = 10;
@@ -208,7 +208,7 @@ impl Building {
                         .map_err(|e| e.doing(format!("linking {name} to other tables")))?;
                 }
             }
-            Ok(())
+            merges::link(conn, &shadows, known.values())
         })
     }
 
@@ -530,6 +530,7 @@ impl Restorer for Building {
                 known: &known,
                 built: &built,
                 sequence_defaults: &sequence_defaults,
+                merges: merges::anew(&self.ask, &inner.shadows, &known, &built_schemas)?,
                 definitions: &inner.definitions,
                 logged_programs: inner.collected.programs.clone(),
                 logged_accounts: inner.collected.accounts.clone(),

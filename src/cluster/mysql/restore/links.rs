@@ -8,6 +8,7 @@ use super::rename::Move;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::schema::create::{CreateTable, Foreign, ItemKind, SequenceColumn};
 use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
+use crate::cluster::mysql::schema::tables::is_broken_merge;
 use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::table::TableName;
@@ -123,6 +124,7 @@ fn checks(create: &CreateTable) -> Vec<(String, String)> {
 fn defined(conn: &mut Conn, name: &TableName) -> Result<Option<CreateTable>, ClusterError> {
     let shown = match conn.row(&format!("SHOW CREATE TABLE {}", table(&name.db, &name.table))) {
         Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),
+        Err(e) if is_broken_merge(&e) => return Ok(None),
         Err(e) => return Err(e.doing(format!("reading the definition of {name}"))),
     };
     match shown.starts_with("CREATE TABLE") {

@@ -1,7 +1,7 @@
 //! Building databases from a backup beside the live ones, and switching to them.
 //!
 //! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`]; [`publish`] works out the [`steps`] of the switch, among them [`rename`], [`programs`] and [`accounts`],
-//! minding [`links`] to other tables and [`live`] programs; [`back`] goes back while that is possible;
+//! minding [`links`] to other tables, [`merges`] and [`live`] programs; [`back`] goes back while that is possible;
 //! [`state`] is what a restore remembers on the server that it writes; [`names`] says where things are built.
 //!
 //! Everything is built in databases of its own (`_brine_<n>_<k>`, one for each database of the source), where the log is
@@ -18,6 +18,7 @@ mod insert;
 mod links;
 mod live;
 mod load;
+mod merges;
 mod names;
 mod programs;
 mod publish;

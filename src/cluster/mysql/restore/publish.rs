@@ -39,6 +39,8 @@ pub(super) struct Switch<'a> {
     pub built: &'a [TableName],
     /// Their columns that take values of sequences, by the sequences' names in the shadows.
     pub sequence_defaults: &'a [(TableName, SequenceColumn)],
+    /// The statements that make tables anew which merge others.
+    pub merges: Vec<String>,
     /// What the backup holds besides tables, after what the log did to databases.
     pub definitions: &'a [Definition],
     /// What the log did to programs, in order.
@@ -123,6 +125,12 @@ impl Switch<'_> {
         steps.push(attempt(
             "something of before the restore is still there",
             live_programs.later,
+            &[],
+        ));
+        let merges = self.merges.clone();
+        steps.push(attempt(
+            "a table that merges others is lacking or incomplete",
+            merges,
             &[],
         ));
         // First: a table whose column names a sequence that has moved away cannot be altered.

@@ -15,6 +15,7 @@ use crate::cluster::{BatchSink, ClusterError, Stop};
 use crate::model::checksum::TableChecksum;
 use crate::model::table::TableName;
 
+use super::merges::MERGE;
 use super::session::Pool;
 
 /// Tables that are read at a time.
@@ -122,7 +123,7 @@ pub(super) fn schemas(conn: &mut Conn, db: &str) -> Result<Vec<(TableName, Table
     let details = tables::details(conn, db).map_err(|e| e.doing(doing()))?;
     let mut out = Vec::new();
     for row in rows {
-        let listed = Listed {
+        let mut listed = Listed {
             name: TableName::new(db, row.text(0)),
             kind: match row.text(1).as_str() {
                 "SYSTEM VERSIONED" => TableKind::Versioned,
@@ -133,7 +134,14 @@ pub(super) fn schemas(conn: &mut Conn, db: &str) -> Result<Vec<(TableName, Table
             rows: 0,
             bytes: 0,
         };
-        let create = tables::create(conn, &listed.name, listed.kind).map_err(|e| e.doing(doing()))?;
+        let create = match tables::create(conn, &listed.name, listed.kind) {
+            // It merges tables that are not restored.
+            Err(e) if tables::is_broken_merge(&e) => {
+                MERGE.clone_into(&mut listed.engine);
+                String::new()
+            }
+            create => create.map_err(|e| e.doing(doing()))?,
+        };
         let of_table = details.get(&listed.name.table).cloned().unwrap_or_default();
         let schema = tables::schema(&listed, create, &of_table, flavor);
         out.push((listed.name, schema));

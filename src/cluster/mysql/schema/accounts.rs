@@ -99,6 +99,7 @@ pub fn read(conn: &mut Conn) -> Result<Vec<Definition>, WireError> {
     made.sort_by_key(|d| d.kind != kind::ACCOUNT);
     made.extend(grants);
     made.extend(globals(conn, flavor)?);
+    made.extend(default_engine(conn)?);
     Ok(made)
 }
 
@@ -207,6 +208,19 @@ fn grants_of(conn: &mut Conn, account: &Account, defaults: Vec<String>) -> Resul
 
 fn listed(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(", ")
+}
+
+/// The engine of tables that are made without a word about it.
+fn default_engine(conn: &mut Conn) -> Result<Option<Definition>, WireError> {
+    let row = conn.row("SELECT @@GLOBAL.default_storage_engine")?;
+    let Some(engine) = row.and_then(|r| r.opt(0)) else {
+        return Ok(None);
+    };
+    let made = DefinitionText {
+        statements: vec![format!("SET SESSION default_storage_engine = {}", text::ident(&engine))],
+        ..DefinitionText::default()
+    };
+    definition(kind::SETTING, "default_storage_engine".to_owned(), &made).map(Some)
 }
 
 /// A variable's value as SET takes it.

@@ -36,6 +36,8 @@ pub mod kind {
     pub const GRANTS: &str = "grants";
     /// A global variable that was set at run time: `SET GLOBAL`.
     pub const GLOBAL: &str = "global";
+    /// A setting of the server that statements of the log depend on and do not name: `SET SESSION`. Nothing is made of it.
+    pub const SETTING: &str = "setting";
 }
 
 /// The user and host of an account, as they are, without quotes. A role has an empty host on MariaDB.

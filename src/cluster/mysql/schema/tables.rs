@@ -94,6 +94,12 @@ pub fn create(conn: &mut Conn, name: &TableName, kind: TableKind) -> Result<Stri
     shown.map(text::statement).ok_or_else(none)
 }
 
+/// Whether a server could not show a table because it merges others that are gone or no longer fit. It has no rows, and nobody
+/// can use it.
+pub fn is_broken_merge(e: &WireError) -> bool {
+    e.code() == Some(1168)
+}
+
 /// A table's definition without its AUTO_INCREMENT counter, which moves with every insert.
 pub fn settled(create: &str) -> String {
     match counter(create) {

@@ -115,12 +115,20 @@ impl Lane {
         })
     }
 
-    /// Takes a rows event of a table.
-    pub fn rows(&mut self, head: Head, number: u64, map: &[u8], event: &Event<'_>) -> Result<(), ClusterError> {
+    /// Takes a rows event of a table; `alone`, in a statement of its own: one that has a table open by two names (its own, and
+    /// that of a table that merges it) would overwrite its own rows without a word.
+    pub fn rows(
+        &mut self,
+        head: Head,
+        number: u64,
+        map: &[u8],
+        event: &Event<'_>,
+        alone: bool,
+    ) -> Result<(), ClusterError> {
         let flags = rewrite::number_and_flags(event).map_or(0, |(_, flags)| flags);
         let checks = flags & NO_FOREIGN_KEYS == 0;
         let full = self.statement.rows.len() + event.body.len() > BYTES;
-        if !self.statement.is_empty() && (full || self.statement.checks != checks || self.told != Some(head)) {
+        if !self.statement.is_empty() && (full || alone || self.statement.checks != checks || self.told != Some(head)) {
             self.send_statement()?;
         }
         self.tell(head)?;
@@ -128,7 +136,10 @@ impl Lane {
         self.statement.maps.entry(number).or_insert_with(|| map.to_vec());
         self.statement.last = rewrite::rows(event, number, &mut self.statement.rows)?;
         self.bytes += event.body.len();
-        Ok(())
+        match alone {
+            true => self.send_statement(),
+            false => Ok(()),
+        }
     }
 
     /// Whether the next commit is known to hold rows of tables without transactions.
@@ -338,7 +349,7 @@ mod tests {
         build(header(Kind::TABLE_MAP), &body, false, &mut map);
         build(header(Kind::WRITE_ROWS_V1), &body, false, &mut raw);
         let event = Event::parse(&raw, false).unwrap();
-        let fed = lane.rows(head, 7, &map, &event);
+        let fed = lane.rows(head, 7, &map, &event, false);
         let fed = fed.and_then(|()| lane.end_transaction(100));
         let error = fed.and_then(|()| lane.settle()).unwrap_err().to_string();
         assert!(error.contains("1032"), "{error}");

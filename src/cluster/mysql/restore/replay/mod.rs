@@ -38,6 +38,7 @@ use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::accounts::Logged;
+use super::merges::MERGE;
 use super::names::{Shadows, is_system, is_told_by_statements, wanted};
 use super::programs::Program;
 use super::session::Pool;
@@ -72,6 +73,8 @@ pub(super) struct Replay {
     outside_parents: BTreeSet<TableName>,
     /// Tables without transactions.
     plain: BTreeSet<TableName>,
+    /// Whether a table may merge others: then one statement must not change a table by two names.
+    merges: bool,
     /// Batches with rows of such tables so far.
     batches: u64,
     /// Tables of the server's own whose rows were changed without the statements that are meant for it.
@@ -150,6 +153,7 @@ impl Replay {
             .map(|l| Lane::new(pool.take()?, n, l, progress.get(&(l as u64)).copied().unwrap_or(0)))
             .collect::<Result<_, ClusterError>>()?;
         let (mut links, mut outside_parents, mut plain) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let merges = known.values().any(|of| of.schema.engine.eq_ignore_ascii_case(MERGE));
         for of in known.values() {
             if !tables::is_transactional(&of.schema.engine) {
                 plain.insert(of.name.clone());
@@ -166,11 +170,15 @@ impl Replay {
                 }
             }
         }
+        let mut choice = Lanes::new(LANES, &links);
+        if merges {
+            choice.unite();
+        }
         Ok(Replay {
             number: n,
             ask: ask.clone(),
             lanes,
-            choice: Lanes::new(LANES, &links),
+            choice,
             numbers: Numbers::default(),
             keyless: Keyless::new(&mut conn, shadows)?,
             statements: Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun)?,
@@ -178,6 +186,7 @@ impl Replay {
             spool: pool.spool().clone(),
             outside_parents,
             plain,
+            merges,
             batches: 0,
             by_hand: BTreeSet::new(),
             last: 0,
@@ -354,7 +363,8 @@ impl Replay {
             state::begin_plain(self.statements.conn(), self.number, self.batches)?;
             lane.noted(self.batches);
         }
-        lane.rows(applying.head, mapped.number, &mapped.event, event)
+        let alone = self.merges && self.plain.contains(&mapped.table);
+        lane.rows(applying.head, mapped.number, &mapped.event, event, alone)
     }
 
     /// Gives tables without a key an index before their first change: without one every changed row reads the whole table.
@@ -440,6 +450,10 @@ impl Replay {
             .collect();
         for name in tables {
             let engine = self.statements.engine(&name)?;
+            if engine.as_ref().is_some_and(|e| e.eq_ignore_ascii_case(MERGE)) {
+                self.merges = true;
+                self.choice.unite();
+            }
             match engine {
                 Some(engine) if !tables::is_transactional(&engine) => self.plain.insert(name),
                 _ => self.plain.remove(&name),

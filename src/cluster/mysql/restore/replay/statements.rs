@@ -33,6 +33,8 @@ pub(super) struct Statements {
     ask: RestoreAsk,
     shadows: Shadows,
     definitions: Vec<Definition>,
+    /// What the source's sessions had, and no log says.
+    settings: Vec<String>,
     begun: Option<BegunDdl>,
     programs: Vec<Collect>,
     accounts: Vec<Logged>,
@@ -67,7 +69,12 @@ impl Statements {
         let views = Views::take(&mut definitions, conn.info().flavor);
         let events = Events::take(&mut definitions);
         let collations = collations::of_base(&definitions)?;
+        let mut settings = Vec::new();
+        for definition in definitions.iter().filter(|d| d.kind == kind::SETTING) {
+            settings.extend(DefinitionText::parse(&definition.text)?.statements);
+        }
         Ok(Statements {
+            settings,
             conn,
             ask,
             shadows,
@@ -458,11 +465,12 @@ impl Statements {
         if self.conn.info().flavor == Flavor::MariaDb {
             settings.push("SET SESSION system_versioning_alter_history = KEEP, check_constraint_checks = 0".to_owned());
         }
-        for setting in &settings {
+        for setting in self.settings.iter().chain(&settings) {
             match self.conn.run(setting) {
                 Ok(_) => {}
-                // The default database was dropped; every name in the statement has its own.
-                Err(e) if e.code() == Some(1049) => {}
+                // The default database was dropped, and every name in the statement has its own; or the engine is lacking here,
+                // and who names none gets InnoDB.
+                Err(e) if matches!(e.code(), Some(1049 | 1286)) => {}
                 Err(e) => return Err(e.doing(format!("setting up a session for the statement of transaction {id}"))),
             }
         }
