@@ -98,6 +98,7 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
         checks: {
             let mut checks = preflight(&request, target, &facts, &in_the_way);
             checks.extend(resolution(&request, &base));
+            checks.extend(damage(source.view, &request));
             checks.extend(product(&base.source_version, &facts.version));
             checks.extend(
                 target
@@ -467,6 +468,27 @@ fn resolution(request: &RestoreRequest, base: &BackupSummary) -> Option<Check> {
         state: CheckState::Ok,
         found: "the source dates transactions by the second in which they began (floored to 1 s)".to_owned(),
         wanted: "see the last one in and the first one out".to_owned(),
+    })
+}
+
+/// Documents of the archive that cannot be used, and are not needed for this restore.
+fn damage(view: &View, request: &RestoreRequest) -> Option<Check> {
+    // A restore in place begins a new history, which is written there.
+    let (state, wanted) = match request.target {
+        RestoreTarget::InPlace => (
+            CheckState::Blocked,
+            "mend them, or restore the snapshot beside what is there or into another cluster: that needs none of them",
+        ),
+        _ => (
+            CheckState::Warning,
+            "the snapshot itself does not need them; all else of this archive does",
+        ),
+    };
+    (!view.damaged.is_empty()).then(|| Check {
+        name: "archive".to_owned(),
+        state,
+        found: view.damaged.join("; "),
+        wanted: wanted.to_owned(),
     })
 }
 
