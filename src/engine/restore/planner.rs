@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::new_names;
 use super::plan::{
     Assumptions, BaseOption, Check, CheckState, LogSpan, Losses, PlannedTable, RestorePlan, WayBackPlan,
 };
@@ -61,6 +62,11 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
     let tables = planned_tables(&filter, &rename, &manifest.tables, &there);
     let from_log = log_tables.iter().filter(|t| filter.matches(t)).map(|t| rename.apply(t));
     let mut targets: BTreeSet<TableName> = tables.iter().map(|t| t.target.clone()).chain(from_log).collect();
+    let named = tables
+        .iter()
+        .map(|t| &t.source)
+        .chain(log_tables.iter().filter(|t| filter.matches(t)));
+    let names = new_names::check(named, &rename, target.cluster);
     let dropped = dropped(request, whole, &targets, &there);
     if request.exactly {
         targets.extend(dropped.iter().cloned());
@@ -99,6 +105,7 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
             let mut checks = preflight(&request, target, &facts, &in_the_way);
             checks.extend(resolution(&request, &base));
             checks.extend(damage(source.view, &request));
+            checks.extend(names);
             checks.extend(product(&base.source_version, &facts.version));
             checks.extend(
                 target
