@@ -47,6 +47,12 @@ impl Pool {
         Ok(conn)
     }
 
+    /// Ends the connections that are free: a MariaDB session that is in a database goes on with the character set which that
+    /// had when the session came into it, and creates tables with it.
+    pub fn forget_databases(&self) {
+        self.free.lock().clear();
+    }
+
     /// Ends the statements that run on connections which were taken.
     pub fn interrupt(&self) {
         let busy: Vec<Killer> = self.busy.lock().values().cloned().collect();
