@@ -3,6 +3,8 @@
 // A test may panic, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "console/accessible.rs"]
+mod accessible;
 #[path = "console/assets.rs"]
 mod assets;
 #[path = "console/commands.rs"]
@@ -13,6 +15,8 @@ mod dump;
 mod fuzz;
 #[path = "console/harness.rs"]
 mod harness;
+#[path = "console/panes.rs"]
+mod panes;
 #[path = "console/pictures.rs"]
 mod pictures;
 #[path = "console/pty.rs"]

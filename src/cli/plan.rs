@@ -33,7 +33,6 @@ pub(super) fn lines(plan: &RestorePlan, at: At) -> Vec<String> {
         at.local(plan.base.commit.at),
         plan.base.reason
     );
-    let (from, to) = plan.duration_ms;
     let mut lines = vec![format!("{} of {}", plan.request.point.mode(), plan.request.source)];
     lines.extend(indented(pairs(&[
         ("point", plan.point.clone()),
@@ -46,7 +45,7 @@ pub(super) fn lines(plan: &RestorePlan, at: At) -> Vec<String> {
         ("in the base", held(plan.tables.len() as u64, rows, bytes)),
         ("lost", plan.losses.as_ref().map(losses).unwrap_or_default()),
         ("way back", plan.way_back.as_ref().map(way_back).unwrap_or_default()),
-        ("takes", time::range(from, to)),
+        ("takes", plan.duration_words()),
         ("plan hash", plan.hash()),
     ])));
     lines.extend(indented(tables(plan)));

@@ -18,6 +18,7 @@ use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
 use crate::model::tso::Tso;
 
+pub mod budget;
 mod checks;
 pub mod embedded;
 mod log;
@@ -441,6 +442,11 @@ pub trait Restorer: Send + Sync {
         tables.iter().map(load).collect()
     }
 
+    /// How many tables are best loaded at a time.
+    fn loaders(&self) -> usize {
+        std::thread::available_parallelism().map_or(2, usize::from)
+    }
+
     /// The tables, by the names they have at the source, that exist at the restored moment.
     fn tables(&self) -> Result<Vec<TableName>, ClusterError>;
 
@@ -537,6 +543,11 @@ pub trait Cluster: Send + Sync {
 
     /// What speaks for and against a restore into this cluster as it is now; `whole` closes it and replaces what it holds.
     fn restore_checks(&self, _whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
+        Ok(Vec::new())
+    }
+
+    /// Tables that stay when these are replaced, and refer to them: each with the one that it refers to.
+    fn referring(&self, _replaced: &[TableName]) -> Result<Vec<(TableName, TableName)>, ClusterError> {
         Ok(Vec::new())
     }
 

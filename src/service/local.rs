@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::acts::{confirmed, named_if_protected};
 use super::desk::{Answer, BackupRequest, Desk, HelloAnswer, LogAct, Message, Question, Refusal, RefusalKind};
-use super::log_control;
 use super::pages::settings_of;
 use super::refusal::{failed, of_job, of_journal, usage};
 use super::ward::Ward;
 use super::wards::Wards;
 use super::work::Task;
 use super::{data, shop};
+use super::{history, log_control};
 use crate::archive::Archive;
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::changes::{self, Wanted};
@@ -197,6 +197,7 @@ impl LocalDesk {
             &target,
         )?;
         plan.command = plan.command_line();
+        history::expect(&self.runner, &mut plan);
         Ok(plan)
     }
 

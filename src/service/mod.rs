@@ -11,6 +11,7 @@ mod data;
 mod database;
 pub mod desk;
 mod health;
+mod history;
 pub mod host;
 mod keeper;
 pub mod local;

@@ -37,6 +37,13 @@ pub enum Cmd {
     GoOverview,
     GoRetention,
     GoInEffect,
+    GoSchema,
+    LastView,
+    NextTab,
+    PrevTab,
+    Zoom,
+    Follow,
+    Wrap,
     GoJobs,
     GoStorages,
     GoMessages,
@@ -91,6 +98,7 @@ pub enum Scope {
     Overview,
     Retention,
     InEffect,
+    Schema,
     Restore,
     Plan,
     Jobs,
@@ -108,6 +116,7 @@ impl Scope {
             | Scope::Log
             | Scope::Retention
             | Scope::InEffect
+            | Scope::Schema
             | Scope::Jobs
             | Scope::Storages
             | Scope::Messages => true,
@@ -133,6 +142,7 @@ impl Scope {
             Scope::Overview => "Overview",
             Scope::Retention => "Retention",
             Scope::InEffect => "In effect",
+            Scope::Schema => "Schema",
             Scope::Restore => "Restore 1/2",
             Scope::Plan => "Restore 2/2",
             Scope::Jobs => "Jobs",
@@ -200,7 +210,17 @@ use Scope as S;
 
 const ANY: &[Scope] = &[S::Everywhere];
 const LISTS: &[Scope] = &[S::List, S::Restore, S::Timeline];
-const CLUSTER: &[Scope] = &[S::Fleet, S::Backup, S::Log, S::Timeline, S::Overview, S::Retention];
+const CLUSTER: &[Scope] = &[
+    S::Fleet,
+    S::Backup,
+    S::Log,
+    S::Timeline,
+    S::Overview,
+    S::Retention,
+    S::Schema,
+];
+/// The pages of a cluster on which Tab and the arrows have no other work.
+const TABS: &[Scope] = &[S::Backup, S::Log, S::Overview, S::Retention, S::Schema];
 const BACKUP: &[Scope] = &[S::Backup];
 const HITS: &[Scope] = &[S::List, S::Restore];
 const FORM: &[Scope] = &[S::Restore, S::Plan, S::Timeline];
@@ -248,11 +268,14 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::Mark, "mark", &["Space"]), "Mark", "Mark this backup or no longer; V, P, D and U then do their work with all marked ones", BACKUP, Safe, 21),
     command((Cmd::MarkRange, "mark.range", &["v"]), "Mark to here", "Mark all from the line that was marked last to this one", BACKUP, Safe, 0),
     command((Cmd::MarkInvert, "mark.invert", &["*"]), "Invert marks", "Mark what is not marked, and the other way round", BACKUP, Safe, 0),
-    command((Cmd::Sort, "sort", &["s"]), "Sort", "Sort by the next of this list's orders", &[S::Fleet, S::Backup], Safe, 15),
-    command((Cmd::SortReverse, "sort.reverse", &["S"]), "Reverse", "Sort the other way round", &[S::Fleet, S::Backup], Safe, 0),
+    command((Cmd::Sort, "sort", &["s"]), "Sort", "Sort by the next of this list's orders", &[S::Fleet, S::Backup, S::Schema], Safe, 15),
+    command((Cmd::SortReverse, "sort.reverse", &["S"]), "Reverse", "Sort the other way round", &[S::Fleet, S::Backup, S::Schema], Safe, 0),
     command((Cmd::TimeMode, "time", &["t"]), "Time", "Show times as local, UTC or relative", ANY, Safe, 17),
     command((Cmd::Refresh, "refresh", &["r"]), "Refresh", "Ask again for what is shown", ANY, Safe, 5),
     command((Cmd::Themes, "themes", &["c"]), "Themes", "Choose a theme, seen while it is chosen", ANY, Safe, 2),
+    command((Cmd::Zoom, "zoom", &["z"]), "Zoom", "Give the part of the screen that has the keys all the room, or no longer", LISTS, Safe, 0),
+    command((Cmd::Follow, "log.follow", &["f"]), "Follow", "Follow the job's log: its newest line stays in sight", &[S::Run], Safe, 30),
+    command((Cmd::Wrap, "log.wrap", &["w"]), "Wrap", "Wrap long lines of the job's log, or cut them", &[S::Run], Safe, 29),
     // Moving.
     command((Cmd::Down, "move.down", &["j", "Down"]), "Down", "Next line", ANY, Safe, 0),
     command((Cmd::Up, "move.up", &["k", "Up"]), "Up", "Previous line", ANY, Safe, 0),
@@ -264,6 +287,8 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::Bottom, "move.bottom", &["G", "End"]), "Last", "Last line", ANY, Safe, 0),
     command((Cmd::NextField, "move.next", &["Tab"]), "Next field", "Next field or part of the screen", FORM, Safe, 22),
     command((Cmd::PrevField, "move.previous", &["S-Tab"]), "Previous field", "Previous field or part of the screen", FORM, Safe, 0),
+    command((Cmd::NextTab, "tab.next", &["Tab"]), "Next page", "Next page of this cluster: Overview, Backup, Log, Schema, Retention; l and Right do the same", TABS, Safe, 0),
+    command((Cmd::PrevTab, "tab.previous", &["S-Tab"]), "Previous page", "Previous page of this cluster; h and Left do the same", TABS, Safe, 0),
     // Going places.
     command((Cmd::GoClusters, "go.clusters", &["1"]), "Clusters", "Go to Clusters", ANY, Safe, 0),
     command((Cmd::GoBackup, "go.backup", &["2"]), "Backup", "Go to the cluster's Backup page", ANY, Safe, 12),
@@ -272,6 +297,7 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::GoRetention, "go.retention", &["8"]), "Retention", "Go to the cluster's Retention: what stays, what goes, and what other days would change", ANY, Safe, 0),
     command((Cmd::GoOverview, "go.overview", &["0"]), "Overview", "Go to the cluster's Overview: facts, sizes and how numbers went", ANY, Safe, 11),
     command((Cmd::GoInEffect, "go.in-effect", &["9"]), "In effect", "Go to the settings in effect, with where each value came from", ANY, Safe, 0),
+    command((Cmd::GoSchema, "go.schema", &["d"]), "Schema", "Go to the cluster's Schema: the tables of a backup, how large they are and what changed in them", ANY, Safe, 9),
     command((Cmd::GoJobs, "go.jobs", &["4", "J"]), "Jobs", "Go to Jobs", ANY, Safe, 13),
     command((Cmd::GoStorages, "go.storages", &["5"]), "Storages", "Go to Storages", ANY, Safe, 0),
     command((Cmd::GoMessages, "go.messages", &["6", "M"]), "Messages", "Go to Messages; outside the demo ! does the same", ANY, Safe, 4),
@@ -280,6 +306,7 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::Back, "back", &["Esc"]), "Back", "Close what is open, else clear the filter, else go back; never quits", ANY, Safe, 10),
     command((Cmd::Backward, "history.back", &["["]), "Last screen", "Back to the screen before this one", ANY, Safe, 0),
     command((Cmd::Forward, "history.forward", &["]"]), "Forward", "Forward again to the screen that was left", ANY, Safe, 0),
+    command((Cmd::LastView, "history.last", &["-"]), "Last view", "The screen that was shown before, and from there back to this one", ANY, Safe, 0),
     command((Cmd::QuitOrBack, "quit", &["q"]), "Quit", "Back; on the first screen quit (asks when jobs or log backups run)", ANY, Safe, 3),
     command((Cmd::Interrupt, "interrupt", &["Ctrl-c"]), "Quit", "Quit; asks when jobs or log backups run, and again within 2 s leaves them running", ANY, Safe, 0),
     command((Cmd::Suspend, "suspend", &["Ctrl-z"]), "Suspend", "Stop this process until the shell continues it (jobs stop too, so it asks)", ANY, Confirm, 0),

@@ -32,6 +32,8 @@ pub enum What {
     Focus(bool),
     /// Text was pasted.
     Paste(String),
+    /// The terminal said whether its ground is light.
+    Ground(bool),
     /// The terminal has a new size.
     Resize(u16, u16),
     /// The desk answered.

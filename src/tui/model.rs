@@ -105,6 +105,10 @@ pub struct Model {
     pub screens: Vec<Screen>,
     /// Screens that were left by going back, the latest last; going forward visits them again.
     pub left: Vec<Screen>,
+    /// The screen that was shown before this one.
+    pub previous: Option<Box<Screen>>,
+    /// Whether the part of the screen that has the keys has all the room.
+    pub zoomed: bool,
     /// Popups; the last one has the keys.
     pub popups: Vec<Popup>,
     /// Notices.
@@ -156,6 +160,8 @@ impl Model {
             trends: Trends::default(),
             screens: vec![Screen::Fleet(super::screens::fleet::Fleet::default())],
             left: Vec::new(),
+            previous: None,
+            zoomed: false,
             popups: Vec::new(),
             toasts: Vec::new(),
             notes: Vec::new(),
@@ -188,6 +194,20 @@ impl Model {
     pub fn screen_mut(&mut self) -> &mut Screen {
         let top = self.screens.len() - 1;
         &mut self.screens[top]
+    }
+
+    /// Another screen is about to be shown: remembers this one.
+    pub fn depart(&mut self) {
+        self.zoomed = false;
+        // A plan belongs to the answers it was asked for with: it is asked for again from there.
+        if !matches!(self.screen(), Screen::Plan(_)) {
+            self.previous = Some(Box::new(self.screen().clone()));
+        }
+    }
+
+    /// So many lines below a list, unless the list was given all the room.
+    pub fn below(&self, lines: u16) -> u16 {
+        if self.zoomed { 0 } else { lines }
     }
 
     /// Where commands are looked up.
@@ -281,6 +301,15 @@ impl Model {
         }
     }
 
+    /// How long something has taken that has not ended; whole minutes where nothing shall move by itself.
+    pub fn took_so_far(&self, ms: i64) -> String {
+        match (self.accessible, ms) {
+            (true, ..Millis::MINUTE) => "<1 min".to_owned(),
+            (true, ms) => time::took(ms - ms.rem_euclid(Millis::MINUTE)),
+            (false, ms) => time::took(ms),
+        }
+    }
+
     /// A distance from now.
     pub fn ago(&self, at: Millis) -> String {
         let ms = self.now.since(at);
@@ -347,6 +376,15 @@ impl Model {
         old.min_by_key(|(at, _)| *at)
     }
 
+    /// Since when nobody knows how a cluster is: its latest answer is this old, and a newer one failed or is late.
+    pub fn unknown_since(&self, cluster: &ClusterName) -> Option<Millis> {
+        let slots = [Query::Cluster(cluster.clone()), Query::Fleet];
+        let slots = slots.iter().filter_map(|query| self.store.slot(query));
+        let newest = slots.max_by_key(|s| s.at)?;
+        self.why_old(newest)?;
+        newest.at
+    }
+
     fn why_old(&self, slot: &Slot) -> Option<String> {
         if let Some(error) = &slot.error {
             return Some(format!("It could not be read again: {}", refusal_text(error)));
@@ -366,11 +404,22 @@ impl Model {
     }
 }
 
+/// A hint as a sentence of its own.
+fn sentence(hint: &str) -> String {
+    let mut chars = hint.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    // The name of a program is written as it is called.
+    if hint.starts_with("brine ") {
+        return hint.to_owned();
+    }
+    format!("{first}{}", chars.as_str())
+}
+
 /// A refusal as one text: the chain, then what to do next.
 pub fn refusal_text(refusal: &Refusal) -> String {
     let chain = refusal.chain.join(": ");
     match &refusal.hint {
-        Some(hint) => format!("{chain}. {hint}"),
+        Some(hint) => format!("{chain}. {}", sentence(hint)),
         None => chain,
     }
 }

@@ -21,7 +21,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use super::event::{Effect, Event, Ticket, What};
-use super::glyphs::{ASCII, UNICODE, wants_ascii};
+use super::glyphs::{ASCII, QUIET, UNICODE, wants_ascii};
+use super::ground::{self, Heard};
 use super::keys::Keymap;
 use super::model::Model;
 use super::terminal::{self, PanicGuard, Screen};
@@ -72,7 +73,11 @@ fn look(options: &Options) -> anyhow::Result<Look> {
     let depth = depth(options);
     let theme = options.themes.load(&theme_name(options, depth), depth)?;
     let ascii = options.ascii || wants_ascii(&env);
-    let glyphs = if ascii { &ASCII } else { &UNICODE };
+    let glyphs = match (options.accessible, ascii) {
+        (true, _) => &QUIET,
+        (false, true) => &ASCII,
+        (false, false) => &UNICODE,
+    };
     Ok(Look { theme, glyphs })
 }
 
@@ -100,6 +105,12 @@ fn theme_name(options: &Options, depth: Depth) -> String {
 fn light_ground(env: &dyn Fn(&str) -> Option<String>) -> bool {
     let ground = env("COLORFGBG").and_then(|v| v.rsplit(';').next().map(str::to_owned));
     matches!(ground.as_deref(), Some("7" | "15"))
+}
+
+/// Whether the terminal has to be asked for its ground: nobody else said which theme suits it, and the theme matters.
+fn ground_is_unknown(options: &Options, depth: Depth) -> bool {
+    let said = |name: &str| (options.env)(name).is_some_and(|v| !v.is_empty());
+    options.theme.is_none() && matches!(depth, Depth::Cube256 | Depth::True) && !said("COLORFGBG")
 }
 
 /// The signals that concern the console.
@@ -152,6 +163,9 @@ struct Shell {
     signals: Signals,
     /// Whether the process shall be stopped.
     suspended: bool,
+    /// Whether the terminal shall be asked for its ground.
+    ask_ground: bool,
+    ground: ground::Listener,
     guard: PanicGuard,
 }
 
@@ -199,6 +213,8 @@ impl Shell {
             input: Some(EventStream::new()),
             signals,
             suspended: false,
+            ask_ground: ground_is_unknown(options, depth),
+            ground: ground::Listener::default(),
             guard,
         })
     }
@@ -213,11 +229,19 @@ impl Shell {
         loop {
             if dirty && Instant::now() >= next_paint {
                 self.paint()?;
+                self.ask_for_ground()?;
                 dirty = false;
                 next_paint = Instant::now() + FRAME;
             }
             let wake = self.wake(dirty.then_some(next_paint));
-            let what = self.wait(wake).await;
+            let what = match self.wait(wake).await {
+                What::Key(key) => match self.ground.take(&key) {
+                    Heard::Key => What::Key(key),
+                    Heard::Part => continue,
+                    Heard::Ground(light) => What::Ground(light),
+                },
+                other => other,
+            };
             if matches!(what, What::Key(_) | What::Paste(_) | What::Resize(..)) {
                 next_paint = Instant::now();
             }
@@ -292,6 +316,15 @@ impl Shell {
             }
         }
         Ok(None)
+    }
+
+    /// Once, behind the first picture: no picture waits for the answer.
+    fn ask_for_ground(&mut self) -> anyhow::Result<()> {
+        if std::mem::take(&mut self.ask_ground) {
+            self.ground.asked();
+            self.print(ground::QUESTION)?;
+        }
+        Ok(())
     }
 
     fn print(&self, text: &str) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::cluster::ClusterFacts;
 use crate::model::clock::Millis;
 use crate::model::ids::{ClusterName, JobId};
 use crate::model::job::Job;
@@ -31,6 +32,7 @@ pub struct Sample {
 pub struct Trends {
     clusters: BTreeMap<ClusterName, VecDeque<Sample>>,
     jobs: BTreeMap<JobId, VecDeque<f64>>,
+    facts: BTreeMap<ClusterName, (Millis, ClusterFacts)>,
 }
 
 impl Trends {
@@ -49,6 +51,16 @@ impl Trends {
         if ring.len() > KEPT {
             ring.pop_front();
         }
+    }
+
+    /// Remembers what a cluster said of itself, for when it no longer does.
+    pub fn facts(&mut self, cluster: &ClusterName, facts: &ClusterFacts, now: Millis) {
+        self.facts.insert(cluster.clone(), (now, facts.clone()));
+    }
+
+    /// What a cluster said of itself last, and when.
+    pub fn last_facts(&self, cluster: &ClusterName) -> Option<&(Millis, ClusterFacts)> {
+        self.facts.get(cluster)
     }
 
     /// Remembers a running job's rate.

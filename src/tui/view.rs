@@ -10,9 +10,9 @@ use super::commands::{COMMANDS, Cmd, Command, Scope};
 use super::glyphs::Glyphs;
 use super::model::Model;
 use super::model::TimeMode;
-use super::paint::{Painter, safe, wrap};
+use super::paint::{Painter, fit_middle, safe, wrap};
 use super::popups::form::view_input;
-use super::screens::messages;
+use super::screens::{self, messages};
 use super::theme::{Meaning, Theme};
 use super::update::enabled::enabled;
 use super::widgets::progress;
@@ -86,6 +86,11 @@ pub fn view(m: &Model, cache: &mut ViewCache, look: &Look, buf: &mut Buffer) -> 
         view_frame(m, cache, &mut p, area);
     }
     if let Some(popup) = m.popups.last() {
+        if m.accessible && area.height > 1 {
+            // A line is read from edge to edge: what lies behind would be mixed with what is asked.
+            let behind = Rect::new(area.x, area.y + 1, area.width, area.height - 1);
+            p.clear(behind);
+        }
         let inside = Rect::new(area.x, area.y, area.width, area.height);
         popup.view(m, &mut p, inside);
         p.rows = None;
@@ -116,6 +121,11 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
     view_top(m, p, area);
     view_hints(m, p, area);
     let mut bottom = area.bottom() - 1;
+    if m.accessible {
+        // A line of its own, so that no notice covers anything.
+        bottom -= 1;
+        view_last_toast(m, p, Rect::new(area.x, bottom, area.width, 1));
+    }
     if let Some(strip) = &m.demo {
         bottom -= 1;
         view_strip(m, p, Rect::new(area.x, bottom, area.width, 1), strip);
@@ -165,7 +175,8 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
         }
     }
     let body = Rect::new(area.x, area.y + 1, area.width, bottom - area.y - 1);
-    m.screen().view(m, cache, p, body);
+    let own = screens::side::view(m, p, body);
+    m.screen().view(m, cache, p, own);
     if p.cursor.is_none() {
         // Nothing can be chosen: who follows the cursor reads from the top.
         p.cursor_at(body.x, body.y);
@@ -181,27 +192,17 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
 /// `brine > prod-eu > Backup  /orders      MariaDB 10.11 | 03:07 +01:00`.
 fn view_top(m: &Model, p: &mut Painter<'_>, area: Rect) {
     let crumb = format!(" {} ", p.glyphs.crumb);
+    let badges = badges(m);
+    // However long a name is, the badges and the clock keep their places.
+    let kept: usize = badges.iter().map(|(text, _)| text.width() + 1).sum::<usize>() + clock(m).width() + 2;
+    let end = area.right().saturating_sub(kept as u16);
     let mut at = p.put(area.x, area.y, 6, "brine", Meaning::Mark);
-    for word in m.screen().crumbs(m) {
-        at = p.put(at, area.y, area.right().saturating_sub(at), &crumb, Meaning::Muted);
-        at = p.put(at, area.y, area.right().saturating_sub(at), &word, Meaning::Title);
+    for word in fitted(m.screen().crumbs(m), usize::from(end.saturating_sub(at)), p.glyphs.cut) {
+        at = p.put(at, area.y, end.saturating_sub(at), &crumb, Meaning::Muted);
+        at = p.put(at, area.y, end.saturating_sub(at), &word, Meaning::Title);
     }
-    let mut badges: Vec<(&str, Meaning)> = Vec::new();
-    if m.is_demo() {
-        badges.push((" DEMO ", Meaning::Badge));
-    }
-    if m.read_only || m.store.hello().is_some_and(|h| h.read_only) {
-        badges.push((" READ-ONLY ", Meaning::Badge));
-    }
-    if m.desk_lost {
-        badges.push((" NO ANSWER ", Meaning::Danger));
-    }
-    let old = m.old().map(|(at, _)| format!(" {} OLD ", m.age(m.now.since(at))));
-    if let Some(text) = &old {
-        badges.push((text, Meaning::Danger));
-    }
-    for (text, meaning) in badges {
-        at = p.put(at + 1, area.y, area.right().saturating_sub(at + 1), text, meaning);
+    for (text, meaning) in &badges {
+        at = p.put(at + 1, area.y, area.right().saturating_sub(at + 1), text, *meaning);
     }
     at = view_filter(m, p, area, at);
     let right = corner(m);
@@ -212,6 +213,32 @@ fn view_top(m: &Model, p: &mut Painter<'_>, area: Rect) {
         let clock = clock(m);
         p.put_right(at + 1, area.y, area.right() - at - 1, &clock, Meaning::Muted);
     }
+}
+
+/// The words of the breadcrumb in so many cells: a long name of a cluster makes room for the page's.
+fn fitted(mut words: Vec<String>, room: usize, cut: &str) -> Vec<String> {
+    let rest: usize = words.iter().skip(1).map(|w| safe(w).width()).sum::<usize>() + 3 * words.len();
+    if let ([first, _, ..], true) = (words.as_mut_slice(), room > rest) {
+        *first = fit_middle(&safe(first), (room - rest).max(8), cut);
+    }
+    words
+}
+
+/// What must be known of the whole console, beside the name of the screen.
+fn badges(m: &Model) -> Vec<(String, Meaning)> {
+    let mut badges: Vec<(String, Meaning)> = Vec::new();
+    if m.is_demo() {
+        badges.push((" DEMO ".to_owned(), Meaning::Badge));
+    }
+    if m.read_only || m.store.hello().is_some_and(|h| h.read_only) {
+        badges.push((" READ-ONLY ".to_owned(), Meaning::Badge));
+    }
+    if m.desk_lost {
+        badges.push((" NO ANSWER ".to_owned(), Meaning::Danger));
+    }
+    let old = m.old().map(|(at, _)| format!(" {} OLD ", m.age(m.now.since(at))));
+    badges.extend(old.map(|text| (text, Meaning::Danger)));
+    badges
 }
 
 fn view_filter(m: &Model, p: &mut Painter<'_>, area: Rect, at: u16) -> u16 {
@@ -317,7 +344,7 @@ fn priority(c: &Command, scope: Scope) -> u8 {
         // R is there too and offers every point, the selected snapshot included.
         (Cmd::Enter, Scope::Backup) => 42,
         // Enter does the same there.
-        (Cmd::Restore, Scope::Timeline | Scope::Retention) => 20,
+        (Cmd::Restore, Scope::Timeline | Scope::Retention | Scope::Schema) => 20,
         (Cmd::ZoomIn, Scope::Timeline) => 85,
         (Cmd::ZoomOut, Scope::Timeline) => 84,
         (Cmd::TypeTime, Scope::Timeline) => 87,
@@ -345,6 +372,7 @@ fn label(m: &Model, c: &'static Command, words: Words) -> &'static str {
         (Cmd::Enter, Scope::Plan) => ("Confirm", "Confirm"),
         (Cmd::Enter, Scope::Backup) => ("Restore from it", "From it"),
         (Cmd::Enter, Scope::Timeline) => ("Restore to it", "Restore to it"),
+        (Cmd::Enter, Scope::Schema) => ("Restore it", "Restore it"),
         (Cmd::Enter, Scope::Log) => ("Restore to before it", "To before it"),
         (Cmd::BackupNow, _) => (c.label, "Back up"),
         (Cmd::LogMenu, _) => (c.label, "Log"),
@@ -364,6 +392,15 @@ fn view_strip(m: &Model, p: &mut Painter<'_>, area: Rect, strip: &super::DemoStr
         let text = format!(" shop  {error}");
         let pad = " ".repeat(usize::from(area.width).saturating_sub(safe(&text).width()));
         p.put(area.x, area.y, area.width, &format!("{text}{pad}"), Meaning::Danger);
+        let hint = "3 lists what happened: Enter on it restores ";
+        if safe(&text).width() + 2 + hint.len() <= usize::from(area.width) {
+            p.put_right(area.x, area.y, area.width, hint, Meaning::Danger);
+        }
+        return;
+    }
+    if m.accessible {
+        let text = " shop  works: it takes orders. ! causes an accident";
+        p.put(area.x, area.y, area.width, text, Meaning::Muted);
         return;
     }
     let cells = 30;
@@ -399,7 +436,7 @@ fn view_strip(m: &Model, p: &mut Painter<'_>, area: Rect, strip: &super::DemoStr
 /// Notices over the bottom right of the screen, newest lowest.
 fn view_toasts(m: &Model, p: &mut Painter<'_>, area: Rect) {
     if m.accessible {
-        return view_last_toast(m, p, area);
+        return;
     }
     let width = area.width.saturating_sub(4).min(60);
     let mut bottom = area.bottom();
@@ -428,7 +465,7 @@ fn view_toasts(m: &Model, p: &mut Painter<'_>, area: Rect) {
     }
 }
 
-/// For screen readers: one line, never over other text but the last of the body.
+/// For screen readers: one line, never over other text.
 fn view_last_toast(m: &Model, p: &mut Painter<'_>, area: Rect) {
     if let Some(toast) = m.toasts.last() {
         let y = area.bottom().saturating_sub(1);

@@ -8,7 +8,7 @@ use crate::harness::{Console, look};
 use crate::world::{Mood, World};
 
 /// Every screen and popup by name, and the keys that lead there from the first screen.
-pub const PLACES: [(&str, &str); 34] = [
+pub const PLACES: [(&str, &str); 35] = [
     ("fleet", ""),
     ("backup", "jj<Enter>"),
     ("log", "jj3"),
@@ -17,6 +17,7 @@ pub const PLACES: [(&str, &str); 34] = [
     ("timeline_fine", "jj7NN++++++"),
     ("timeline_month", "jj7<Up>h"),
     ("overview", "jj0"),
+    ("schema", "jjd"),
     ("retention", "jj8G"),
     ("retention_tried", "jj8++"),
     ("form_retention", "jj8D"),

@@ -366,6 +366,36 @@ fn every_usual_terminal_gets_colours_that_it_knows() {
 }
 
 #[test]
+fn a_light_ground_is_heard_of_behind_the_first_picture_and_a_silent_terminal_is_not_waited_for() {
+    // brine-light's ink and brine-dark's, as they are written to the terminal.
+    let (light, dark) = ("\u{1b}[38;2;31;41;51", "\u{1b}[?2026h");
+    let asked = |t: &Terminal| String::from_utf8_lossy(&t.raw).contains("\u{1b}]11;?");
+    let mut t = Terminal::start("normal", (80, 24), &[("COLORTERM", "truecolor")]);
+    t.until("the question", asked);
+    t.until_shows("prod-us");
+    let raw = String::from_utf8_lossy(&t.raw).into_owned();
+    assert!(raw.find(dark) < raw.find("\u{1b}]11;?"), "the picture goes first");
+    assert!(!raw.contains(light));
+    // Keys typed meanwhile stay keys, and the answer presses none.
+    t.press("j\u{1b}]11;rgb:ffff/ffff/dddd\u{1b}\\j");
+    t.until("the light theme", |t| String::from_utf8_lossy(&t.raw).contains(light));
+    t.until("the cursor on the third row", |t| {
+        t.parser.screen().cursor_position() == (4, 0)
+    });
+    t.press("c");
+    t.until_shows("brine-light");
+    for env in [("TERM", "xterm"), ("COLORFGBG", "15;0"), ("NO_COLOR", "1")] {
+        let mut t = Terminal::start("normal", (80, 24), &[env]);
+        t.until_shows("prod-us");
+        t.press("j");
+        t.until("the cursor on the second row", |t| {
+            t.parser.screen().cursor_position() == (3, 0)
+        });
+        assert!(!asked(&t), "{env:?}");
+    }
+}
+
+#[test]
 fn a_storm_of_sizes_ends_in_the_right_picture() {
     let mut t = Terminal::start("normal", (80, 24), &[]);
     t.until_shows("prod-us");

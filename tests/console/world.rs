@@ -642,6 +642,7 @@ impl World {
                 ),
             ],
             duration_ms: (34 * MIN, 51 * MIN),
+            measured: 3,
             assumptions: Assumptions {
                 base: id(TODAY),
                 base_commit: at(TODAY),

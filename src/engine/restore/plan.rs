@@ -164,6 +164,9 @@ pub struct RestorePlan {
     pub checks: Vec<Check>,
     /// Expected duration in milliseconds, as a range.
     pub duration_ms: (i64, i64),
+    /// From so many restores of the target that had about as much to do; 0: from speeds that were measured elsewhere.
+    #[serde(default)]
+    pub measured: u32,
     /// What the run checks again.
     pub assumptions: Assumptions,
     /// The command line that does the same.
@@ -174,6 +177,17 @@ impl RestorePlan {
     /// Whether a check forbids to run it.
     pub fn blocked(&self) -> Option<&Check> {
         self.checks.iter().find(|c| c.state == CheckState::Blocked)
+    }
+
+    /// How long it will take, and how that is known: `34-51 min, from 3 restores of this cluster`.
+    pub fn duration_words(&self) -> String {
+        let (from, to) = self.duration_ms;
+        let takes = crate::model::time::range(from, to);
+        match self.measured {
+            0 => format!("{takes}, a guess: none like it was run here"),
+            1 => format!("{takes}, from 1 restore of this cluster"),
+            n => format!("{takes}, from {n} restores of this cluster"),
+        }
     }
 
     /// Whether the operator must type the target's name.

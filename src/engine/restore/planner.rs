@@ -106,9 +106,13 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
                     .into_iter()
                     .map(driver_check),
             );
+            if !whole && !in_the_way.is_empty() {
+                checks.extend(referring(&target.cluster.referring(&in_the_way)?));
+            }
             checks
         },
         duration_ms: duration(bytes, log_bytes),
+        measured: 0,
         assumptions: Assumptions {
             base: base.id.clone(),
             base_commit: base.commit,
@@ -420,14 +424,25 @@ fn preflight(
         (true, n) => line(
             "target",
             CheckState::Blocked,
-            format!("{n} tables are in the way in {}: {names}", target.name),
+            format!(
+                "{} in the way in {}: {names}",
+                if n == 1 {
+                    "1 table is".to_owned()
+                } else {
+                    format!("{n} tables are")
+                },
+                target.name
+            ),
             "choose other names, an empty cluster, or --replace",
         ),
         (false, 0) => line("target", CheckState::Ok, "nothing is in the way".to_owned(), "empty"),
         (false, n) => line(
             "target",
             CheckState::Warning,
-            format!("{n} tables will be replaced: {names}"),
+            format!(
+                "{n} {} will be replaced: {names}",
+                if n == 1 { "table" } else { "tables" }
+            ),
             "agreed by typing the name",
         ),
     });
@@ -469,6 +484,28 @@ fn resolution(request: &RestoreRequest, base: &BackupSummary) -> Option<Check> {
     })
 }
 
+/// Tables that stay and refer to some that are replaced: their rows are of now, those of then may be others.
+fn referring(found: &[(TableName, TableName)]) -> Option<Check> {
+    const SHOWN: usize = 5;
+    if found.is_empty() {
+        return None;
+    }
+    let said = |(child, parent): &(TableName, TableName)| format!("{child} refers to {parent}");
+    let mut list: Vec<String> = found.iter().take(SHOWN).map(said).collect();
+    if found.len() > SHOWN {
+        list.push(format!("{} more", found.len() - SHOWN));
+    }
+    Some(Check {
+        name: "foreign keys".to_owned(),
+        state: CheckState::Warning,
+        found: format!(
+            "tables that stay refer to some that are replaced, and may lose the rows that they refer to: {}",
+            list.join(", ")
+        ),
+        wanted: "restore them too (--filter), or look for rows without a parent afterwards".to_owned(),
+    })
+}
+
 /// What the driver itself found.
 fn driver_check(c: RestoreCheck) -> Check {
     Check {
@@ -485,8 +522,18 @@ fn driver_check(c: RestoreCheck) -> Check {
 
 /// Milliseconds, from measured speeds: 150 MB/s of rows, 20 MB/s of stored log, with a margin on both sides.
 fn duration(bytes: u64, log_bytes: u64) -> (i64, i64) {
-    let ms = 300.0 + bytes as f64 / 150e3 + log_bytes as f64 / 20e3;
+    let ms = milliseconds(bytes, log_bytes);
     ((ms * 0.6) as i64, (ms * 2.0) as i64)
+}
+
+fn milliseconds(bytes: u64, log_bytes: u64) -> f64 {
+    300.0 + bytes as f64 / 150e3 + log_bytes as f64 / 20e3
+}
+
+/// How much a plan has to do: the milliseconds that it takes at the measured speeds.
+pub fn work(plan: &RestorePlan) -> f64 {
+    let bytes = plan.tables.iter().map(|t| t.bytes).sum();
+    milliseconds(bytes, plan.log.as_ref().map_or(0, |l| l.stored_bytes))
 }
 
 impl RestoreRequest {

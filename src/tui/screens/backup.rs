@@ -135,8 +135,11 @@ impl Backup {
         let Some(page) = m.store.page(&self.cluster) else {
             return super::messages::view_loading(m, &Query::Cluster(self.cluster.clone()), p, area);
         };
-        let top = view_facts(m, p, area, page);
-        let detail = if area.height >= 19 { 5 } else { 0 };
+        let top = match m.zoomed {
+            true => area.y,
+            false => view_facts(m, p, area, page),
+        };
+        let detail = m.below(if area.height >= 19 { 5 } else { 0 });
         let list = Rect::new(area.x, top, area.width, area.bottom().saturating_sub(top + detail));
         self.view_list(m, cache, p, list, page);
         if let (Some(entry), true) = (self.selected(m), detail > 0) {
@@ -312,8 +315,10 @@ fn view_facts(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) ->
     let card = &page.card;
     view_health(m, p, area, page);
     view_bar(m, p, Rect::new(x, area.y + 1, width, 1), page);
-    let (log, log_meaning) = status::log(&card.log, p.glyphs);
+    let (log, log_meaning) = status::log(m, card, p.glyphs);
+    let known = status::unknown(m, &card.name, p.glyphs).is_none();
     let behind = status::rpo(m, &card.log)
+        .filter(|_| known)
         .map(|ms| format!(", {} behind", m.age(ms)))
         .unwrap_or_default();
     let position = card.log.position.as_ref().map(Position::to_string).unwrap_or_default();
@@ -367,12 +372,18 @@ fn view_facts(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) ->
 fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
     let card = &page.card;
     let (x, width) = (area.x + 1, area.width.saturating_sub(2));
-    let (health, meaning) = status::health(card, p.glyphs);
+    let (health, meaning) = status::health(m, card, p.glyphs);
     let health = format!("{:<7} ", health.replacen("ok", "OK", 1));
     let Some((from, to)) = card.window.bounds() else {
-        let finding = card.health.reasons.first();
+        let finding = card.health.reasons.first().filter(|_| card.backups > 0);
         let text = finding.map_or("Nothing can be restored yet: B takes the first backup.", String::as_str);
-        p.pieces(x, area.y, width, &[(&health, meaning), (text, Meaning::Title)]);
+        let health = format!("{} ", health.trim_end());
+        p.pieces(
+            x,
+            area.y,
+            width,
+            &[(&health, meaning), (" ", meaning), (text, Meaning::Title)],
+        );
         return;
     };
     let zone = m.zone_shown();

@@ -74,7 +74,7 @@ impl Fleet {
         let rows = self.rows(m);
         let plan = Columns::of(area.width, &rows);
         plan.header(p, area);
-        let detail = if area.height >= 14 { 7 } else { 0 };
+        let detail = m.below(if area.height >= 14 { 7 } else { 0 });
         let list = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1 + detail));
         if rows.is_empty() {
             return self.view_empty(m, p, list);
@@ -171,27 +171,30 @@ impl Columns {
 
     fn row(&self, m: &Model, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
         let y = area.y;
-        let (health, health_meaning) = status::health(card, p.glyphs);
+        let (health, health_meaning) = status::health(m, card, p.glyphs);
         let rpo = status::rpo(m, &card.log);
-        let rpo_text = rpo.map_or_else(|| "none".to_owned(), |ms| m.age(ms));
-        let (log, log_meaning) = status::log(&card.log, p.glyphs);
+        let (rpo_text, rpo_meaning) = match rpo {
+            _ if status::unknown(m, &card.name, p.glyphs).is_some() => (p.glyphs.unknown.to_owned(), Meaning::Unknown),
+            Some(ms) => (m.age(ms), Meaning::Base),
+            None => ("none".to_owned(), Meaning::Muted),
+        };
+        let (log, log_meaning) = status::log(m, card, p.glyphs);
         let (next, next_meaning) = status::next_run(m, &card.next_run);
         table::cell(p, area, y, self.name, (card.name.as_str(), Meaning::Title));
         table::cell(p, area, y, self.health, (&health, health_meaning));
-        table::cell(
-            p,
-            area,
-            y,
-            self.rpo,
-            (&rpo_text, if rpo.is_some() { Meaning::Base } else { Meaning::Muted }),
-        );
+        table::cell(p, area, y, self.rpo, (&rpo_text, rpo_meaning));
         self.window(p, area, card);
         table::cell(p, area, y, self.log, (&log, log_meaning));
         table::cell(p, area, y, self.next, (&next, next_meaning));
         if let Some(column) = self.proof {
             let text = card.proof.map_or_else(
                 || ("none".to_owned(), Meaning::Muted),
-                |(level, at)| (format!("{} {}", level.word(), m.age(m.now.since(at))), Meaning::Ok),
+                |(level, at)| {
+                    (
+                        format!("{} {}", level.word(), status::short_age(m.now.since(at))),
+                        Meaning::Ok,
+                    )
+                },
             );
             table::cell(p, area, y, column, (&text.0, text.1));
         }

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::model::job::LineLevel;
-use crate::service::desk::Message;
+use crate::service::desk::{Message, RefusalKind};
 use crate::tui::event::Query;
 use crate::tui::list::List;
 use crate::tui::model::{Model, refusal_text};
@@ -50,7 +50,7 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
     let full: Vec<String> = rows.get(selected).map_or_else(Vec::new, |(_, x)| {
         wrap(&safe(&x.text), usize::from(area.width.saturating_sub(2)))
     });
-    let detail = (full.len() as u16 + 1).clamp(3, (area.height / 2).max(3));
+    let detail = m.below((full.len() as u16 + 1).clamp(3, (area.height / 2).max(3)));
     let body = Rect::new(area.x, area.y, area.width, area.height.saturating_sub(detail));
     let offset = cache.offset("messages");
     let offset = table::rows(p, body, (rows.len(), Some(selected)), offset, |p, i, y| {
@@ -68,8 +68,10 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
         p.pieces(body.x + 2, y, body.width.saturating_sub(2), &pieces);
     });
     cache.set_offset("messages", offset);
-    p.rule(area, body.bottom(), "in full");
-    for (i, line) in full.iter().enumerate().take(usize::from(detail - 1)) {
+    if detail > 0 {
+        p.rule(area, body.bottom(), "in full");
+    }
+    for (i, line) in full.iter().enumerate().take(usize::from(detail.saturating_sub(1))) {
         p.put(
             area.x + 1,
             body.bottom() + 1 + i as u16,
@@ -85,6 +87,27 @@ pub fn late(m: &Model, query: &Query) -> String {
     let since = m.store.slot(query).and_then(|s| s.late_since(m.now));
     let words = since.map(|at| format!(" Asked at {}, no answer yet.", m.clock_seconds(at)));
     words.unwrap_or_default()
+}
+
+/// The same for what is not there on the first day: that is no error, and `empty` says what to do about it.
+pub fn view_missing(m: &Model, query: &Query, p: &mut Painter<'_>, area: Rect, empty: &str) {
+    let missing = m.store.error(query).is_some_and(|e| e.kind == RefusalKind::NotFound);
+    if !missing {
+        return view_loading(m, query, p, area);
+    }
+    p.cursor_at(area.x + 2, area.y + 1);
+    for (i, line) in wrap(empty, usize::from(area.width.saturating_sub(4)))
+        .iter()
+        .enumerate()
+    {
+        p.put(
+            area.x + 2,
+            area.y + 1 + i as u16,
+            area.width.saturating_sub(3),
+            line,
+            Meaning::Base,
+        );
+    }
 }
 
 /// What a screen shows that has no data yet: that it is being asked for, or why it did not come.

@@ -25,6 +25,8 @@ pub mod restore_request;
 pub mod restore_view;
 pub mod retention;
 pub mod run;
+pub mod schema;
+pub mod side;
 pub mod storages;
 pub mod timeline;
 pub mod timeline_view;
@@ -40,6 +42,7 @@ pub enum Screen {
     Overview(overview::Overview),
     Retention(retention::Retention),
     InEffect(List),
+    Schema(schema::Schema),
     Restore(Box<restore::Restore>),
     Plan(Box<plan::Plan>),
     Jobs(List),
@@ -62,6 +65,7 @@ impl Screen {
             Screen::Overview(_) => Scope::Overview,
             Screen::Retention(_) => Scope::Retention,
             Screen::InEffect(_) => Scope::InEffect,
+            Screen::Schema(_) => Scope::Schema,
             Screen::Restore(_) => Scope::Restore,
             Screen::Plan(_) => Scope::Plan,
             Screen::Jobs(_) => Scope::Jobs,
@@ -80,6 +84,7 @@ impl Screen {
             Screen::Timeline(s) => Some(s.cluster.clone()),
             Screen::Overview(s) => Some(s.cluster.clone()),
             Screen::Retention(s) => Some(s.cluster.clone()),
+            Screen::Schema(s) => Some(s.cluster.clone()),
             Screen::Restore(s) => Some(s.cluster.clone()),
             Screen::Plan(s) => Some(s.source.clone()),
             Screen::Jobs(list) => jobs::selected(m, list).map(|j| j.cluster.clone()),
@@ -96,6 +101,7 @@ impl Screen {
             Screen::Log(s) => Some(&mut s.list),
             Screen::Timeline(s) => Some(&mut s.list),
             Screen::Retention(s) => Some(&mut s.list),
+            Screen::Schema(s) => Some(&mut s.list),
             Screen::Restore(s) => s.list_mut(),
             Screen::Jobs(list) | Screen::Storages(list) | Screen::Messages(list) | Screen::InEffect(list) => Some(list),
             Screen::Plan(_) | Screen::Run(_) | Screen::Overview(_) => None,
@@ -110,6 +116,7 @@ impl Screen {
             Screen::Log(s) => Some(&s.list),
             Screen::Timeline(s) => Some(&s.list),
             Screen::Retention(s) => Some(&s.list),
+            Screen::Schema(s) => Some(&s.list),
             Screen::Restore(s) => s.list(),
             Screen::Jobs(list) | Screen::Storages(list) | Screen::Messages(list) | Screen::InEffect(list) => Some(list),
             Screen::Plan(_) | Screen::Run(_) | Screen::Overview(_) => None,
@@ -123,6 +130,7 @@ impl Screen {
             Screen::Backup(s) => s.rows(m).iter().map(|b| b.summary.id.as_str().into()).collect(),
             Screen::Log(s) => s.rows(m).iter().map(|c| c.id.as_str().into()).collect(),
             Screen::Timeline(s) => s.rows(m).iter().map(|c| c.id.as_str().into()).collect(),
+            Screen::Schema(s) => s.rows(m).iter().map(|t| t.name.to_string().into()).collect(),
             Screen::Restore(s) => s.ids(m),
             Screen::Jobs(list) => jobs::rows(m, list).iter().map(|j| j.id.to_string().into()).collect(),
             Screen::Storages(list) => storages::rows(m, list).iter().map(|s| s.name.as_str().into()).collect(),
@@ -141,12 +149,21 @@ impl Screen {
         match self {
             Screen::Fleet(_) => &fleet::ORDERS,
             Screen::Backup(_) => &backup::ORDERS,
+            Screen::Schema(_) => &schema::ORDERS,
             _ => &[],
         }
     }
 
     /// What it needs to know.
     pub fn wants(&self, m: &Model) -> Wants {
+        let mut wants = self.own_wants(m);
+        if side::fits(m) {
+            wants.extend(side::wants(self, m));
+        }
+        wants
+    }
+
+    fn own_wants(&self, m: &Model) -> Wants {
         match self {
             Screen::Fleet(s) => {
                 let selected = s.selected(m).map(|c| page(&c.name)).unwrap_or_default();
@@ -158,6 +175,7 @@ impl Screen {
             Screen::Overview(s) => s.wants(m),
             Screen::Retention(s) => s.wants(m),
             Screen::InEffect(_) => vec![(Query::InEffect, Question::InEffect)],
+            Screen::Schema(s) => s.wants(m),
             Screen::Restore(s) => s.wants(m),
             Screen::Plan(s) => page(&s.source),
             Screen::Jobs(_) => vec![jobs::ask()],
@@ -178,6 +196,7 @@ impl Screen {
             Screen::Overview(s) => cluster(&s.cluster, "Overview"),
             Screen::Retention(s) => cluster(&s.cluster, "Retention"),
             Screen::InEffect(_) => vec!["Settings in effect".to_owned()],
+            Screen::Schema(s) => cluster(&s.cluster, "Schema"),
             Screen::Restore(s) => cluster(&s.cluster, "Restore 1/2"),
             Screen::Plan(s) => cluster(&s.source, &s.title(m)),
             Screen::Jobs(_) => vec!["Jobs".to_owned()],
@@ -197,6 +216,7 @@ impl Screen {
             Screen::Overview(s) => s.view(m, p, area),
             Screen::Retention(s) => s.view(m, cache, p, area),
             Screen::InEffect(list) => in_effect::view(m, list, cache, p, area),
+            Screen::Schema(s) => s.view(m, cache, p, area),
             Screen::Restore(s) => restore_view::view(s, m, cache, p, area),
             Screen::Plan(s) => s.view(m, p, area),
             Screen::Jobs(list) => jobs::view(m, list, cache, p, area),

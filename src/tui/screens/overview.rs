@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ratatui::layout::Rect;
 
-use crate::cluster::ClusterState;
+use crate::cluster::{ClusterFacts, ClusterState};
 use crate::model::backup::{BackupEntry, BackupStatus, BackupType};
 use crate::model::ids::ClusterName;
 use crate::model::log::ChangeKind;
@@ -14,6 +14,7 @@ use crate::service::desk::{ClusterPage, Question};
 use crate::tui::event::Query;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, fit_middle, pad, safe};
+use crate::tui::scroll::Scroll;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::spark::{share, spark};
 use crate::tui::widgets::status::{self, plural};
@@ -24,7 +25,7 @@ pub struct Overview {
     /// The cluster.
     pub cluster: ClusterName,
     /// Lines scrolled down.
-    pub scroll: usize,
+    pub scroll: Scroll,
 }
 
 /// A line: a rule with its title, or pieces.
@@ -40,7 +41,10 @@ fn fact(label: &str, text: impl Into<String>, meaning: Meaning) -> Line {
 impl Overview {
     /// The overview of a cluster.
     pub fn new(cluster: ClusterName) -> Overview {
-        Overview { cluster, scroll: 0 }
+        Overview {
+            cluster,
+            scroll: Scroll::default(),
+        }
     }
 
     /// What the page needs to know.
@@ -64,8 +68,7 @@ impl Overview {
             return super::messages::view_loading(m, &Query::Cluster(self.cluster.clone()), p, area);
         };
         let lines = self.lines(m, p, page, area.width);
-        let most = lines.len().saturating_sub(usize::from(area.height));
-        let from = self.scroll.min(most);
+        let from = self.scroll.first(lines.len(), area.height);
         for (i, line) in lines.iter().skip(from).take(usize::from(area.height)).enumerate() {
             let y = area.y + i as u16;
             match line {
@@ -92,7 +95,7 @@ impl Overview {
 
 fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Line> {
     let card = &page.card;
-    let (health, meaning) = status::health(card, p.glyphs);
+    let (health, meaning) = status::health(m, card, p.glyphs);
     let state = match &card.state {
         ClusterState::Available => "available".to_owned(),
         ClusterState::Closed { .. } => "closed: O opens it".to_owned(),
@@ -109,15 +112,27 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Line> {
             Meaning::Base,
         ),
     ];
-    if let Some(f) = &page.facts {
-        let text = format!(
-            "{}, about {}, {}; {} now",
+    let data = |f: &ClusterFacts| {
+        format!(
+            "{}, about {}, {}",
             plural(f.tables, "table"),
             plural(f.rows_estimate, "row"),
-            size::iec(f.bytes_estimate),
-            plural(u64::from(f.sessions), "session")
-        );
-        out.push(fact("Data", text, Meaning::Base));
+            size::iec(f.bytes_estimate)
+        )
+    };
+    match (&page.facts, m.trends.last_facts(&card.name)) {
+        (Some(f), _) => {
+            let text = format!("{}; {} now", data(f), plural(u64::from(f.sessions), "session"));
+            out.push(fact("Data", text, Meaning::Base));
+        }
+        (None, Some((at, f))) => {
+            let text = format!("{} not readable now; {}: {}", p.glyphs.unknown, m.ago(*at), data(f));
+            out.push(fact("Data", text, Meaning::Unknown));
+        }
+        (None, None) => {
+            let text = format!("{} not readable now, and not read before", p.glyphs.unknown);
+            out.push(fact("Data", text, Meaning::Unknown));
+        }
     }
     let window = card.window.bounds().map_or_else(
         || ("nothing yet: B takes the first backup".to_owned(), Meaning::Warn),
@@ -161,7 +176,7 @@ fn stored(p: &Painter<'_>, page: &ClusterPage, cells: usize, out: &mut Vec<Line>
     let log = page.card.log.stored_bytes;
     let backups = page.card.stored_bytes.saturating_sub(log);
     let data = page.facts.as_ref().map_or(0, |f| f.bytes_estimate);
-    let ratio = if data > 0 {
+    let ratio = if data > 0 && page.card.stored_bytes > 0 {
         format!(": {:.1} times the data", page.card.stored_bytes as f64 / data as f64)
     } else {
         String::new()
@@ -190,16 +205,15 @@ fn trends(m: &Model, p: &Painter<'_>, cluster: &ClusterName, cells: usize, out: 
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
         return;
     };
-    let since = time::age(last.at.since(first.at));
+    let since = m.age(last.at.since(first.at));
     let gaps: Vec<f64> = samples.iter().map(|s| s.rpo_ms).collect();
     let rates: Vec<f64> = samples.iter().map(|s| s.bytes_per_second).collect();
     let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
-    let now = time::age(last.rpo_ms as i64);
-    let title = if samples.len() > 1 {
-        format!(
-            "RPO gap: {now} now, at most {} in {since}",
-            time::age(most(&gaps) as i64)
-        )
+    let now = m.age(last.rpo_ms as i64);
+    let title = if m.accessible {
+        format!("RPO gap: {now} now, at most {}", m.age(most(&gaps) as i64))
+    } else if samples.len() > 1 {
+        format!("RPO gap: {now} now, at most {} in {since}", m.age(most(&gaps) as i64))
     } else {
         format!("RPO gap: {now} now; how it goes is drawn from now on")
     };

@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 use tui_input::Input;
+use unicode_width::UnicodeWidthStr;
 
 use crate::engine::point::RestoreTarget;
 use crate::engine::restore::plan::{CheckState, Losses, RestorePlan, TxnRef, WayBackPlan};
@@ -12,6 +13,7 @@ use crate::tui::event::Query;
 use crate::tui::model::{Model, refusal_text};
 use crate::tui::paint::{Painter, safe, wrap};
 use crate::tui::popups::form::view_input;
+use crate::tui::scroll::Scroll;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::status::{self, plural};
 
@@ -29,7 +31,7 @@ pub struct Plan {
     /// Whether the field got the keys once, when the plan came.
     pub offered: bool,
     /// Lines scrolled down.
-    pub scroll: usize,
+    pub scroll: Scroll,
     /// Why it does not run.
     pub error: Option<String>,
     /// The act by which it was started.
@@ -45,7 +47,7 @@ impl Plan {
             name: Input::default(),
             typing: false,
             offered: false,
-            scroll: 0,
+            scroll: Scroll::default(),
             error: None,
             started: None,
         }
@@ -55,6 +57,8 @@ impl Plan {
     pub fn title(&self, m: &Model) -> String {
         let what = if self.undo { "Undo" } else { "Restore 2/2" };
         match m.store.plan() {
+            // At 80 columns there is no room for more beside the clock.
+            Some(plan) if m.size.0 < 120 => format!("{what}: plan {}", plan.hash()),
             Some(plan) => format!("{what}: plan {}, nothing changed yet", plan.hash()),
             None => format!("{what}: planning"),
         }
@@ -92,8 +96,7 @@ impl Plan {
         let foot = 3;
         let body = Rect::new(area.x, area.y, area.width, area.height.saturating_sub(foot));
         let lines = lines(m, p, plan, usize::from(area.width.saturating_sub(2)));
-        let most = lines.len().saturating_sub(usize::from(body.height));
-        let from = self.scroll.min(most);
+        let from = self.scroll.first(lines.len(), body.height);
         for (i, line) in lines.iter().skip(from).take(usize::from(body.height)).enumerate() {
             let y = body.y + i as u16;
             match line {
@@ -144,17 +147,28 @@ impl Plan {
 
     fn view_consent(&self, m: &Model, p: &mut Painter<'_>, area: Rect, plan: &RestorePlan) {
         let (x, width) = (area.x + 1, area.width.saturating_sub(2));
+        let wrapped = |p: &mut Painter<'_>, text: &str| {
+            // The second line is free as long as no name is asked for.
+            let lines = if self.needs_name(m, plan) && plan.blocked().is_none() {
+                1
+            } else {
+                2
+            };
+            for (i, line) in wrap(&safe(text), usize::from(width)).iter().take(lines).enumerate() {
+                p.put(x, area.y + i as u16, width, line, Meaning::Error);
+            }
+        };
         if let Some(error) = &self.error {
-            p.put(x, area.y, width, error, Meaning::Error);
+            wrapped(p, error);
         } else if self.started.is_some() {
             p.put(x, area.y, width, "Starting...", Meaning::Busy);
         } else if let Some(check) = plan.blocked() {
-            p.put(
-                x,
-                area.y,
-                width,
-                &format!("Restore waits for: {}: {}", check.name, check.wanted),
-                Meaning::Error,
+            wrapped(
+                p,
+                &format!(
+                    "Restore waits for: {}: {}. Esc goes back to the answers.",
+                    check.name, check.wanted
+                ),
             );
         } else if !self.needs_name(m, plan) {
             p.put(x, area.y, width, "Nothing is overwritten. R restores.", Meaning::Ok);
@@ -245,7 +259,7 @@ fn lines(m: &Model, p: &Painter<'_>, plan: &RestorePlan, width: usize) -> Vec<Li
     let down = if plan.losses.is_some() { "Down" } else { "Takes" };
     out.push(fact(
         down,
-        format!("{}, done about {back}", time::range(from, to)),
+        format!("{}; done about {back}", plan.duration_words()),
         Meaning::Base,
     ));
     if let Some(losses) = &plan.losses {
@@ -264,17 +278,27 @@ fn lines(m: &Model, p: &Painter<'_>, plan: &RestorePlan, width: usize) -> Vec<Li
             CheckState::Blocked => ("! ", Meaning::Error),
         };
         let name = format!(" {} ", crate::tui::paint::pad(&safe(&check.name), 16, p.glyphs.cut));
-        let wanted = if check.wanted.is_empty() {
+        // What is wanted stands beside what was found, or below it, or, where all is well, nowhere.
+        let room = width.saturating_sub(2 + 18);
+        let fits = safe(&check.found).width() + 3 + safe(&check.wanted).width() <= room;
+        let beside = if check.wanted.is_empty() || !fits {
             String::new()
         } else {
             format!("   {}", check.wanted)
         };
+        let mut found = wrap(&safe(&check.found), room).into_iter();
         out.push(Line::Pieces(vec![
             (sign.to_owned(), meaning),
             (name, Meaning::Base),
-            (check.found.clone(), meaning),
-            (wanted, Meaning::Muted),
+            (found.next().unwrap_or_default(), meaning),
+            (beside, Meaning::Muted),
         ]));
+        let below = |text: String, meaning| Line::Pieces(vec![(" ".repeat(20), Meaning::Base), (text, meaning)]);
+        out.extend(found.map(|line| below(line, meaning)));
+        if !fits && check.state != CheckState::Ok {
+            let wanted = wrap(&safe(&format!("wanted: {}", check.wanted)), room);
+            out.extend(wanted.into_iter().map(|line| below(line, Meaning::Muted)));
+        }
     }
     out.push(Line::Rule("the same on the command line (y copies)"));
     for line in wrap(&safe(&plan.command), width) {

@@ -9,6 +9,7 @@ use crate::service::desk::Question;
 use crate::tui::event::Query;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, safe, wrap};
+use crate::tui::scroll::Scroll;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::{progress, status};
 
@@ -18,13 +19,30 @@ pub struct Run {
     /// The job.
     pub job: JobId,
     /// Lines scrolled down.
-    pub scroll: usize,
+    pub scroll: Scroll,
+    /// Whether the log's newest line stays in sight.
+    pub follow: bool,
+    /// Whether long lines of the log are wrapped.
+    pub wrap: bool,
 }
 
 impl Run {
     /// The page of a job.
     pub fn new(job: JobId) -> Run {
-        Run { job, scroll: 0 }
+        Run {
+            job,
+            scroll: Scroll::default(),
+            follow: false,
+            wrap: false,
+        }
+    }
+
+    /// Scrolls; who scrolls up no longer follows.
+    pub fn step(&mut self, by: isize) {
+        if std::mem::take(&mut self.follow) {
+            self.scroll.to_end();
+        }
+        self.scroll.by(by);
     }
 
     /// What the page needs to know.
@@ -46,8 +64,11 @@ impl Run {
             return super::messages::view_loading(m, &Query::Job(self.job), p, area);
         };
         let lines = self.lines(m, p, job, area.width);
-        let most = lines.len().saturating_sub(usize::from(area.height));
-        let from = self.scroll.min(most);
+        let first = self.scroll.first(lines.len(), area.height);
+        let from = match self.follow {
+            true => lines.len().saturating_sub(usize::from(area.height)),
+            false => first,
+        };
         for (i, (text, meaning)) in lines.iter().skip(from).take(usize::from(area.height)).enumerate() {
             let y = area.y + i as u16;
             match text.strip_prefix('\u{1}') {
@@ -88,14 +109,23 @@ impl Run {
         if job.steps.is_empty() {
             out.push(("No step has begun.".to_owned(), Meaning::Muted));
         }
-        out.push(rule("log"));
-        for line in m.store.lines(self.job).unwrap_or_default() {
-            let (_, meaning) = super::messages::level(p, line.level);
-            out.push((format!("{}  {}", m.stamp_seconds(line.at), line.text), meaning));
-        }
         if let Some(command) = &job.command {
             out.push(rule("the same on the command line (y copies)"));
             out.extend(wrapped(command).into_iter().map(|l| (l, Meaning::Muted)));
+        }
+        // The log comes last: followed, its newest line is the last one of the page.
+        out.push(rule(if self.follow {
+            "log, followed (f stops)"
+        } else {
+            "log (f follows, w wraps)"
+        }));
+        for line in m.store.lines(self.job).unwrap_or_default() {
+            let (_, meaning) = super::messages::level(p, line.level);
+            let text = format!("{}  {}", m.stamp_seconds(line.at), line.text);
+            match self.wrap {
+                true => out.extend(wrapped(&text).into_iter().map(|l| (l, meaning))),
+                false => out.push((text, meaning)),
+            }
         }
         out
     }
@@ -135,7 +165,7 @@ fn head(m: &Model, p: &Painter<'_>, job: &Job) -> Vec<(String, Meaning)> {
             let tail: Vec<String> = tail.into_iter().flatten().collect();
             out.push((format!("{bar} {percent}  {}", tail.join("  ")), Meaning::Busy));
             let rates = m.trends.of_job(job.id);
-            if rates.iter().filter(|r| **r > 0.0).count() > 3 {
+            if rates.iter().filter(|r| **r > 0.0).count() > 3 && !p.glyphs.quiet {
                 let line = crate::tui::widgets::spark::spark(p.glyphs, &rates, 40);
                 out.push((format!("rate {line}"), Meaning::ProgressDone));
             }
@@ -170,7 +200,7 @@ fn head(m: &Model, p: &Painter<'_>, job: &Job) -> Vec<(String, Meaning)> {
 }
 
 /// `* load tables     3.1 GiB of 4.0 GiB   212 MiB/s   41 s`.
-fn step_line(m: &Model, p: &Painter<'_>, (step, job): (&JobStep, &Job), width: usize) -> (String, Meaning) {
+pub fn step_line(m: &Model, p: &Painter<'_>, (step, job): (&JobStep, &Job), width: usize) -> (String, Meaning) {
     let last = job.steps.last().is_some_and(|s| std::ptr::eq(s, step));
     let (glyph, meaning, word) = match (job.state, step.ended) {
         (JobState::Succeeded, _) => (p.glyphs.ok, Meaning::Ok, ""),
@@ -182,8 +212,10 @@ fn step_line(m: &Model, p: &Painter<'_>, (step, job): (&JobStep, &Job), width: u
         (state, None) if state.is_over() => (p.glyphs.bad, Meaning::Error, ""),
         (_, None) => (p.glyphs.busy, Meaning::Busy, ""),
     };
-    let end = step.ended.or(job.ended).unwrap_or(m.now);
-    let took = time::took(end.since(step.started).max(0));
+    let took = match step.ended.or(job.ended) {
+        Some(end) => time::took(end.since(step.started).max(0)),
+        None => m.took_so_far(m.now.since(step.started).max(0)),
+    };
     let room = width.saturating_sub(2 + 2 + 26 + 8 + word.len()).clamp(12, 44);
     let name = crate::tui::paint::pad(&safe(&step.name), room, p.glyphs.cut);
     (

@@ -45,7 +45,12 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
     ];
     let [name, state, stored, address] = columns;
     table::header(p, area, area.y, &columns);
-    let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(6));
+    let body = Rect::new(
+        area.x,
+        area.y + 1,
+        area.width,
+        area.height.saturating_sub(1 + m.below(5)),
+    );
     let selected = list.index().min(rows.len() - 1);
     let offset = table::rows(
         p,
@@ -67,7 +72,9 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
         },
     );
     cache.set_offset("storages", offset);
-    let Some(s) = rows.get(selected) else { return };
+    let Some(s) = rows.get(selected).filter(|_| !m.zoomed) else {
+        return;
+    };
     p.rule(area, body.bottom(), s.name.as_str());
     let width = area.width.saturating_sub(2);
     let y = body.bottom() + 1;

@@ -53,6 +53,14 @@ fn collect(m: &Model, json: Json) -> Vec<Thing> {
                 ('j', "JSON", json.of(b)),
             ]
         }),
+        Screen::Schema(s) => s.selected(m).map_or_else(Vec::new, |t| {
+            let command = format!("brine restore {} --latest --filter {} --plan", s.cluster, t.name);
+            vec![
+                ('i', "name", t.name.to_string()),
+                ('c', "command", command),
+                ('j', "JSON", json.of(t)),
+            ]
+        }),
         Screen::Log(s) => {
             let change = s.rows(m).into_iter().find(|c| Some(c.id.as_str()) == s.list.selected());
             change.map_or_else(Vec::new, |c| {

@@ -30,13 +30,23 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
     match cmd {
         Cmd::BackupNow => backup_now(m),
         Cmd::Restore => match m.screen() {
-            Screen::Timeline(_) => restore(m).and_then(|()| enter(m)),
+            Screen::Timeline(_) | Screen::Schema(_) => restore(m).and_then(|()| enter(m)),
             _ => restore(m),
         },
         Cmd::Settings => settings(m),
-        Cmd::LogMenu | Cmd::GoBackup | Cmd::GoLog | Cmd::GoTimeline | Cmd::GoOverview | Cmd::GoRetention => {
-            cluster(m).map(|_| ())
-        }
+        Cmd::LogMenu
+        | Cmd::GoBackup
+        | Cmd::GoLog
+        | Cmd::GoTimeline
+        | Cmd::GoOverview
+        | Cmd::GoRetention
+        | Cmd::GoSchema => cluster(m).map(|_| ()),
+        Cmd::LastView => require(m.previous.is_some(), "no other screen was shown before"),
+        Cmd::Zoom => require(
+            m.screen().list().is_some() || matches!(m.screen(), Screen::Timeline(_) | Screen::Restore(_)),
+            "this screen has one part only",
+        ),
+        Cmd::Follow | Cmd::Wrap => require(matches!(m.screen(), Screen::Run(_)), "only on the page of a job"),
         Cmd::Verify => complete(m).map(|_| ()),
         Cmd::Protect => complete(m).map(|_| ()),
         Cmd::Delete => delete(m),
@@ -126,6 +136,14 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             _ => Err("only on the Timeline (7) and on Restore 1/2".to_owned()),
         },
         Cmd::Enter => enter(m),
+        Cmd::NextField | Cmd::PrevField => match (m.screen(), m.store.plan()) {
+            (Screen::Plan(s), plan) => require(
+                plan.is_some_and(|plan| s.needs_name(m, plan)),
+                "no name has to be typed for this plan",
+            ),
+            (Screen::Timeline(s), _) => timeline(m, s),
+            _ => Ok(()),
+        },
         Cmd::Sort | Cmd::SortReverse => require(!m.screen().orders().is_empty(), "this list has one order only"),
         Cmd::Themes => require(m.theme.is_some(), "colours are off (NO_COLOR or --no-color)"),
         Cmd::Backward => require(m.screens.len() > 1, "this is the first screen"),
@@ -142,8 +160,8 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
         | Cmd::PageUp
         | Cmd::Top
         | Cmd::Bottom
-        | Cmd::NextField
-        | Cmd::PrevField
+        | Cmd::NextTab
+        | Cmd::PrevTab
         | Cmd::Left
         | Cmd::Right
         | Cmd::QuitOrBack
@@ -303,6 +321,7 @@ fn enter(m: &Model) -> Verdict {
             require(some, "no change is selected")
         }
         Screen::Jobs(list) => require(jobs::selected(m, list).is_some(), "no job is selected"),
+        Screen::Schema(s) => require(s.selected(m).is_some(), "no table is selected"),
         Screen::Timeline(s) if s.typing.is_some() => Ok(()),
         Screen::Timeline(s) => s
             .restorable(m)

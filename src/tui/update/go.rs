@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{list_of, open, refresh, run, visit};
 use crate::model::job::LineLevel;
 use crate::tui::Exit;
-use crate::tui::commands::{Cmd, find};
+use crate::tui::commands::{Cmd, Scope, find};
 use crate::tui::event::Effect;
 use crate::tui::list::{Ids, List};
 use crate::tui::model::{Model, TimeMode};
@@ -17,6 +17,7 @@ use crate::tui::screens::overview::Overview;
 use crate::tui::screens::restore::Focus;
 use crate::tui::screens::restore_view::cells;
 use crate::tui::screens::retention::Retention;
+use crate::tui::screens::schema::Schema;
 use crate::tui::screens::timeline::{self, Timeline};
 use crate::tui::screens::timeline_view;
 use crate::tui::update::enabled::enabled;
@@ -91,6 +92,7 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         Cmd::Backward => leave(m),
         Cmd::Forward => forward(m),
         Cmd::GoClusters => {
+            m.depart();
             m.left.clear();
             m.screens.truncate(1);
             Vec::new()
@@ -101,6 +103,14 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         Cmd::GoOverview => go_to(m, |m| m.cluster().map(|c| Screen::Overview(Overview::new(c)))),
         Cmd::GoRetention => go_to(m, |m| m.cluster().map(|c| Screen::Retention(Retention::new(c)))),
         Cmd::GoInEffect => go_to(m, |_| Some(list_of(Screen::InEffect))),
+        Cmd::GoSchema => go_to(m, |m| m.cluster().map(|c| Screen::Schema(Schema::new(c)))),
+        Cmd::LastView => last_view(m),
+        Cmd::NextTab => tab(m, 1),
+        Cmd::PrevTab => tab(m, -1),
+        Cmd::Zoom => {
+            m.zoomed = !m.zoomed;
+            Vec::new()
+        }
         Cmd::MoreDays => days(m, 1),
         Cmd::FewerDays => days(m, -1),
         Cmd::NextMark => marks(m, true),
@@ -160,9 +170,9 @@ fn step(m: &mut Model, by: isize) -> Vec<Effect> {
         (list.away(&ids, by), ends)
     });
     match m.screen_mut() {
-        Screen::Plan(s) => s.scroll = s.scroll.saturating_add_signed(by).min(1000),
-        Screen::Overview(s) => s.scroll = s.scroll.saturating_add_signed(by).min(1000),
-        Screen::Run(s) => s.scroll = s.scroll.saturating_add_signed(by).min(100_000),
+        Screen::Plan(s) => s.scroll.by(by),
+        Screen::Overview(s) => s.scroll.by(by),
+        Screen::Run(s) => s.step(by),
         Screen::Restore(s) if !s.in_list() => s.move_focus(by.signum()),
         Screen::Restore(s) => match (moved, s.list_mut()) {
             (Some((place, false)), Some(list)) => list.move_to(place),
@@ -192,7 +202,42 @@ fn sideways(m: &mut Model, by: isize) -> Vec<Effect> {
         Focus::Timeline => s.move_moment(m, by as i64, i64::from(cells(width))),
         _ => s.choose(m, by),
     });
-    Vec::new()
+    match m.scope() {
+        Scope::Backup | Scope::Log | Scope::Overview | Scope::Retention | Scope::Schema => tab(m, by),
+        _ => Vec::new(),
+    }
+}
+
+/// The page of the same cluster beside this one, in the order of their names in help; not round.
+fn tab(m: &mut Model, by: isize) -> Vec<Effect> {
+    const PAGES: [(Scope, Cmd); 5] = [
+        (Scope::Overview, Cmd::GoOverview),
+        (Scope::Backup, Cmd::GoBackup),
+        (Scope::Log, Cmd::GoLog),
+        (Scope::Schema, Cmd::GoSchema),
+        (Scope::Retention, Cmd::GoRetention),
+    ];
+    let here = m.scope();
+    let at = PAGES.iter().position(|(scope, _)| *scope == here);
+    let beside = at.and_then(|at| at.checked_add_signed(by)).and_then(|at| PAGES.get(at));
+    let Some((_, cmd)) = beside else { return Vec::new() };
+    // Going from page to page does not pile them up: back leads to where the first one was opened.
+    let was = m.screen().clone();
+    let under = (m.screens.len() > 1).then(|| m.screens.pop()).flatten();
+    let effects = attempt(m, *cmd);
+    if m.scope() == here {
+        m.screens.extend(under);
+    }
+    m.previous = Some(Box::new(was));
+    effects
+}
+
+/// There and back again.
+fn last_view(m: &mut Model) -> Vec<Effect> {
+    if let Some(screen) = m.previous.take() {
+        visit(m, *screen);
+    }
+    refresh(m)
 }
 
 /// Marks the selected line and goes on, a range, or the other ones.
@@ -274,6 +319,9 @@ fn back(m: &mut Model) -> Vec<Effect> {
 
 /// Goes back one screen, and remembers the one that is left.
 fn leave(m: &mut Model) -> Vec<Effect> {
+    if m.screens.len() > 1 {
+        m.depart();
+    }
     if m.screens.len() > 1
         && let Some(left) = m.screens.pop()
     {
@@ -290,6 +338,7 @@ fn leave(m: &mut Model) -> Vec<Effect> {
 /// Goes forward to the screen that was left last.
 fn forward(m: &mut Model) -> Vec<Effect> {
     if let Some(screen) = m.left.pop() {
+        m.depart();
         m.screens.push(screen);
     }
     refresh(m)

@@ -53,6 +53,7 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
             m.focused = focused;
             Vec::new()
         }
+        What::Ground(light) => ground(m, light),
         What::Click(by) => go::click(m, by),
         What::Wheel(by) => go::wheel(m, by),
         What::Paste(text) => keys::on_paste(m, &text),
@@ -81,6 +82,16 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
         effects.retain(|e| *e != Effect::Bell);
     }
     effects
+}
+
+/// The terminal's ground is known: on a light one, the theme for light ones. Only asked where no theme was chosen.
+fn ground(m: &mut Model, light: bool) -> Vec<Effect> {
+    let choosing = m.popups.iter().any(|p| matches!(p, Popup::Themes(_)));
+    if !light || choosing || m.theme.as_deref() != Some("brine-dark") {
+        return Vec::new();
+    }
+    m.theme = Some("brine-light".to_owned());
+    vec![Effect::Theme("brine-light".to_owned())]
 }
 
 /// What time alone does: notices go, running jobs and stale data are asked for.
@@ -248,7 +259,9 @@ fn pulse(m: &mut Model, result: Result<u64, Refusal>) -> Vec<Effect> {
             if std::mem::take(&mut m.desk_lost) {
                 m.toast(LineLevel::Info, "The process that answers is back.");
             }
-            let earliest = m.refreshed.plus(SETTLE).max(m.now);
+            // A screen reader begins anew with every change: there are few.
+            let apart = if m.accessible { 5 * Millis::SECOND } else { SETTLE };
+            let earliest = m.refreshed.plus(apart).max(m.now);
             m.refresh_due = Some(m.refresh_due.map_or(earliest, |due| due.min(earliest)));
         }
         Err(refusal) if !m.desk_lost => {
@@ -283,6 +296,11 @@ fn remember(m: &mut Model, query: &Query) {
         Query::Fleet => {
             for card in m.store.fleet().unwrap_or_default() {
                 m.trends.sample(card, m.now);
+            }
+        }
+        Query::Cluster(cluster) => {
+            if let Some(facts) = m.store.page(cluster).and_then(|p| p.facts.as_ref()) {
+                m.trends.facts(cluster, facts, m.now);
             }
         }
         Query::Job(id) => {
@@ -328,6 +346,7 @@ fn acted(m: &mut Model, n: u64, result: Result<Answer, Refusal>) -> Vec<Effect> 
     match (result, pending.then) {
         (Err(refusal), _) => return refused(m, n, &pending.label, &refusal),
         (Ok(Answer::Job(id)), Then::Follow) => {
+            m.depart();
             m.screens.retain(|s| !matches!(s, Screen::Plan(_) | Screen::Restore(_)));
             if m.screens.is_empty() {
                 m.screens.push(Screen::Fleet(super::screens::fleet::Fleet::default()));
@@ -363,6 +382,7 @@ fn refused(m: &mut Model, n: u64, label: &str, refusal: &Refusal) -> Vec<Effect>
 
 /// Goes to a screen that the stack may hold already.
 pub fn visit(m: &mut Model, screen: Screen) {
+    m.depart();
     let same = |s: &Screen| s.scope() == screen.scope() && s.cluster(m) == screen.cluster(m);
     let open_already = m.screens.iter().position(same);
     m.left.clear();

@@ -47,7 +47,7 @@ pub fn run(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         }
         Cmd::TestStorage => test_storage(m),
         Cmd::RunPlan => start(m),
-        Cmd::Trash | Cmd::AllChanges => toggle(m),
+        Cmd::Trash | Cmd::AllChanges | Cmd::Follow | Cmd::Wrap => toggle(m, cmd),
         Cmd::TypeTime | Cmd::ZoomIn | Cmd::ZoomOut => timeline(m, cmd),
         Cmd::CopyMenu => {
             let mut menu = acts::copy_menu(super::copy::things(m));
@@ -114,6 +114,7 @@ pub fn open_backup(m: &mut Model, cluster: ClusterName) -> Vec<Effect> {
 
 fn show(m: &mut Model, screen: Screen) -> Vec<Effect> {
     m.filtering = false;
+    m.depart();
     m.screens.push(screen);
     refresh(m)
 }
@@ -152,6 +153,7 @@ fn enter(m: &mut Model) -> Vec<Effect> {
             Some(id) => show(m, Screen::Run(Run::new(id))),
             None => Vec::new(),
         },
+        Screen::Schema(_) => restore(m),
         Screen::Restore(_) => plan(m),
         Screen::Plan(s) if s.typing => super::go::attempt(m, Cmd::RunPlan),
         Screen::Plan(_) => {
@@ -173,6 +175,10 @@ fn enter(m: &mut Model) -> Vec<Effect> {
 fn restore(m: &mut Model) -> Vec<Effect> {
     let Some(cluster) = m.cluster() else { return Vec::new() };
     if let Screen::Timeline(s) = m.screen() {
+        let new = s.restore(m);
+        return show(m, Screen::Restore(Box::new(new)));
+    }
+    if let Screen::Schema(s) = m.screen() {
         let new = s.restore(m);
         return show(m, Screen::Restore(Box::new(new)));
     }
@@ -200,6 +206,7 @@ fn plan(m: &mut Model) -> Vec<Effect> {
     match s.request(m) {
         Ok(request) => {
             let ask = m.store.ask_anew(Query::RestorePlan, Question::PlanRestore { request });
+            m.depart();
             m.screens.push(Screen::Plan(Box::new(Plan::new(source, false))));
             vec![ask]
         }
@@ -218,6 +225,7 @@ fn undo(m: &mut Model) -> Vec<Effect> {
             cluster: cluster.clone(),
         },
     );
+    m.depart();
     m.screens.push(Screen::Plan(Box::new(Plan::new(cluster, true))));
     vec![ask]
 }
@@ -272,9 +280,11 @@ fn start(m: &mut Model) -> Vec<Effect> {
     vec![effect]
 }
 
-/// The trash, or all transactions.
-fn toggle(m: &mut Model) -> Vec<Effect> {
+/// The trash, all transactions, how a log is shown.
+fn toggle(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
     match m.screen_mut() {
+        Screen::Run(s) if cmd == Cmd::Follow => s.follow = !s.follow,
+        Screen::Run(s) => s.wrap = !s.wrap,
         Screen::Backup(s) => s.trash = !s.trash,
         Screen::Log(s) => s.all = !s.all,
         Screen::Restore(s) => s.all = !s.all,

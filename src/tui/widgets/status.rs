@@ -3,6 +3,7 @@
 use crate::cluster::{ClusterKind, ClusterState};
 use crate::model::backup::{BackupStatus, KeptTo, PitrTo, Proof};
 use crate::model::clock::Millis;
+use crate::model::ids::ClusterName;
 use crate::model::job::JobState;
 use crate::model::log::{LogActual, LogDesired, LogStatus};
 use crate::model::position::{Moment, Position};
@@ -20,8 +21,21 @@ fn words(glyph: &str, word: &str, meaning: Meaning) -> Words {
     (format!("{glyph} {word}"), meaning)
 }
 
+/// What is shown in the place of a state or a number that could not be read: `?` and the age of what was known last.
+pub fn unknown(m: &Model, cluster: &ClusterName, g: &Glyphs) -> Option<Words> {
+    let since = m.unknown_since(cluster)?;
+    let age = match m.now.since(since) {
+        ..Millis::MINUTE => "<1m".to_owned(),
+        ms => short_age(ms),
+    };
+    Some((format!("{} {age} old", g.unknown), Meaning::Unknown))
+}
+
 /// A cluster's health, or the state that goes before it.
-pub fn health(card: &ClusterCard, g: &Glyphs) -> Words {
+pub fn health(m: &Model, card: &ClusterCard, g: &Glyphs) -> Words {
+    if let Some(words) = unknown(m, &card.name, g) {
+        return words;
+    }
     match &card.state {
         ClusterState::Restoring { .. } => return words(g.busy, "Restoring", Meaning::Busy),
         ClusterState::Closed { .. } => return words(g.warn, "Closed", Meaning::Warn),
@@ -43,7 +57,11 @@ pub fn level(level: HealthLevel, g: &Glyphs) -> (&'static str, Meaning) {
 }
 
 /// The log backup: the wish and what is really so.
-pub fn log(status: &LogStatus, g: &Glyphs) -> Words {
+pub fn log(m: &Model, card: &ClusterCard, g: &Glyphs) -> Words {
+    if let Some(words) = unknown(m, &card.name, g) {
+        return words;
+    }
+    let status = &card.log;
     match (status.desired, &status.actual) {
         (None, _) | (_, LogActual::None) => words(g.off, "none", Meaning::Muted),
         (Some(LogDesired::Paused), _) => words(g.warn, "Paused", Meaning::Warn),
@@ -73,7 +91,7 @@ pub fn next_run(m: &Model, next: &NextRun) -> Words {
 }
 
 /// A short age for a proof: whole days, hours or minutes.
-fn short_age(ms: i64) -> String {
+pub fn short_age(ms: i64) -> String {
     match ms {
         ..Millis::HOUR => format!("{}m", (ms / Millis::MINUTE).max(0)),
         Millis::HOUR..Millis::DAY => format!("{}h", ms / Millis::HOUR),

@@ -136,6 +136,7 @@ pub(super) fn goes(building: &Building, name: &TableName) -> bool {
 /// Fills small tables, each given with all its batches, in one transaction.
 pub(super) fn load(building: &Building, tables: &[(TableName, Vec<Vec<u8>>)]) -> Result<Vec<Loaded>, ClusterError> {
     let n = building.number();
+    let _seat = building.pool.seat();
     // An error leaves the connection out of the pool, and its end takes the transaction back.
     let mut conn = building.pool.take()?;
     conn.run("START TRANSACTION")
