@@ -101,6 +101,10 @@ impl Cluster for MysqlCluster {
         before::referring(&self.core, replaced)
     }
 
+    fn refuses_name(&self, name: &TableName) -> Option<&'static str> {
+        super::restore::refused_name(name)
+    }
+
     fn codec(&self) -> &'static dyn Codec {
         super::codec()
     }

@@ -5,8 +5,10 @@
 
 mod base;
 mod load;
+mod new_names;
 pub mod plan;
 pub mod planner;
 mod resolve;
 pub mod run;
+mod stays;
 pub mod way_back;
