@@ -106,7 +106,7 @@ fn run(dir: &Path, s: &Server, before: &str, crash_at: Option<&str>) -> bool {
 const POINTS: [&str; 8] = [
     "restore.closed",
     "restore.way-back",
-    "restore.table-loaded",
+    "restore.tables-loaded",
     "restore.before-publish",
     "mysql.restore.step-run",
     "mysql.restore.step-noted:2",
@@ -146,7 +146,7 @@ fn a_killed_restore_in_place_is_brought_to_its_end() {
             if [
                 "restore.closed",
                 "restore.way-back",
-                "restore.table-loaded",
+                "restore.tables-loaded",
                 "restore.before-publish",
             ]
             .contains(&point)

@@ -97,6 +97,14 @@ impl Cluster for MysqlCluster {
         before::checks(&self.core, whole)
     }
 
+    fn referring(&self, replaced: &[TableName]) -> Result<Vec<(TableName, TableName)>, ClusterError> {
+        before::referring(&self.core, replaced)
+    }
+
+    fn refuses_name(&self, name: &TableName) -> Option<&'static str> {
+        super::restore::refused_name(name)
+    }
+
     fn codec(&self) -> &'static dyn Codec {
         super::codec()
     }

@@ -372,7 +372,11 @@ impl Statements {
 
     /// Notes what a statement does to a database of the source; its shadow follows.
     fn database(&mut self, statement: &Statement, db: &str) -> Result<(), ClusterError> {
-        if let Statement::DropDatabase { .. } = statement {
+        let goes = matches!(
+            statement,
+            Statement::DropDatabase { .. } | Statement::CreateDatabase { replace: true, .. }
+        );
+        if goes {
             self.definitions.retain(|d| d.db.as_deref() != Some(db));
             self.triggers.database_gone(db);
             self.views.database_gone(db);
