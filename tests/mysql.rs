@@ -36,6 +36,8 @@ mod fidelity;
 mod killed;
 #[path = "mysql/large.rs"]
 mod large;
+#[path = "mysql/linking.rs"]
+mod linking;
 #[path = "mysql/log.rs"]
 mod log;
 #[path = "mysql/look.rs"]
