@@ -3,6 +3,8 @@
 // A test may panic, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "console/accessible.rs"]
+mod accessible;
 #[path = "console/assets.rs"]
 mod assets;
 #[path = "console/commands.rs"]

@@ -18,6 +18,7 @@ use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
 use crate::model::tso::Tso;
 
+pub mod budget;
 mod checks;
 pub mod embedded;
 mod log;
@@ -422,6 +423,11 @@ pub trait Restorer: Send + Sync {
     ///
     /// Tables that the log created are loaded from an empty source.
     fn load(&self, table: &TableName, source: &mut dyn BatchSource) -> Result<Loaded, ClusterError>;
+
+    /// How many tables are best loaded at a time.
+    fn loaders(&self) -> usize {
+        std::thread::available_parallelism().map_or(2, usize::from)
+    }
 
     /// The tables, by the names they have at the source, that exist at the restored moment.
     fn tables(&self) -> Result<Vec<TableName>, ClusterError>;

@@ -18,6 +18,7 @@ use crate::cluster::{Cluster, ClusterKind, ClusterState};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::EngineError;
+use crate::engine::point::RestoreTarget;
 use crate::engine::restore::plan::RestorePlan;
 use crate::engine::restore::run::{RestoreRun, TargetArchive};
 use crate::engine::{delete, retention, truncate, verify};
@@ -111,7 +112,14 @@ impl Task {
     pub fn title(&self) -> String {
         match self {
             Task::Backup { plan } => format!("{} snapshot of {}", plan.kind.word(), plan.cluster),
-            Task::Restore { plan, .. } => format!("{} to {}", plan.target, plan.point),
+            Task::Restore { plan, .. } => {
+                let where_to = match &plan.request.target {
+                    RestoreTarget::InPlace => format!("{} in place", plan.target),
+                    RestoreTarget::Beside => format!("beside, in {},", plan.target),
+                    RestoreTarget::Cluster { name } => format!("into {name}"),
+                };
+                format!("{where_to} to {}", plan.point)
+            }
             Task::Delete { id, .. } => format!("delete backup {id}"),
             Task::Verify { id, level, .. } => format!("verify {} of backup {id}", level.word()),
             Task::Retention { cluster } => format!("retention of {cluster}"),

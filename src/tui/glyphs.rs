@@ -33,6 +33,8 @@ pub struct Glyphs {
     pub chosen: &'static str,
     pub open: &'static str,
     pub levels: [&'static str; 5],
+    /// Whether nothing is drawn that a screen reader would read out sign by sign.
+    pub quiet: bool,
 }
 
 /// For terminals that draw Unicode.
@@ -64,6 +66,7 @@ pub static UNICODE: Glyphs = Glyphs {
     chosen: "(*)",
     open: "( )",
     levels: [" ", "⣀", "⣤", "⣶", "⣿"],
+    quiet: false,
 };
 
 /// For `--ascii`, a locale without UTF-8, and the Linux console.
@@ -95,6 +98,40 @@ pub static ASCII: Glyphs = Glyphs {
     chosen: "(o)",
     open: "( )",
     levels: [" ", ".", ":", "+", "#"],
+    quiet: false,
+};
+
+/// For `--accessible`: no lines, bars and charts, because a screen reader would read them out sign by sign. What they show
+/// stands beside them in words. The signs of states are left out too where the word says it all.
+pub static QUIET: Glyphs = Glyphs {
+    ok: " ",
+    warn: "!",
+    bad: "!",
+    off: " ",
+    busy: " ",
+    unknown: "?",
+    select: ">",
+    up: " ",
+    down: " ",
+    crumb: ">",
+    rule: " ",
+    side: " ",
+    cut: "~",
+    base: "+",
+    log: "=",
+    broken: "x",
+    turn: "/",
+    change: "!",
+    check: "]",
+    part: "~",
+    end: " ",
+    here: "^",
+    done: " ",
+    todo: " ",
+    chosen: "(x)",
+    open: "( )",
+    levels: [" "; 5],
+    quiet: true,
 };
 
 /// Whether the environment asks for ASCII: a locale without UTF-8, or the Linux console.
@@ -124,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_sign_is_one_cell_wide_in_every_locale() {
-        for g in all(&UNICODE).into_iter().chain(all(&ASCII)) {
+        for g in [&UNICODE, &ASCII, &QUIET].into_iter().flat_map(all) {
             assert_eq!((g.width(), g.width_cjk()), (1, 1), "{g}");
         }
         assert!(all(&ASCII).iter().all(|g| g.is_ascii()));

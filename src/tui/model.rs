@@ -301,6 +301,15 @@ impl Model {
         }
     }
 
+    /// How long something has taken that has not ended; whole minutes where nothing shall move by itself.
+    pub fn took_so_far(&self, ms: i64) -> String {
+        match (self.accessible, ms) {
+            (true, ..Millis::MINUTE) => "<1 min".to_owned(),
+            (true, ms) => time::took(ms - ms.rem_euclid(Millis::MINUTE)),
+            (false, ms) => time::took(ms),
+        }
+    }
+
     /// A distance from now.
     pub fn ago(&self, at: Millis) -> String {
         let ms = self.now.since(at);
@@ -395,11 +404,22 @@ impl Model {
     }
 }
 
+/// A hint as a sentence of its own.
+fn sentence(hint: &str) -> String {
+    let mut chars = hint.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    // The name of a program is written as it is called.
+    if hint.starts_with("brine ") {
+        return hint.to_owned();
+    }
+    format!("{first}{}", chars.as_str())
+}
+
 /// A refusal as one text: the chain, then what to do next.
 pub fn refusal_text(refusal: &Refusal) -> String {
     let chain = refusal.chain.join(": ");
     match &refusal.hint {
-        Some(hint) => format!("{chain}. {hint}"),
+        Some(hint) => format!("{chain}. {}", sentence(hint)),
         None => chain,
     }
 }

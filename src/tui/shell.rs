@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use super::event::{Effect, Event, Ticket, What};
-use super::glyphs::{ASCII, UNICODE, wants_ascii};
+use super::glyphs::{ASCII, QUIET, UNICODE, wants_ascii};
 use super::ground::{self, Heard};
 use super::keys::Keymap;
 use super::model::Model;
@@ -73,7 +73,11 @@ fn look(options: &Options) -> anyhow::Result<Look> {
     let depth = depth(options);
     let theme = options.themes.load(&theme_name(options, depth), depth)?;
     let ascii = options.ascii || wants_ascii(&env);
-    let glyphs = if ascii { &ASCII } else { &UNICODE };
+    let glyphs = match (options.accessible, ascii) {
+        (true, _) => &QUIET,
+        (false, true) => &ASCII,
+        (false, false) => &UNICODE,
+    };
     Ok(Look { theme, glyphs })
 }
 

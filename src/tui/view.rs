@@ -86,6 +86,11 @@ pub fn view(m: &Model, cache: &mut ViewCache, look: &Look, buf: &mut Buffer) -> 
         view_frame(m, cache, &mut p, area);
     }
     if let Some(popup) = m.popups.last() {
+        if m.accessible && area.height > 1 {
+            // A line is read from edge to edge: what lies behind would be mixed with what is asked.
+            let behind = Rect::new(area.x, area.y + 1, area.width, area.height - 1);
+            p.clear(behind);
+        }
         let inside = Rect::new(area.x, area.y, area.width, area.height);
         popup.view(m, &mut p, inside);
         p.rows = None;
@@ -116,6 +121,11 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
     view_top(m, p, area);
     view_hints(m, p, area);
     let mut bottom = area.bottom() - 1;
+    if m.accessible {
+        // A line of its own, so that no notice covers anything.
+        bottom -= 1;
+        view_last_toast(m, p, Rect::new(area.x, bottom, area.width, 1));
+    }
     if let Some(strip) = &m.demo {
         bottom -= 1;
         view_strip(m, p, Rect::new(area.x, bottom, area.width, 1), strip);
@@ -382,6 +392,15 @@ fn view_strip(m: &Model, p: &mut Painter<'_>, area: Rect, strip: &super::DemoStr
         let text = format!(" shop  {error}");
         let pad = " ".repeat(usize::from(area.width).saturating_sub(safe(&text).width()));
         p.put(area.x, area.y, area.width, &format!("{text}{pad}"), Meaning::Danger);
+        let hint = "3 lists what happened: Enter on it restores ";
+        if safe(&text).width() + 2 + hint.len() <= usize::from(area.width) {
+            p.put_right(area.x, area.y, area.width, hint, Meaning::Danger);
+        }
+        return;
+    }
+    if m.accessible {
+        let text = " shop  works: it takes orders. ! causes an accident";
+        p.put(area.x, area.y, area.width, text, Meaning::Muted);
         return;
     }
     let cells = 30;
@@ -417,7 +436,7 @@ fn view_strip(m: &Model, p: &mut Painter<'_>, area: Rect, strip: &super::DemoStr
 /// Notices over the bottom right of the screen, newest lowest.
 fn view_toasts(m: &Model, p: &mut Painter<'_>, area: Rect) {
     if m.accessible {
-        return view_last_toast(m, p, area);
+        return;
     }
     let width = area.width.saturating_sub(4).min(60);
     let mut bottom = area.bottom();
@@ -446,7 +465,7 @@ fn view_toasts(m: &Model, p: &mut Painter<'_>, area: Rect) {
     }
 }
 
-/// For screen readers: one line, never over other text but the last of the body.
+/// For screen readers: one line, never over other text.
 fn view_last_toast(m: &Model, p: &mut Painter<'_>, area: Rect) {
     if let Some(toast) = m.toasts.last() {
         let y = area.bottom().saturating_sub(1);

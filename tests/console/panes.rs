@@ -1,8 +1,11 @@
 //! Parts of the screen and ways between screens: pages beside each other, the last view, all the room for one part, the third
 //! pane of wide terminals, and what is drawn for what could not be read.
 
+use brine::service::desk::{Question, Refusal, RefusalKind};
+use brine::tui::event::{Effect, Query, What};
+
 use crate::harness::Console;
-use crate::world::{Mood, World};
+use crate::world::{Mood, World, cluster};
 
 const WIDE: (u16, u16) = (200, 50);
 
@@ -108,7 +111,7 @@ fn from_160_columns_on_there_are_three_panes() {
         let mut c = Console::new(Mood::Normal, WIDE);
         c.keys(keys).shows(part);
         c.keys("z").lacks(part).keys("z");
-        c.event(brine::tui::event::What::Resize(120, 36));
+        c.event(What::Resize(120, 36));
         if !keys.ends_with('d') {
             c.lacks(part);
         }
@@ -146,4 +149,54 @@ fn however_long_a_name_is_the_page_and_the_clock_are_seen() {
         let page = ["Backup", "Log", "Restore 2/2"].iter().any(|p| top.contains(p));
         assert!(page && top.contains("+01:00"), "{top}");
     }
+}
+
+#[test]
+fn tab_walks_over_the_buttons_of_a_dialog() {
+    let mut c = Console::new(Mood::Normal, (80, 24));
+    // The first button does nothing and has the keys; once round and back on it.
+    c.keys("4X").shows("Cancel job 118").keys("<Tab><Tab><Enter>");
+    assert_eq!((c.model.popups.len(), c.world.acts().len()), (0, 0));
+    c.keys("X<Tab><Enter>");
+    assert_eq!((c.model.popups.len(), c.world.acts().len()), (0, 1));
+}
+
+#[test]
+fn the_first_day_is_no_error() {
+    for (key, words) in [
+        ("<Enter>", "Nothing can be restored yet: B takes the first backup."),
+        ("3", "L starts the log backup"),
+        ("7", "L starts the"),
+        ("d", "B takes the first"),
+        ("0", "B takes the first backup"),
+    ] {
+        let mut c = Console::new(Mood::Empty, (80, 24));
+        c.keys(key)
+            .shows(words)
+            .lacks("could not be read")
+            .lacks("working it out");
+        assert!(!c.text().contains('~'), "{key}: something is cut off\n{}", c.text());
+    }
+    // A desk refuses what it cannot answer without a backup.
+    let mut c = Console::new(Mood::Normal, (80, 24));
+    c.keys("jj");
+    c.silent = true;
+    c.keys("8");
+    let question = Question::PlanRetention {
+        cluster: cluster("prod-eu"),
+    };
+    let ask = c
+        .model
+        .store
+        .ask_anew(Query::Retention(cluster("prod-eu"), None), question);
+    let Effect::Ask(ticket, _) = ask else { panic!() };
+    let refusal = Refusal {
+        kind: RefusalKind::NotFound,
+        chain: vec!["prod-eu has no backups yet".to_owned()],
+        hint: None,
+    };
+    c.event(What::Answered(ticket, Box::new(Err(refusal))));
+    c.shows("B takes the first.")
+        .lacks("could not be read")
+        .lacks("working it out");
 }

@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{RestorePlan, TxnRef};
 use crate::archive::log::LogReader;
 use crate::archive::{Archive, ManifestTable, StoredObject};
+use crate::cluster::budget::{Budget, Share};
 use crate::cluster::{BatchSource, Capabilities, ReplayTxn, Restorer, Stop, TableDef};
 use crate::engine::cx::{JobCx, Meter};
 use crate::engine::error::unwrap_stop;
@@ -199,17 +200,17 @@ impl Load<'_> {
 
     /// Loads all tables that exist at the moment; returns the sum over what the base gave.
     fn load(&self, tables: &BTreeMap<TableName, ManifestTable>) -> Result<TableChecksum, EngineError> {
-        let names = self.restorer.tables()?;
+        let mut names = self.restorer.tables()?;
+        // The largest first: one that comes last would be loaded alone.
+        names.sort_by_key(|n| std::cmp::Reverse(tables.get(n).map_or(0, raw_bytes)));
         let bytes = names.iter().filter_map(|n| tables.get(n)).map(raw_bytes).sum();
         let meter = self.cx.step("Load rows", Unit::Bytes, Some(bytes));
         let next = AtomicUsize::new(0);
         let error: Mutex<Option<EngineError>> = Mutex::new(None);
         let written = Mutex::new(TableChecksum::default());
-        let budget = Budget::default();
+        let budget = Budget::new(IN_MEMORY);
         let known: BTreeMap<String, serde_json::Value> = self.cx.resume_log().load()?.into_iter().collect();
-        let workers = std::thread::available_parallelism()
-            .map_or(2, usize::from)
-            .min(names.len().max(1));
+        let workers = self.restorer.loaders().min(names.len().max(1));
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
@@ -413,38 +414,6 @@ fn mismatch(
         expected: expected.to_string(),
         found_of,
         found: found.to_string(),
-    }
-}
-
-/// Bytes that all tables together may have read and not yet written.
-#[derive(Default)]
-struct Budget {
-    used: Mutex<usize>,
-    freed: Condvar,
-}
-
-/// A part of it; given back when it is dropped.
-struct Share<'a> {
-    budget: &'a Budget,
-    bytes: usize,
-}
-
-impl Budget {
-    /// Waits until there is room; one batch that is larger than all of it is let through alone.
-    fn take(&self, bytes: usize) -> Share<'_> {
-        let mut used = self.used.lock();
-        while *used > 0 && *used + bytes > IN_MEMORY {
-            self.freed.wait(&mut used);
-        }
-        *used += bytes;
-        Share { budget: self, bytes }
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        *self.budget.used.lock() -= self.bytes;
-        self.budget.freed.notify_all();
     }
 }
 

@@ -421,14 +421,25 @@ fn preflight(
         (true, n) => line(
             "target",
             CheckState::Blocked,
-            format!("{n} tables are in the way in {}: {names}", target.name),
+            format!(
+                "{} in the way in {}: {names}",
+                if n == 1 {
+                    "1 table is".to_owned()
+                } else {
+                    format!("{n} tables are")
+                },
+                target.name
+            ),
             "choose other names, an empty cluster, or --replace",
         ),
         (false, 0) => line("target", CheckState::Ok, "nothing is in the way".to_owned(), "empty"),
         (false, n) => line(
             "target",
             CheckState::Warning,
-            format!("{n} tables will be replaced: {names}"),
+            format!(
+                "{n} {} will be replaced: {names}",
+                if n == 1 { "table" } else { "tables" }
+            ),
             "agreed by typing the name",
         ),
     });

@@ -156,12 +156,39 @@ impl Form {
             KeyCode::Esc => return Outcome::Close,
             KeyCode::PageDown => self.scroll += 5,
             KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(5),
-            KeyCode::Tab | KeyCode::Down => self.focus = if self.focus >= last { 0 } else { self.focus + 1 },
-            KeyCode::BackTab | KeyCode::Up => self.focus = self.focus.checked_sub(1).unwrap_or(last),
+            KeyCode::Tab if self.beside(true) => {}
+            KeyCode::BackTab if self.beside(false) => {}
+            KeyCode::Tab | KeyCode::Down => self.go(true),
+            KeyCode::BackTab | KeyCode::Up => self.go(false),
             KeyCode::Enter => return self.on_enter(last),
             _ => return self.on_field_key(key),
         }
         Outcome::Stay
+    }
+
+    /// To the button beside the one in focus, when there is one.
+    fn beside(&mut self, on: bool) -> bool {
+        let Some(Field::Buttons { labels, at }) = self.fields.get_mut(self.focus) else {
+            return false;
+        };
+        let next = if on { at.checked_add(1) } else { at.checked_sub(1) };
+        let next = next.filter(|n| *n < labels.len());
+        *at = next.unwrap_or(*at);
+        next.is_some()
+    }
+
+    /// To the next or previous field, round.
+    fn go(&mut self, on: bool) {
+        let last = self.fields.len().saturating_sub(1);
+        if let (0, Some(Field::Buttons { labels, at })) = (last, self.fields.get_mut(self.focus)) {
+            // There is nothing but buttons.
+            *at = if on { 0 } else { labels.len().saturating_sub(1) };
+        }
+        self.focus = match on {
+            true if self.focus >= last => 0,
+            true => self.focus + 1,
+            false => self.focus.checked_sub(1).unwrap_or(last),
+        };
     }
 
     /// Enter on a field goes on; in the name field it confirms; on a button it presses it.
@@ -338,6 +365,15 @@ impl Field {
                         &format!("[ {label} ]"),
                         meaning,
                     ) + 2;
+                }
+                let hint = if labels.len() == 2 {
+                    "y n, or Tab and Enter"
+                } else {
+                    "Tab and Enter"
+                };
+                let room = area.right().saturating_sub(at_x);
+                if usize::from(room) > hint.len() {
+                    p.put_right(at_x, y, room, hint, Meaning::Muted);
                 }
             }
         }

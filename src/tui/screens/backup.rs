@@ -375,9 +375,15 @@ fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
     let (health, meaning) = status::health(m, card, p.glyphs);
     let health = format!("{:<7} ", health.replacen("ok", "OK", 1));
     let Some((from, to)) = card.window.bounds() else {
-        let finding = card.health.reasons.first();
+        let finding = card.health.reasons.first().filter(|_| card.backups > 0);
         let text = finding.map_or("Nothing can be restored yet: B takes the first backup.", String::as_str);
-        p.pieces(x, area.y, width, &[(&health, meaning), (text, Meaning::Title)]);
+        let health = format!("{} ", health.trim_end());
+        p.pieces(
+            x,
+            area.y,
+            width,
+            &[(&health, meaning), (" ", meaning), (text, Meaning::Title)],
+        );
         return;
     };
     let zone = m.zone_shown();

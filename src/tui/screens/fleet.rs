@@ -189,7 +189,12 @@ impl Columns {
         if let Some(column) = self.proof {
             let text = card.proof.map_or_else(
                 || ("none".to_owned(), Meaning::Muted),
-                |(level, at)| (format!("{} {}", level.word(), m.age(m.now.since(at))), Meaning::Ok),
+                |(level, at)| {
+                    (
+                        format!("{} {}", level.word(), status::short_age(m.now.since(at))),
+                        Meaning::Ok,
+                    )
+                },
             );
             table::cell(p, area, y, column, (&text.0, text.1));
         }

@@ -114,14 +114,17 @@ fn cells(m: &Model, p: &Painter<'_>, job: &Job) -> [(String, Meaning); 7] {
         );
     }
     let started = job.started.unwrap_or(job.created);
-    let took = job.started.map(|s| job.ended.unwrap_or(m.now).since(s).max(0));
+    let took = job.started.map(|s| match job.ended {
+        Some(end) => time::took(end.since(s).max(0)),
+        None => m.took_so_far(m.now.since(s).max(0)),
+    });
     [
         (job.id.to_string(), Meaning::Title),
         (job.verb.word().to_owned(), Meaning::Base),
         (job.cluster.to_string(), Meaning::Base),
         (state, meaning),
         (m.stamp(started), Meaning::Base),
-        (took.map(time::took).unwrap_or_default(), Meaning::Base),
+        (took.unwrap_or_default(), Meaning::Base),
         (job.title.clone(), Meaning::Muted),
     ]
 }

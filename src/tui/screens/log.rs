@@ -11,7 +11,7 @@ use crate::tui::event::Query;
 use crate::tui::filter::{Col, line};
 use crate::tui::list::List;
 use crate::tui::model::Model;
-use crate::tui::paint::Painter;
+use crate::tui::paint::{Painter, safe, wrap};
 use crate::tui::theme::Meaning;
 use crate::tui::view::ViewCache;
 use crate::tui::widgets::status::{self, count, plural};
@@ -63,13 +63,19 @@ impl Log {
         };
         let mut y = area.y;
         let room = usize::from(m.below(area.height.saturating_sub(6)));
-        for (label, text, meaning) in facts(m, p, page).iter().take(room) {
+        let facts = facts(m, p, page);
+        let width = usize::from(area.width.saturating_sub(15));
+        let wrapped = facts.iter().flat_map(|(label, text, meaning)| {
+            let lines = wrap(&safe(text), width).into_iter().enumerate();
+            lines.map(move |(i, line)| (if i == 0 { *label } else { "" }, line, *meaning))
+        });
+        for (label, text, meaning) in wrapped.take(room) {
             let label = format!("{label:<13}");
             p.pieces(
                 area.x + 1,
                 y,
                 area.width.saturating_sub(2),
-                &[(&label, Meaning::Muted), (text, *meaning)],
+                &[(&label, Meaning::Muted), (&text, meaning)],
             );
             y += 1;
         }
@@ -81,7 +87,10 @@ impl Log {
         p.rule(area, y, title);
         let body = Rect::new(area.x, y + 1, area.width, area.bottom().saturating_sub(y + 1));
         let query = Query::Changes(self.cluster.clone(), self.all);
-        let empty = "No change worth a look in the archived log. a lists all transactions.";
+        let empty = match page.card.log.desired {
+            None => "No log is archived yet: L starts the log backup.",
+            Some(_) => "No change worth a look in the archived log. a lists all transactions.",
+        };
         view_changes(m, cache, p, body, (&self.rows(m), &self.list), (&query, empty));
     }
 }
@@ -172,7 +181,8 @@ pub fn view_changes(
                 Meaning::Muted,
             ),
             (false, _) => {
-                super::messages::view_loading(m, query, p, body);
+                let text = "No log is archived yet. L starts the log backup; it begins with a backup (B).";
+                super::messages::view_missing(m, query, p, body, text);
                 body.x
             }
         };

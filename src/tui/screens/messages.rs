@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::model::job::LineLevel;
-use crate::service::desk::Message;
+use crate::service::desk::{Message, RefusalKind};
 use crate::tui::event::Query;
 use crate::tui::list::List;
 use crate::tui::model::{Model, refusal_text};
@@ -87,6 +87,27 @@ pub fn late(m: &Model, query: &Query) -> String {
     let since = m.store.slot(query).and_then(|s| s.late_since(m.now));
     let words = since.map(|at| format!(" Asked at {}, no answer yet.", m.clock_seconds(at)));
     words.unwrap_or_default()
+}
+
+/// The same for what is not there on the first day: that is no error, and `empty` says what to do about it.
+pub fn view_missing(m: &Model, query: &Query, p: &mut Painter<'_>, area: Rect, empty: &str) {
+    let missing = m.store.error(query).is_some_and(|e| e.kind == RefusalKind::NotFound);
+    if !missing {
+        return view_loading(m, query, p, area);
+    }
+    p.cursor_at(area.x + 2, area.y + 1);
+    for (i, line) in wrap(empty, usize::from(area.width.saturating_sub(4)))
+        .iter()
+        .enumerate()
+    {
+        p.put(
+            area.x + 2,
+            area.y + 1 + i as u16,
+            area.width.saturating_sub(3),
+            line,
+            Meaning::Base,
+        );
+    }
 }
 
 /// What a screen shows that has no data yet: that it is being asked for, or why it did not come.

@@ -176,7 +176,7 @@ fn stored(p: &Painter<'_>, page: &ClusterPage, cells: usize, out: &mut Vec<Line>
     let log = page.card.log.stored_bytes;
     let backups = page.card.stored_bytes.saturating_sub(log);
     let data = page.facts.as_ref().map_or(0, |f| f.bytes_estimate);
-    let ratio = if data > 0 {
+    let ratio = if data > 0 && page.card.stored_bytes > 0 {
         format!(": {:.1} times the data", page.card.stored_bytes as f64 / data as f64)
     } else {
         String::new()
@@ -205,16 +205,15 @@ fn trends(m: &Model, p: &Painter<'_>, cluster: &ClusterName, cells: usize, out: 
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
         return;
     };
-    let since = time::age(last.at.since(first.at));
+    let since = m.age(last.at.since(first.at));
     let gaps: Vec<f64> = samples.iter().map(|s| s.rpo_ms).collect();
     let rates: Vec<f64> = samples.iter().map(|s| s.bytes_per_second).collect();
     let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
-    let now = time::age(last.rpo_ms as i64);
-    let title = if samples.len() > 1 {
-        format!(
-            "RPO gap: {now} now, at most {} in {since}",
-            time::age(most(&gaps) as i64)
-        )
+    let now = m.age(last.rpo_ms as i64);
+    let title = if m.accessible {
+        format!("RPO gap: {now} now, at most {}", m.age(most(&gaps) as i64))
+    } else if samples.len() > 1 {
+        format!("RPO gap: {now} now, at most {} in {since}", m.age(most(&gaps) as i64))
     } else {
         format!("RPO gap: {now} now; how it goes is drawn from now on")
     };

@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 use tui_input::Input;
+use unicode_width::UnicodeWidthStr;
 
 use crate::engine::point::RestoreTarget;
 use crate::engine::restore::plan::{CheckState, Losses, RestorePlan, TxnRef, WayBackPlan};
@@ -146,17 +147,28 @@ impl Plan {
 
     fn view_consent(&self, m: &Model, p: &mut Painter<'_>, area: Rect, plan: &RestorePlan) {
         let (x, width) = (area.x + 1, area.width.saturating_sub(2));
+        let wrapped = |p: &mut Painter<'_>, text: &str| {
+            // The second line is free as long as no name is asked for.
+            let lines = if self.needs_name(m, plan) && plan.blocked().is_none() {
+                1
+            } else {
+                2
+            };
+            for (i, line) in wrap(&safe(text), usize::from(width)).iter().take(lines).enumerate() {
+                p.put(x, area.y + i as u16, width, line, Meaning::Error);
+            }
+        };
         if let Some(error) = &self.error {
-            p.put(x, area.y, width, error, Meaning::Error);
+            wrapped(p, error);
         } else if self.started.is_some() {
             p.put(x, area.y, width, "Starting...", Meaning::Busy);
         } else if let Some(check) = plan.blocked() {
-            p.put(
-                x,
-                area.y,
-                width,
-                &format!("Restore waits for: {}: {}", check.name, check.wanted),
-                Meaning::Error,
+            wrapped(
+                p,
+                &format!(
+                    "Restore waits for: {}: {}. Esc goes back to the answers.",
+                    check.name, check.wanted
+                ),
             );
         } else if !self.needs_name(m, plan) {
             p.put(x, area.y, width, "Nothing is overwritten. R restores.", Meaning::Ok);
@@ -266,17 +278,27 @@ fn lines(m: &Model, p: &Painter<'_>, plan: &RestorePlan, width: usize) -> Vec<Li
             CheckState::Blocked => ("! ", Meaning::Error),
         };
         let name = format!(" {} ", crate::tui::paint::pad(&safe(&check.name), 16, p.glyphs.cut));
-        let wanted = if check.wanted.is_empty() {
+        // What is wanted stands beside what was found, or below it, or, where all is well, nowhere.
+        let room = width.saturating_sub(2 + 18);
+        let fits = safe(&check.found).width() + 3 + safe(&check.wanted).width() <= room;
+        let beside = if check.wanted.is_empty() || !fits {
             String::new()
         } else {
             format!("   {}", check.wanted)
         };
+        let mut found = wrap(&safe(&check.found), room).into_iter();
         out.push(Line::Pieces(vec![
             (sign.to_owned(), meaning),
             (name, Meaning::Base),
-            (check.found.clone(), meaning),
-            (wanted, Meaning::Muted),
+            (found.next().unwrap_or_default(), meaning),
+            (beside, Meaning::Muted),
         ]));
+        let below = |text: String, meaning| Line::Pieces(vec![(" ".repeat(20), Meaning::Base), (text, meaning)]);
+        out.extend(found.map(|line| below(line, meaning)));
+        if !fits && check.state != CheckState::Ok {
+            let wanted = wrap(&safe(&format!("wanted: {}", check.wanted)), room);
+            out.extend(wanted.into_iter().map(|line| below(line, Meaning::Muted)));
+        }
     }
     out.push(Line::Rule("the same on the command line (y copies)"));
     for line in wrap(&safe(&plan.command), width) {

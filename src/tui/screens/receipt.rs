@@ -18,15 +18,15 @@ pub fn lines(m: &Model, job: &Job) -> Vec<Line> {
         return Vec::new();
     };
     match serde_json::from_value::<RestoreReceipt>(value.clone()) {
-        Ok(receipt) => restored(m, &receipt),
+        Ok(receipt) => restored(m, job, &receipt),
         Err(_) => fields(value),
     }
 }
 
-fn restored(m: &Model, r: &RestoreReceipt) -> Vec<Line> {
+fn restored(m: &Model, job: &Job, r: &RestoreReceipt) -> Vec<Line> {
     let base = |text: String| (text, Meaning::Base);
     let mut out = vec![
-        (format!("Restored {} to {}", r.target, r.point), Meaning::Ok),
+        (format!("Restored {}", job.title), Meaning::Ok),
         base(format!("moment      {}", status::echo_time(m, r.until))),
         base(format!(
             "base        {}, {} of log merged in",

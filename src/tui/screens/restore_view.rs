@@ -51,7 +51,12 @@ pub fn view(s: &Restore, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, 
     }
     let below = 7 + u16::from(s.which == Which::Chosen) + u16::from(s.place == Place::Other);
     let middle = Rect::new(area.x, y, area.width, area.bottom().saturating_sub(y + below));
+    let cursor = p.cursor;
     middle_part(s, m, cache, p, middle);
+    if !s.in_list() {
+        // The list has a selected line, but another field has the keys.
+        p.cursor = cursor;
+    }
     answer(
         s,
         m,
@@ -136,7 +141,15 @@ fn bounds(s: &Restore, m: &Model) -> String {
     let zone = m.zone_shown();
     let gaps = status::holes(&window.holes());
     let (a, b) = (time::short_seconds(from.at, zone), time::short_seconds(to.at, zone));
-    format!("{a} -> {b} {} ({}), {gaps}", time::offset(to.at, zone), m.ago(to.at))
+    let bounds = format!("{a} -> {b} {} ({})", time::offset(to.at, zone), m.ago(to.at));
+    // Both ends stand beside the field whatever the width; where the holes are, the bar below shows.
+    let room = usize::from(m.size.0.saturating_sub(LABEL + 2));
+    let whole = format!("{bounds}, {gaps}");
+    match (whole.width() <= room, window.holes().len()) {
+        (true, _) => whole,
+        (false, 1) => format!("{bounds}, 1 hole"),
+        (false, n) => format!("{bounds}, {n} holes"),
+    }
 }
 
 /// Two lines: the bar, and a mark under the chosen moment between the ends' times.
@@ -321,6 +334,10 @@ fn answer(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect) {
         &[(&format!("{:<14}", "moment"), Meaning::Muted), (&moment.0, moment.1)],
     );
     y += 1;
+    if m.accessible && s.focus == Focus::Timeline {
+        // Who hears the screen hears the line of the cursor: the moment in words, not the bar.
+        p.cursor_at(x, y - 1);
+    }
     let (text, meaning) = verdict(s, m);
     let lines = wrap(&safe(&text), usize::from(width.saturating_sub(LABEL)));
     p.put(x, y, LABEL, "restorable", Meaning::Muted);

@@ -108,7 +108,8 @@ impl Retention {
         let top = self.view_head(m, p, area);
         let body = Rect::new(area.x, top, area.width, area.bottom().saturating_sub(top));
         let Some(plan) = self.plan(m) else {
-            return super::messages::view_loading(m, &query, p, body);
+            let text = "No backup yet, so nothing stays and nothing goes. B takes the first.";
+            return super::messages::view_missing(m, &query, p, body, text);
         };
         let rows = self.rows(m);
         let selected = self.list.index().min(rows.len().saturating_sub(1));
@@ -156,7 +157,12 @@ impl Retention {
             &[("Shown     ", Meaning::Muted), (&tried.0, tried.1)],
         );
         let result = self.plan(m).map_or_else(
-            || ("working it out...".to_owned(), Meaning::Muted),
+            || {
+                let query = Query::Retention(self.cluster.clone(), self.days);
+                let failed = m.store.error(&query).is_some();
+                let text = if failed { "none" } else { "working it out..." };
+                (text.to_owned(), Meaning::Muted)
+            },
             |plan| result(m, plan),
         );
         p.pieces(

@@ -165,7 +165,7 @@ fn head(m: &Model, p: &Painter<'_>, job: &Job) -> Vec<(String, Meaning)> {
             let tail: Vec<String> = tail.into_iter().flatten().collect();
             out.push((format!("{bar} {percent}  {}", tail.join("  ")), Meaning::Busy));
             let rates = m.trends.of_job(job.id);
-            if rates.iter().filter(|r| **r > 0.0).count() > 3 {
+            if rates.iter().filter(|r| **r > 0.0).count() > 3 && !p.glyphs.quiet {
                 let line = crate::tui::widgets::spark::spark(p.glyphs, &rates, 40);
                 out.push((format!("rate {line}"), Meaning::ProgressDone));
             }
@@ -212,8 +212,10 @@ pub fn step_line(m: &Model, p: &Painter<'_>, (step, job): (&JobStep, &Job), widt
         (state, None) if state.is_over() => (p.glyphs.bad, Meaning::Error, ""),
         (_, None) => (p.glyphs.busy, Meaning::Busy, ""),
     };
-    let end = step.ended.or(job.ended).unwrap_or(m.now);
-    let took = time::took(end.since(step.started).max(0));
+    let took = match step.ended.or(job.ended) {
+        Some(end) => time::took(end.since(step.started).max(0)),
+        None => m.took_so_far(m.now.since(step.started).max(0)),
+    };
     let room = width.saturating_sub(2 + 2 + 26 + 8 + word.len()).clamp(12, 44);
     let name = crate::tui::paint::pad(&safe(&step.name), room, p.glyphs.cut);
     (

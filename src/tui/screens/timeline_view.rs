@@ -39,13 +39,10 @@ pub fn view(s: &Timeline, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>,
     };
     let (Some(stretch), Some(_)) = (s.stretch(m), window.bounds()) else {
         let text = "There is no moment to restore to yet. B takes the first backup, L starts the log backup.";
-        p.put(
-            area.x + 2,
-            area.y + 1,
-            area.width.saturating_sub(3),
-            text,
-            Meaning::Base,
-        );
+        for (i, line) in wrap(text, usize::from(area.width.saturating_sub(4))).iter().enumerate() {
+            let y = area.y + 1 + i as u16;
+            p.put(area.x + 2, y, area.width.saturating_sub(3), line, Meaning::Base);
+        }
         return;
     };
     let coverage = Coverage::new(window);
@@ -219,7 +216,7 @@ fn view_bar(s: &Timeline, m: &Model, p: &mut Painter<'_>, area: Rect, (coverage,
         .card(&s.cluster)
         .map(|c| c.log.runs.as_slice())
         .unwrap_or_default();
-    for i in 0..width {
+    for i in (0..width).filter(|_| !p.glyphs.quiet) {
         let (text, meaning) = log_cell(p, runs, stretch.ends(i, width));
         p.put(x + i, area.y + 2, 1, text, meaning);
     }
@@ -395,6 +392,10 @@ fn view_answer(s: &Timeline, m: &Model, p: &mut Painter<'_>, area: Rect) {
     }
     let moment = s.moment(m);
     let echo = moment.map(|at| status::echo_time(m, at)).unwrap_or_default();
+    if m.accessible && s.typing.is_none() && s.focus != Focus::Changes {
+        // Who hears the screen hears the line of the cursor: the moment in words, not the bar.
+        p.cursor_at(x, y);
+    }
     p.put(x, y, LABEL, "moment", Meaning::Muted);
     p.put(x + LABEL, y, width.saturating_sub(LABEL), &echo, Meaning::Base);
     y += 1;

@@ -136,6 +136,14 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             _ => Err("only on the Timeline (7) and on Restore 1/2".to_owned()),
         },
         Cmd::Enter => enter(m),
+        Cmd::NextField | Cmd::PrevField => match (m.screen(), m.store.plan()) {
+            (Screen::Plan(s), plan) => require(
+                plan.is_some_and(|plan| s.needs_name(m, plan)),
+                "no name has to be typed for this plan",
+            ),
+            (Screen::Timeline(s), _) => timeline(m, s),
+            _ => Ok(()),
+        },
         Cmd::Sort | Cmd::SortReverse => require(!m.screen().orders().is_empty(), "this list has one order only"),
         Cmd::Themes => require(m.theme.is_some(), "colours are off (NO_COLOR or --no-color)"),
         Cmd::Backward => require(m.screens.len() > 1, "this is the first screen"),
@@ -152,10 +160,8 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
         | Cmd::PageUp
         | Cmd::Top
         | Cmd::Bottom
-        | Cmd::NextField
         | Cmd::NextTab
         | Cmd::PrevTab
-        | Cmd::PrevField
         | Cmd::Left
         | Cmd::Right
         | Cmd::QuitOrBack

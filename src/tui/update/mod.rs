@@ -259,7 +259,9 @@ fn pulse(m: &mut Model, result: Result<u64, Refusal>) -> Vec<Effect> {
             if std::mem::take(&mut m.desk_lost) {
                 m.toast(LineLevel::Info, "The process that answers is back.");
             }
-            let earliest = m.refreshed.plus(SETTLE).max(m.now);
+            // A screen reader begins anew with every change: there are few.
+            let apart = if m.accessible { 5 * Millis::SECOND } else { SETTLE };
+            let earliest = m.refreshed.plus(apart).max(m.now);
             m.refresh_due = Some(m.refresh_due.map_or(earliest, |due| due.min(earliest)));
         }
         Err(refusal) if !m.desk_lost => {

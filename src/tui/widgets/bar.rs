@@ -140,6 +140,9 @@ pub fn paint(p: &mut Painter<'_>, at: (u16, u16), width: u16, window: &Window, s
 
 /// The same with a window that is ready.
 pub fn paint_ready(p: &mut Painter<'_>, (x, y): (u16, u16), width: u16, coverage: &Coverage<'_>, stretch: Stretch) {
+    if p.glyphs.quiet {
+        return;
+    }
     for i in 0..width {
         let what = coverage.cell(stretch.ends(i, width), i + 1 == width);
         let (text, meaning) = sign(p.glyphs, what);

@@ -16,6 +16,9 @@ const STILL: i64 = 60 * Millis::SECOND;
 
 /// `[####....]` of so many cells.
 pub fn bar(g: &Glyphs, basis_points: Option<u32>, cells: usize) -> String {
+    if g.quiet {
+        return String::new();
+    }
     let Some(points) = basis_points else {
         return format!("[{}]", g.todo.repeat(cells));
     };

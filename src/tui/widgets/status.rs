@@ -91,7 +91,7 @@ pub fn next_run(m: &Model, next: &NextRun) -> Words {
 }
 
 /// A short age for a proof: whole days, hours or minutes.
-fn short_age(ms: i64) -> String {
+pub fn short_age(ms: i64) -> String {
     match ms {
         ..Millis::HOUR => format!("{}m", (ms / Millis::MINUTE).max(0)),
         Millis::HOUR..Millis::DAY => format!("{}h", ms / Millis::HOUR),

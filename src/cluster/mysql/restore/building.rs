@@ -390,8 +390,10 @@ impl Restorer for Building {
     fn load(&self, name: &TableName, source: &mut dyn BatchSource) -> Result<Loaded, ClusterError> {
         let Some(schema) = self.schema(name).filter(|_| self.phase() == Phase::Loading) else {
             // The log is in already, in part: what the base held was loaded before.
-            return drain(source);
+            return load::drain(source);
         };
+        // Before the table is made: all that begin at once shall count, before one of them takes more writers.
+        let seat = self.pool.seat();
         let place = self.place(name)?;
         let begun = self.inner.lock().known.get(name).map(|k| k.filled);
         self.pool.with(|conn| {
@@ -404,11 +406,15 @@ impl Restorer for Building {
         let loaded = match history::by_transaction(&schema.create) {
             // Old backups hold such rows.
             true => load::only_empty(name, source)?,
-            false => load::fill(&self.pool, &schema, &place, source)?,
+            false => load::fill(&self.pool, seat, &schema, &place, source)?,
         };
         self.pool.with(|conn| self.set_filled(conn, name, Filled::Whole))?;
         crash_point("mysql.restore.loaded");
         Ok(loaded)
+    }
+
+    fn loaders(&self) -> usize {
+        session::most_writers()
     }
 
     fn tables(&self) -> Result<Vec<TableName>, ClusterError> {
@@ -573,13 +579,4 @@ fn other_partitions(built: &[(TableName, TableSchema)]) -> Option<String> {
             names.join(", ")
         )
     })
-}
-
-/// Takes what is given and writes nothing.
-fn drain(source: &mut dyn BatchSource) -> Result<Loaded, ClusterError> {
-    let mut sum = TableChecksum::default();
-    while let Some(batch) = source.next()? {
-        sum = sum + crate::cluster::mysql::snapshot::record::checksum(&batch)?;
-    }
-    Ok(Loaded { sum, written: sum })
 }

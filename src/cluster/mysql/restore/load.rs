@@ -1,8 +1,10 @@
 //! The rows of a table: created lean, filled over several connections, then its keys.
 
-use crossbeam_channel::{Receiver, bounded};
-use parking_lot::{Condvar, Mutex};
+use std::thread::Scope;
 
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+
+use crate::cluster::budget::Share;
 use crate::cluster::mysql::schema::generated;
 use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
 use crate::cluster::mysql::schema::tables;
@@ -15,14 +17,12 @@ use crate::model::crash::crash_point;
 use crate::model::table::TableName;
 
 use super::insert::Inserter;
-use super::session::Pool;
+use super::session::{Pool, Seat};
 
-/// Connections that write one table: while one waits for its commit, the other keeps the server busy.
-const WRITERS: usize = 2;
+/// Connections that write one table at most: beyond that they only wait for each other.
+const WRITERS: usize = 4;
 /// Batches that wait for a free writer.
 const WAITING: usize = 2;
-/// While so many bytes are waiting or being written, no more are read: a row may have a GiB.
-const IN_FLIGHT: usize = 16 << 20;
 
 /// Whether a table gets its keys after its rows: what InnoDB builds faster from all rows at once.
 fn lean(schema: &TableSchema) -> bool {
@@ -85,53 +85,14 @@ pub(super) fn recreate(conn: &mut Conn, schema: &TableSchema, name: &TableName) 
 }
 
 /// Fills a table that was just created, and adds its keys. `name` is where it is built.
-pub(super) fn fill(
-    pool: &Pool,
+pub(super) fn fill<'s>(
+    pool: &'s Pool,
+    seat: Seat<'s>,
     schema: &TableSchema,
     name: &TableName,
     source: &mut dyn BatchSource,
 ) -> Result<Loaded, ClusterError> {
-    let flight = &Flight::default();
-    let sum = std::thread::scope(|scope| {
-        let (give, take) = bounded::<Vec<u8>>(WAITING);
-        let writers = if ascending(schema) || keeps_order(schema) {
-            1
-        } else {
-            WRITERS
-        };
-        let writers: Vec<_> = (0..writers)
-            .map(|_| {
-                let take = take.clone();
-                scope.spawn(move || write(pool, schema, name, &take, flight))
-            })
-            .collect();
-        drop(take);
-        let mut sum = TableChecksum::default();
-        let fed = loop {
-            flight.wait();
-            let batch = match source.next() {
-                Ok(Some(batch)) => batch,
-                Ok(None) => break Ok(()),
-                Err(stop) => break Err(ClusterError::Stopped(stop)),
-            };
-            match record::checksum(&batch) {
-                Ok(part) => sum = sum + part,
-                Err(e) => break Err(e),
-            }
-            flight.begin(batch.len());
-            // All writers have gone: their error comes below.
-            if give.send(batch).is_err() {
-                break Ok(());
-            }
-        };
-        drop(give);
-        let written = writers
-            .into_iter()
-            .map(|w| w.join().unwrap_or_else(|_| Err(died(name))));
-        let written: Result<Vec<()>, ClusterError> = written.collect();
-        fed?;
-        written.map(|_| sum)
-    })?;
+    let sum = std::thread::scope(|scope| write_rows(scope, (pool, seat), schema, name, source))?;
     crash_point("mysql.restore.rows-in");
     add_keys(pool, schema, name)?;
     Ok(Loaded { sum, written: sum })
@@ -154,6 +115,64 @@ pub(super) fn only_empty(name: &TableName, source: &mut dyn BatchSource) -> Resu
     }
 }
 
+/// A batch of rows on its way to the server.
+struct Cargo<'a> {
+    rows: Vec<u8>,
+    _share: Share<'a>,
+}
+
+/// Gives all rows to writers: to one at first, and to more while there are fewer of them than keep the server busy.
+fn write_rows<'s>(
+    scope: &'s Scope<'s, '_>,
+    (pool, seat): (&'s Pool, Seat<'s>),
+    schema: &'s TableSchema,
+    name: &'s TableName,
+    source: &mut dyn BatchSource,
+) -> Result<TableChecksum, ClusterError> {
+    let (give, take) = bounded::<Cargo<'s>>(WAITING);
+    let (alarm, alarmed) = bounded::<()>(1);
+    let most = match ascending(schema) || keeps_order(schema) {
+        true => 1,
+        false => WRITERS,
+    };
+    let writer = |seat: Seat<'s>| {
+        let (take, alarm) = (take.clone(), Alarm(Some(alarm.clone())));
+        scope.spawn(move || {
+            let _seat = seat;
+            write(pool, schema, name, &take).inspect(|()| alarm.quiet())
+        })
+    };
+    let mut writers = vec![writer(seat)];
+    let mut sum = TableChecksum::default();
+    let fed = loop {
+        let rows = match source.next() {
+            Ok(Some(rows)) => rows,
+            Ok(None) => break Ok(()),
+            Err(stop) => break Err(ClusterError::Stopped(stop)),
+        };
+        match record::checksum(&rows) {
+            Ok(part) => sum = sum + part,
+            Err(e) => break Err(e),
+        }
+        if give.is_full() && writers.len() < most {
+            writers.extend(pool.another_seat().map(&writer));
+        }
+        let _share = pool.in_flight.take(rows.len());
+        select! {
+            send(give, Cargo { rows, _share }) -> _ => {}
+            // A writer has failed: its error comes below.
+            recv(alarmed) -> _ => break Ok(()),
+        }
+    };
+    drop((give, take));
+    let written = writers
+        .into_iter()
+        .map(|w| w.join().unwrap_or_else(|_| Err(died(name))));
+    let written: Result<Vec<()>, ClusterError> = written.collect();
+    fed?;
+    written.map(|_| sum)
+}
+
 fn died(name: &TableName) -> ClusterError {
     ClusterError::Malformed {
         what: "a restore",
@@ -161,70 +180,47 @@ fn died(name: &TableName) -> ClusterError {
     }
 }
 
-/// Bytes that were handed to writers and are not written yet.
-#[derive(Default)]
-struct Flight {
-    bytes: Mutex<usize>,
-    landed: Condvar,
+/// Tells who feeds a writer when it ends in any other way than well.
+struct Alarm(Option<Sender<()>>);
+
+impl Alarm {
+    fn quiet(mut self) {
+        self.0 = None;
+    }
 }
 
-impl Flight {
-    fn begin(&self, bytes: usize) {
-        *self.bytes.lock() += bytes;
-    }
-
-    fn end(&self, bytes: usize) {
-        let mut left = self.bytes.lock();
-        *left = left.saturating_sub(bytes);
-        self.landed.notify_all();
-    }
-
-    /// Nothing more is on its way: a writer has failed.
-    fn over(&self) {
-        self.end(usize::MAX);
-    }
-
-    /// Waits until there is room for more.
-    fn wait(&self) {
-        let mut bytes = self.bytes.lock();
-        while *bytes > IN_FLIGHT {
-            self.landed.wait(&mut bytes);
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if let Some(alarm) = &self.0 {
+            // One is enough.
+            let _ = alarm.try_send(());
         }
     }
 }
 
-/// Whoever waits for a writer must not wait for one that has gone.
-struct Landing<'a>(&'a Flight);
-
-impl Drop for Landing<'_> {
-    fn drop(&mut self) {
-        self.0.over();
-    }
-}
-
-fn write(
-    pool: &Pool,
-    schema: &TableSchema,
-    name: &TableName,
-    take: &Receiver<Vec<u8>>,
-    flight: &Flight,
-) -> Result<(), ClusterError> {
-    let _landing = Landing(flight);
+fn write(pool: &Pool, schema: &TableSchema, name: &TableName, take: &Receiver<Cargo<'_>>) -> Result<(), ClusterError> {
     // No connection is opened for a table without rows.
     let Ok(first) = take.recv() else {
         return Ok(());
     };
     let mut inserter = Inserter::new(pool.take()?, schema, name)?;
     let mut next = Some(first);
-    while let Some(batch) = next {
-        inserter.put(&batch)?;
-        let bytes = batch.len();
-        drop(batch);
-        flight.end(bytes);
+    while let Some(cargo) = next {
+        inserter.put(&cargo.rows)?;
+        drop(cargo);
         next = take.recv().ok();
     }
     pool.give(inserter.finish()?);
     Ok(())
+}
+
+/// Takes what is given and writes nothing.
+pub(super) fn drain(source: &mut dyn BatchSource) -> Result<Loaded, ClusterError> {
+    let mut sum = TableChecksum::default();
+    while let Some(batch) = source.next()? {
+        sum = sum + record::checksum(&batch)?;
+    }
+    Ok(Loaded { sum, written: sum })
 }
 
 fn add_keys(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
