@@ -32,6 +32,8 @@ mod disturbed;
 mod edges;
 #[path = "mysql/fidelity.rs"]
 mod fidelity;
+#[path = "mysql/globals.rs"]
+mod globals;
 #[path = "mysql/killed.rs"]
 mod killed;
 #[path = "mysql/large.rs"]

@@ -49,6 +49,14 @@ pub enum ArchiveError {
         /// The object.
         object: String,
     },
+    /// An object that others presuppose is not there. Nothing may be written in its place.
+    #[error("`{object}` is missing, although {why}: put it back from a copy of this storage")]
+    Lost {
+        /// The object.
+        object: String,
+        /// How it is known that it was there.
+        why: String,
+    },
     /// An object stands where another one should be.
     #[error("`{object}` does not belong here: {why}")]
     Misplaced {
@@ -173,7 +181,9 @@ impl ArchiveError {
         use ArchiveError as E;
         match self {
             E::Storage(e) => storage_kind(e.kind),
-            E::Corrupt { .. } | E::Missing { .. } | E::Misplaced { .. } | E::BrokenLog { .. } => ErrorKind::Corrupt,
+            E::Corrupt { .. } | E::Missing { .. } | E::Lost { .. } | E::Misplaced { .. } | E::BrokenLog { .. } => {
+                ErrorKind::Corrupt
+            }
             E::TooNew { .. } => ErrorKind::TooNew,
             E::Encrypted { .. } => ErrorKind::WrongKey,
             E::NoBackup { .. } | E::NotInTrash(_) | E::OutsideLog { .. } => ErrorKind::NotFound,

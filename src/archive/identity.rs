@@ -88,14 +88,29 @@ pub(super) fn create(
     }
 }
 
-/// Reads the identity, if there is one.
+/// Reads the identity, if there is an archive. One that has lost it is an error: with a new one, all that is there would
+/// belong to nobody.
 pub(super) fn read(storage: &dyn Storage, layout: &Layout) -> Result<Option<(ArchiveId, ArchiveIdentity)>> {
     let name = layout.identity()?;
-    match storage.read(&name, MAX_SIZE) {
+    let find = || match storage.read(&name, MAX_SIZE) {
         Ok(bytes) => decode(name.as_str(), &bytes).map(Some),
         Err(e) if e.is_not_found() => Ok(None),
         Err(e) => Err(e.into()),
+    };
+    if let Some(found) = find()? {
+        return Ok(Some(found));
     }
+    let Some(part) = super::dirs(storage, layout.root())?.pop() else {
+        return Ok(None);
+    };
+    // The identity comes first: another process may just have created the archive.
+    if let Some(found) = find()? {
+        return Ok(Some(found));
+    }
+    Err(ArchiveError::Lost {
+        object: name.to_string(),
+        why: format!("the archive holds `{part}`"),
+    })
 }
 
 fn encode(id: ArchiveId, identity: &ArchiveIdentity) -> Result<String> {

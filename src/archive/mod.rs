@@ -160,7 +160,8 @@ impl Archive {
                 continue;
             };
             let layout = Layout::new(&cluster)?;
-            if storage.size(&layout.identity()?)?.is_some() {
+            // One that has lost its identity is an archive all the same; opening it says so.
+            if storage.size(&layout.identity()?)?.is_some() || !dirs(storage, layout.root())?.is_empty() {
                 clusters.push(cluster);
             }
         }

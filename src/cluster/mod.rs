@@ -519,6 +519,11 @@ pub trait Cluster: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Why no table of a restore can get that name here, if it cannot.
+    fn refuses_name(&self, _name: &TableName) -> Option<&'static str> {
+        None
+    }
+
     /// Decodes this driver's records without a connection.
     fn codec(&self) -> &'static dyn Codec;
 }

@@ -3,10 +3,13 @@
 //! A moment belongs to the incarnation that was live then; no base and no log is used across. The list is
 //! one state document of the archive; it only grows.
 
+use std::sync::Arc;
+
 use crate::archive::state::{Incarnation, IncarnationsDoc, LogDoc, WayBack};
 use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::Mark;
 use crate::engine::error::EngineError;
+use crate::model::backup::BackupSummary;
 use crate::model::ids::IncarnationId;
 use crate::model::position::Moment;
 
@@ -33,9 +36,18 @@ pub fn live(doc: &IncarnationsDoc) -> IncarnationId {
 /// Refuses to write into an archive whose list of incarnations is gone or older than its log: what is written now would
 /// be taken for part of another history.
 pub fn check(doc: &IncarnationsDoc, log: &LogDoc) -> Result<(), EngineError> {
-    match log.runs.iter().map(|r| r.incarnation).max() {
+    reaches(doc, log.runs.iter().map(|r| r.incarnation).max(), "the log")
+}
+
+/// The same by the backups.
+pub fn check_backups(doc: &IncarnationsDoc, backups: &[Arc<BackupSummary>]) -> Result<(), EngineError> {
+    reaches(doc, backups.iter().map(|b| b.incarnation).max(), "the newest backup")
+}
+
+fn reaches(doc: &IncarnationsDoc, newest: Option<IncarnationId>, of: &str) -> Result<(), EngineError> {
+    match newest {
         Some(newest) if newest > live(doc) => Err(EngineError::Corrupt(format!(
-            "`state/incarnations` is missing or old: it ends with {}, the log with {newest}; put it back from a copy of the \
+            "`state/incarnations` is missing or old: it ends with {}, {of} with {newest}; put it back from a copy of the \
              archive",
             live(doc)
         ))),

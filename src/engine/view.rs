@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::archive::state::{IncarnationsDoc, LogDoc, ProofsDoc, ProtectDoc};
+use crate::archive::state::{IncarnationsDoc, LogDoc, ProofsDoc, ProtectDoc, StateDoc};
 use crate::archive::{Archive, TrashNote};
 use crate::engine::error::EngineError;
+use crate::engine::point::RestorePoint;
 use crate::engine::{incarnation, retention};
 use crate::model::backup::{BackupEntry, BackupStatus, BackupSummary, KeptTo, PitrTo, Proof};
 use crate::model::clock::Millis;
@@ -58,11 +59,58 @@ pub struct View {
     pub proofs: ProofsDoc,
     /// Backup Settings.
     pub settings: BackupSettings,
+    /// Documents that cannot be used, each with the error; empty unless it was read [for a snapshot](View::read_for).
+    pub damaged: Vec<String>,
+}
+
+/// How documents of the archive are read.
+enum Documents {
+    /// An error in any is an error.
+    All,
+    /// What cannot be used counts as empty, and is noted.
+    Usable(Vec<String>),
+}
+
+impl Documents {
+    fn read<T: StateDoc>(&mut self, archive: &Archive) -> Result<T, EngineError> {
+        match (archive.state::<T>(), self) {
+            (Ok(doc), _) => Ok(doc.value),
+            (Err(e), Documents::Usable(damaged)) if e.is_corrupt() => {
+                damaged.push(e.to_string());
+                Ok(T::default())
+            }
+            (Err(e), _) => Err(e.into()),
+        }
+    }
+
+    fn checked(&mut self, check: Result<(), EngineError>) -> Result<(), EngineError> {
+        match (check, self) {
+            (Err(EngineError::Corrupt(text)), Documents::Usable(damaged)) => {
+                damaged.push(text);
+                Ok(())
+            }
+            (other, _) => other,
+        }
+    }
 }
 
 impl View {
     /// Reads an archive.
     pub fn read(archive: &Archive, cache: &SummaryCache) -> Result<View, EngineError> {
+        View::read_with(archive, cache, Documents::All)
+    }
+
+    /// Reads an archive for a restore to `point`. One of a snapshot needs nothing but the snapshot: damaged documents
+    /// are no hindrance then.
+    pub fn read_for(archive: &Archive, cache: &SummaryCache, point: &RestorePoint) -> Result<View, EngineError> {
+        let documents = match point {
+            RestorePoint::Snapshot { .. } => Documents::Usable(Vec::new()),
+            _ => Documents::All,
+        };
+        View::read_with(archive, cache, documents)
+    }
+
+    fn read_with(archive: &Archive, cache: &SummaryCache, mut documents: Documents) -> Result<View, EngineError> {
         let trash: BTreeMap<BackupId, TrashNote> = archive.in_trash()?.into_iter().collect();
         let dirs = archive.snapshots()?;
         cache.keep_only(&dirs.iter().map(|d| d.id.clone()).collect());
@@ -71,11 +119,12 @@ impl View {
             broken: Vec::new(),
             incomplete: Vec::new(),
             trash: Vec::new(),
-            log: archive.state::<LogDoc>()?.value,
-            incarnations: archive.state::<IncarnationsDoc>()?.value,
-            protect: archive.state::<ProtectDoc>()?.value,
-            proofs: archive.state::<ProofsDoc>()?.value,
-            settings: archive.state::<BackupSettings>()?.value,
+            log: documents.read(archive)?,
+            incarnations: IncarnationsDoc::default(),
+            protect: documents.read(archive)?,
+            proofs: documents.read(archive)?,
+            settings: documents.read(archive)?,
+            damaged: Vec::new(),
         };
         for dir in dirs {
             let deleted = trash.get(&dir.id);
@@ -89,6 +138,13 @@ impl View {
                 (Err(e), None) if is_about_the_object(&e) => view.broken.push((dir.id, e.to_string())),
                 (Err(e), None) => return Err(e),
             }
+        }
+        // Last: what names a history was written after the history.
+        view.incarnations = documents.read(archive)?;
+        documents.checked(incarnation::check(&view.incarnations, &view.log))?;
+        documents.checked(incarnation::check_backups(&view.incarnations, &view.backups))?;
+        if let Documents::Usable(damaged) = documents {
+            view.damaged = damaged;
         }
         view.backups.sort_by(|a, b| (a.commit, &a.id).cmp(&(b.commit, &b.id)));
         Ok(view)

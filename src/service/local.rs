@@ -172,7 +172,7 @@ impl LocalDesk {
 
     fn plan_restore(&self, request: &RestoreRequest) -> Result<RestorePlan, Refusal> {
         let source = self.wards.get(&request.source)?;
-        let (archive, view) = source.view_for_reading()?;
+        let (archive, view) = source.view_for_restore(&request.point)?;
         let target = match &request.target {
             RestoreTarget::Beside | RestoreTarget::InPlace => Arc::clone(&source),
             RestoreTarget::Cluster { name } => self.wards.get(name)?,

@@ -22,6 +22,7 @@ use crate::engine::adopt;
 use crate::engine::error::EngineError;
 use crate::engine::log::LogOptions;
 use crate::engine::log::task::{LogShared, LogTask};
+use crate::engine::point::RestorePoint;
 use crate::engine::view::{SummaryCache, View};
 use crate::model::clock::Clock;
 use crate::model::disk;
@@ -314,6 +315,13 @@ impl Ward {
     pub fn view_for_reading(&self) -> Result<(Archive, View), Refusal> {
         let archive = self.archive_for_reading()?;
         let view = View::read(&archive, &self.cache)?;
+        Ok((archive, view))
+    }
+
+    /// The archive as it is now, for a restore to that point.
+    pub fn view_for_restore(&self, point: &RestorePoint) -> Result<(Archive, View), Refusal> {
+        let archive = self.archive_for_reading()?;
+        let view = View::read_for(&archive, &self.cache, point)?;
         Ok((archive, view))
     }
 

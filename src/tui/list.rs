@@ -12,6 +12,11 @@ use tui_input::Input;
 
 use super::filter::Words;
 
+/// Lists with fewer lines are filtered in no time.
+const MANY: usize = 5_000;
+/// So many lines are written down at a time: a few milliseconds.
+const SLICE: usize = 8_000;
+
 /// The ids of a list's lines in the order shown.
 pub type Ids<'a> = Vec<Cow<'a, str>>;
 
@@ -117,31 +122,35 @@ struct Asked {
 }
 
 /// What each line says, in lower case, one behind the other.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Texts {
     all: String,
     ends: Vec<usize>,
 }
 
 impl Texts {
-    fn new(len: usize, text: impl Fn(usize, &mut String)) -> Texts {
-        let mut texts = Texts {
+    /// Room for what so many lines say.
+    fn with_room(len: usize) -> Texts {
+        Texts {
             all: String::with_capacity(len * 48),
             ends: Vec::with_capacity(len),
-        };
+        }
+    }
+
+    /// Writes down what the next lines say, up to a number of them.
+    fn extend(&mut self, upto: usize, text: impl Fn(usize, &mut String)) {
         let mut line = String::new();
-        for i in 0..len {
+        for i in self.ends.len()..upto {
             line.clear();
             text(i, &mut line);
             if line.is_ascii() {
                 line.make_ascii_lowercase();
-                texts.all.push_str(&line);
+                self.all.push_str(&line);
             } else {
-                texts.all.push_str(&line.to_lowercase());
+                self.all.push_str(&line.to_lowercase());
             }
-            texts.ends.push(texts.all.len());
+            self.ends.push(self.all.len());
         }
-        texts
     }
 
     fn get(&self, i: usize) -> &str {
@@ -293,13 +302,33 @@ impl List {
         shown
     }
 
+    /// Writes down what a few more lines say, before anybody filters them; says whether there are more to come.
+    ///
+    /// Once is enough while nobody filters: lines that come in later are written down when somebody does.
+    pub fn prepare(&self, lines: Lines, filtering: bool, text: impl Fn(usize, &mut String)) -> bool {
+        let found = &mut *self.found.borrow_mut();
+        let whole = |(known, texts): &(Lines, Rc<Texts>)| *known == lines || texts.ends.len() == known.len;
+        if lines.len < MANY || !filtering && found.texts.as_ref().is_some_and(|t| whole(t) && t.0 != lines) {
+            return false;
+        }
+        let known = found.texts.take().filter(|(known, _)| *known == lines);
+        let mut texts = known.map_or_else(|| Rc::new(Texts::with_room(lines.len)), |(_, texts)| texts);
+        let upto = lines.len.min(texts.ends.len() + SLICE);
+        if texts.ends.len() < upto {
+            Rc::make_mut(&mut texts).extend(upto, text);
+        }
+        found.texts = Some((lines, texts));
+        upto < lines.len
+    }
+
     /// The numbers of the lines that pass a filter, as they come.
     fn passed(&self, lines: Lines, words: &Words, text: impl Fn(usize, &mut String)) -> Rc<Vec<usize>> {
         let found = &mut *self.found.borrow_mut();
-        let texts = match &found.texts {
-            Some((known, texts)) if *known == lines => Rc::clone(texts),
-            _ => Rc::new(Texts::new(lines.len, text)),
-        };
+        let known = found.texts.take().filter(|(known, _)| *known == lines);
+        let mut texts = known.map_or_else(|| Rc::new(Texts::with_room(lines.len)), |(_, texts)| texts);
+        if texts.ends.len() < lines.len {
+            Rc::make_mut(&mut texts).extend(lines.len, text);
+        }
         let passes = |i: &usize| words.passes_lower(texts.get(*i));
         let passed: Vec<usize> = match &found.passed {
             // One more letter: only what passed before can pass still.
@@ -462,5 +491,38 @@ mod tests {
         assert_eq!(scroll(5, 7, 5, 20), 5);
         assert_eq!(scroll(5, 2, 5, 20), 2);
         assert_eq!(scroll(18, 1, 5, 3), 0);
+    }
+
+    #[test]
+    fn a_long_list_is_got_ready_in_slices_once_and_again_when_somebody_filters() {
+        let asked = std::cell::Cell::new(0);
+        let text = |i: usize, out: &mut String| {
+            asked.set(asked.get() + 1);
+            out.push_str(&format!("Line {i}"));
+        };
+        let lines = |version, len| Lines {
+            version: (version, 0),
+            len,
+        };
+        let mut list = List::default();
+        assert!(!list.prepare(lines(1, MANY - 1), false, text), "short lists need none");
+        let first = lines(1, 2 * SLICE + 1);
+        assert!(list.prepare(first, false, text) && list.prepare(first, false, text));
+        assert_eq!(asked.get(), 2 * SLICE);
+        assert!(!list.prepare(first, false, text) && !list.prepare(first, false, text));
+        assert_eq!(asked.get(), first.len);
+        list.filter = Input::new("line 16000".to_owned());
+        assert_eq!(*list.shown(first, text, |_, _| {}), [16_000]);
+        assert_eq!(asked.get(), first.len, "nothing is written down twice");
+        // Other lines have come, and nobody filters; then somebody does.
+        let second = lines(2, 2 * SLICE);
+        assert!(!list.prepare(second, false, text));
+        assert_eq!(asked.get(), first.len);
+        assert!(list.prepare(second, true, text));
+        // What is not ready yet when the first key comes is written down then.
+        assert_eq!(*list.shown(second, text, |_, _| {}), [0; 0]);
+        list.filter = Input::new("line 15999".to_owned());
+        assert_eq!(*list.shown(second, text, |_, _| {}), [15_999]);
+        assert_eq!(asked.get(), first.len + second.len);
     }
 }

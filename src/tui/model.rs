@@ -123,6 +123,8 @@ pub struct Model {
     pub acts: BTreeMap<u64, Pending>,
     /// When Ctrl-C was pressed last.
     pub interrupted: Option<Millis>,
+    /// Whether a long list is being got ready for a filter.
+    pub preparing: bool,
     /// When any key was pressed last.
     pub last_key: Millis,
     /// When running jobs were last asked about.
@@ -169,6 +171,7 @@ impl Model {
             filtering: false,
             acts: BTreeMap::new(),
             interrupted: None,
+            preparing: false,
             last_key: now,
             sampled: now,
             refreshed: now,

@@ -416,7 +416,7 @@ fn view_strip(m: &Model, p: &mut Painter<'_>, area: Rect, strip: &super::DemoStr
     };
     let line: String = recent.iter().map(|n| level(*n)).collect();
     let now = recent.last().copied().unwrap_or(0);
-    let text = format!(" {now} orders/s");
+    let text = format!(" {now} {}/s", if now == 1 { "order" } else { "orders" });
     let pieces = [
         (" shop  ", Meaning::Muted),
         (line.as_str(), Meaning::Ok),

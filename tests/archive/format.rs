@@ -24,12 +24,12 @@ struct Reader {
 fn one_of_each(env: &Env) -> Vec<Reader> {
     let backup = env.backup("20261120100000-aaaa", &[b"first batch", b"second batch"]);
     let data = objects(&backup)[0].clone();
+    env.archive.update(&env.lock, |doc: &mut LogDoc| doc.task = 7).unwrap();
     write_run(env, 1, &[2]);
     let segment = segment_names(env)[0].clone();
     env.archive
         .trash(&env.lock, &id("20261120100000-bbbb"), &note())
         .unwrap();
-    env.archive.update(&env.lock, |doc: &mut LogDoc| doc.task = 7).unwrap();
     let backup = backup.summary.id;
     let dir = format!("snapshot-{backup}");
     let (data_id, data_name) = (backup.clone(), format!("{dir}/{}", data.name));

@@ -200,3 +200,17 @@ fn the_first_day_is_no_error() {
         .lacks("could not be read")
         .lacks("working it out");
 }
+
+#[test]
+fn in_the_smallest_terminal_what_is_chosen_from_is_seen() {
+    let mut c = Console::new(Mood::Normal, (60, 16));
+    c.keys("jj<Enter>").lacks("KEPT").shows("SIZE");
+    c.keys("R").shows("DROP TABLE").shows("restorable").lacks("Where");
+    c.keys("<Tab><Tab>").shows("What").shows("Where");
+    let mut c = Console::new(Mood::Normal, (60, 16));
+    c.shows("WINDOW").lacks("NEXT").lacks("NE~");
+    // Smaller still: what is asked stays answerable.
+    c.keys("jj<Enter>B");
+    c.event(What::Resize(30, 8));
+    c.shows("[ ").keys("<Esc>").shows("needs 60x16");
+}

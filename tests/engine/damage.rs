@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use brine::archive::Archive;
 use brine::engine::error::{EngineError, ErrorKind};
+use brine::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
 use brine::engine::verify;
 use brine::model::backup::ProofLevel;
 use brine::model::position::Moment;
@@ -204,6 +205,91 @@ impl World {
         w.restore_to(&request, self).unwrap();
         assert!(w.view().window().span_at(Moment::of_tso(template.job.at)).is_some());
     }
+}
+
+#[test]
+fn a_snapshot_is_restored_whatever_happened_to_the_documents() {
+    let template = Template::new();
+    let (other, want) = (crate::moments::other(), crate::moments::other());
+    let whole = template.world();
+    let base = whole.view().bases().into_iter().next_back().unwrap();
+    let request = |target| RestoreRequest {
+        replace: true,
+        ..whole.request(RestorePoint::Snapshot { id: base.id.clone() }, target)
+    };
+    let into_other = request(RestoreTarget::Cluster {
+        name: other.name.clone(),
+    });
+    whole.restore_to(&into_other, &want).unwrap();
+    for document in ["settings", "log", "incarnations", "protect", "proofs"] {
+        let victim = format!("backup-demo/state/{document}");
+        let Some(bytes) = template.objects.get(&victim) else {
+            continue;
+        };
+        let mut flipped = bytes.clone();
+        flipped[bytes.len() - 9] ^= 4;
+        for bad in [None, Some(&flipped)] {
+            other.restore_something(&template);
+            let (w, _) = damaged(&template, &victim, bad);
+            let plan = w.plan_to(&into_other, &other).unwrap();
+            let told = plan.checks.iter().find(|c| c.name == "archive");
+            let must_be_told = bad.is_some() || matches!(document, "log" | "incarnations");
+            assert_eq!(told.is_some(), must_be_told, "{victim}: {told:?}");
+            assert!(
+                told.is_none_or(|c| c.found.contains(&format!("state/{document}"))),
+                "{told:?}"
+            );
+            w.run_to(&plan, &other, false, &w.cx()).unwrap();
+            assert_eq!(other.sums(), want.sums(), "{victim}");
+            if must_be_told {
+                // A new history could not be noted.
+                let in_place = w.plan(&request(RestoreTarget::InPlace)).unwrap();
+                assert_eq!(in_place.blocked().map(|c| c.name.as_str()), Some("archive"));
+                let e = w.try_view().expect_err("everything else needs it");
+                assert!(chain(&e).contains(&format!("state/{document}")), "{}", chain(&e));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_archive_that_has_lost_its_identity_gets_no_new_one() {
+    let template = Template::new();
+    let memory = Memory::new();
+    for (name, bytes) in template.objects.iter().filter(|(n, _)| !n.ends_with("archive.json")) {
+        memory.overwrite(&object(name), bytes);
+    }
+    let identity = template.world().archive.identity().clone();
+    let storage: Arc<dyn Storage> = Arc::new(memory.clone());
+    let before = crate::verbs::read_all(&memory);
+    for opened in [
+        Archive::open(storage.clone(), &identity.cluster).map(drop),
+        Archive::create(storage.clone(), identity.clone()).map(drop),
+    ] {
+        let e = opened.unwrap_err();
+        assert!(e.is_corrupt(), "{e}");
+        assert!(e.to_string().contains("archive.json` is missing"), "{e}");
+    }
+    assert_eq!(
+        Archive::list(&memory).unwrap(),
+        [identity.cluster],
+        "it is listed, so that somebody opens it"
+    );
+    assert_eq!(crate::verbs::read_all(&memory), before);
+}
+
+#[test]
+fn a_new_log_never_takes_the_place_of_one_whose_document_is_lost() {
+    let template = Template::new();
+    let (w, _) = damaged(&template, "backup-demo/state/log", None);
+    let before = w.listing();
+    let e = brine::engine::log::control::start(&w.archive, &w.lock).unwrap_err();
+    assert!(
+        chain(&e).contains("state/log` is missing, although there is log of"),
+        "{}",
+        chain(&e)
+    );
+    assert_eq!(w.listing(), before);
 }
 
 #[test]

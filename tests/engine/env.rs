@@ -293,7 +293,8 @@ impl World {
 
     /// Plans a restore of this cluster's archive into `target`'s cluster.
     pub fn plan_to(&self, request: &RestoreRequest, target: &World) -> Result<RestorePlan, EngineError> {
-        let (view, target_view) = (self.try_view()?, target.try_view()?);
+        let view = View::read_for(&self.archive, &SummaryCache::default(), &request.point)?;
+        let target_view = View::read_for(&target.archive, &SummaryCache::default(), &request.point)?;
         planner::plan(
             request,
             &Source {

@@ -11,7 +11,7 @@ use brine::engine::{delete, retention};
 use brine::engine::{restore::way_back, truncate};
 use brine::model::backup::{BackupType, Protection};
 use brine::model::clock::Millis;
-use brine::model::filter::TableFilter;
+use brine::model::filter::{RenameMap, TableFilter};
 use brine::model::ids::BackupId;
 use brine::model::log::RunEnd;
 use brine::model::position::Moment;
@@ -120,6 +120,25 @@ fn filters_and_bases_that_do_not_fit() {
     // Its own tables can be restored.
     w.restore(&w.request(snapshot, RestoreTarget::Beside)).unwrap();
     assert!(w.sums().iter().any(|(name, _)| name.db == "crm_restored"));
+}
+
+#[test]
+fn two_tables_never_get_one_name() {
+    let template = Template::new();
+    let w = template.world();
+    for db in ["shop", "crm"] {
+        w.app().create_table(&t(db, "same"), "{}").unwrap();
+    }
+    let backup = w.backup();
+    let point = RestorePoint::Snapshot { id: backup.id };
+    let mut request = w.request(point, RestoreTarget::Beside);
+    request.filter = TableFilter::parse(&["shop.*", "crm.*"]).unwrap();
+    request.rename = RenameMap::parse(&["shop=one", "crm=one"]).unwrap();
+    let plan = w.plan(&request).unwrap();
+    let blocked = plan.blocked().unwrap();
+    assert_eq!(blocked.found, "crm.same and shop.same would both be called one.same");
+    request.rename = RenameMap::parse(&["shop=one", "crm=two"]).unwrap();
+    assert_eq!(w.plan(&request).unwrap().blocked(), None);
 }
 
 #[test]

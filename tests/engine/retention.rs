@@ -99,6 +99,7 @@ fn view(events: &[(i64, Event)]) -> (View, Millis) {
         protect: ProtectDoc::default(),
         proofs: ProofsDoc::default(),
         settings: BackupSettings::default(),
+        damaged: Vec::new(),
     };
     let (mut hour, mut live) = (0, 1);
     for (n, (hours, event)) in events.iter().enumerate() {

@@ -125,7 +125,7 @@ impl Archive {
     }
 
     /// The days that have segments, in order, within the UTC days of these moments.
-    pub(super) fn log_days(&self, limits: Option<(Moment, Moment)>) -> Result<Vec<String>> {
+    pub(in crate::archive) fn log_days(&self, limits: Option<(Moment, Moment)>) -> Result<Vec<String>> {
         let limits = limits.map(|(from, to)| (day_of(from), day_of(to)));
         let mut days = dirs(self.store(), &self.layout().log_dir()?)?;
         days.retain(|day| is_day(day) && limits.as_ref().is_none_or(|(from, to)| from <= day && day <= to));

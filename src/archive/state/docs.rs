@@ -13,9 +13,11 @@ use crate::model::settings::BackupSettings;
 use crate::model::table::TableName;
 
 use super::StateDoc;
+use crate::archive::{Archive, Result};
 
 impl StateDoc for BackupSettings {
     const NAME: &'static str = "settings";
+    const MEND: &'static str = "put it back from a copy of this storage, or delete it and set Backup Settings again (they are the default ones then)";
 }
 
 /// The log backup: what is wanted of it and what it has.
@@ -43,6 +45,12 @@ pub struct LogDoc {
 
 impl StateDoc for LogDoc {
     const NAME: &'static str = "log";
+
+    /// Segments: without the document nobody would know of them, and a new log would take their numbers.
+    fn traces(archive: &Archive) -> Result<Option<String>> {
+        let days = archive.log_days(None)?;
+        Ok(days.last().map(|day| format!("there is log of {day}")))
+    }
 }
 
 /// The history of the cluster: from restore to restore.
@@ -159,6 +167,7 @@ pub struct ProofsDoc(
 
 impl StateDoc for ProofsDoc {
     const NAME: &'static str = "proofs";
+    const MEND: &'static str = "put it back from a copy of this storage, or delete it and verify the backups again";
 }
 
 /// The wrapped keys of the archive: none while it is not encrypted.

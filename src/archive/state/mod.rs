@@ -26,6 +26,14 @@ const TRIES: u32 = 16;
 pub trait StateDoc: Default + Serialize + DeserializeOwned {
     /// Its name component.
     const NAME: &'static str;
+
+    /// What to do about one that is damaged.
+    const MEND: &'static str = "put it back from a copy of this storage";
+
+    /// What shows that there must be one, although none is found; asked only then.
+    fn traces(_archive: &Archive) -> Result<Option<String>> {
+        Ok(None)
+    }
 }
 
 /// A value with the version it was read at.
@@ -71,12 +79,20 @@ impl Archive {
     pub(super) fn read_doc<T: StateDoc>(&self) -> Result<(T, Option<Version>, Vec<u8>)> {
         let name = self.layout().state(T::NAME)?;
         let Some((bytes, version)) = self.store().get_versioned(&name, MAX_DOC as u64)? else {
+            if let Some(why) = T::traces(self)? {
+                let object = name.to_string();
+                return Err(ArchiveError::Lost { object, why });
+            }
             let value = T::default();
             let json = encode(T::NAME, &value)?;
             return Ok((value, None, json));
         };
-        let json = self.open_doc(&name, bytes)?;
-        let value = serde_json::from_slice(&json).map_err(|e| ArchiveError::corrupt(&name, e.to_string()))?;
+        let damaged = |why: String| ArchiveError::corrupt(&name, format!("{why}; {}", T::MEND));
+        let json = self.open_doc(&name, bytes).map_err(|e| match e {
+            ArchiveError::Corrupt { why, .. } => damaged(why),
+            other => other,
+        })?;
+        let value = serde_json::from_slice(&json).map_err(|e| damaged(e.to_string()))?;
         Ok((value, Some(version), json))
     }
 

@@ -97,6 +97,10 @@ impl Cluster for MysqlCluster {
         before::checks(&self.core, whole)
     }
 
+    fn refuses_name(&self, name: &TableName) -> Option<&'static str> {
+        super::restore::refused_name(name)
+    }
+
     fn codec(&self) -> &'static dyn Codec {
         super::codec()
     }

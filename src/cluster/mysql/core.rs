@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::clock::CommitClock;
 use super::control::Control;
+use super::login;
 use super::options::{Endpoint, MysqlOptions};
 use super::wire::{Conn, Flavor, Version, WireError};
 use crate::cluster::ClusterError;
@@ -39,7 +40,7 @@ impl Core {
     }
 
     /// A new connection to the server that was used last, else to the first one that lets us in, with the session settings
-    /// that every part relies on: see [`SESSION`].
+    /// that every part relies on: see [`super::login`].
     pub fn connect(&self) -> Result<Conn, ClusterError> {
         self.connect_where(&mut |_| Ok(true))
     }
@@ -109,7 +110,7 @@ impl Core {
     fn connect_to(&self, endpoint: &Endpoint) -> Result<Conn, ClusterError> {
         let mut conn = Conn::connect(&self.options, endpoint).map_err(|e| e.doing("connecting"))?;
         known(&conn)?;
-        conn.run_all(SESSION).map_err(|e| e.doing("preparing the session"))?;
+        login::anew(&mut conn).map_err(|e| e.doing("preparing the session"))?;
         Ok(conn)
     }
 }
@@ -172,16 +173,3 @@ fn none(mut errors: Vec<ClusterError>, endpoints: &[Endpoint]) -> ClusterError {
         hint: "one of the cluster's hosts has to be there".to_owned(),
     }
 }
-
-/// UTC, no conversion of text on the way out, no modes that change how text is read, REPEATABLE READ, and no waiting
-/// behind locks for ever. Each is accepted by MariaDB 10.6 to 11.8 and MySQL 8.0 to 9.7.
-pub(super) const SESSION: &[&str] = &[
-    "SET NAMES utf8mb4",
-    "SET SESSION character_set_results = NULL",
-    "SET SESSION time_zone = '+00:00'",
-    "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'",
-    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-    "SET SESSION lock_wait_timeout = 30",
-    "SET SESSION net_write_timeout = 3600",
-    "SET SESSION wait_timeout = 86400",
-];

@@ -222,13 +222,15 @@ pub(super) fn intrusions(conn: &mut Conn) -> Result<Vec<String>, ClusterError> {
     let mut out = Vec::new();
     if now.gtid != before.gtid {
         out.push(format!(
-            "while the server was closed somebody wrote all the same: its log went from {} to {}. What was written is not in the              restored data; it can be restored from the log of the history before this restore",
+            "while the server was closed somebody wrote all the same: its log went from {} to {}. What was written is not in the \
+             restored data; it can be restored from the log of the history before this restore",
             before.gtid, now.gtid
         ));
     }
     if now.started > before.started + RESTARTED {
         out.push(
-            "the server was restarted while it was closed for the restore: until brine came back, the event scheduler and              read_only were as its configuration says; the accounts stayed locked"
+            "the server was restarted while it was closed for the restore: until brine came back, the event scheduler and \
+             read_only were as its configuration says; the accounts stayed locked"
                 .to_owned(),
         );
     }

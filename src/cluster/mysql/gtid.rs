@@ -256,7 +256,7 @@ impl GtidSet {
 
     /// Takes a transaction of MySQL out. MariaDB's positions have only the last one of each domain, and stay.
     pub fn remove(&mut self, gtid: &Gtid) {
-        let (GtidSet::MySql(sources), Gtid::MySql { source, number }) = (self, gtid) else {
+        let (GtidSet::MySql(sources), Gtid::MySql { source, number }) = (&mut *self, gtid) else {
             return;
         };
         let Some(ranges) = sources.get_mut(source) else { return };
@@ -270,6 +270,10 @@ impl GtidSet {
         *ranges = ranges.iter().flat_map(parts).flatten().collect();
         if ranges.is_empty() {
             sources.remove(source);
+        }
+        // As it would be read again.
+        if sources.is_empty() {
+            *self = GtidSet::Empty;
         }
     }
 

@@ -25,6 +25,7 @@ mod control;
 mod core;
 mod facts;
 mod fence;
+mod login;
 mod options;
 mod prepared;
 mod sessions;

@@ -10,7 +10,7 @@ pub fn table(db: &str, table: &str) -> String {
     format!("{}.{}", ident(db), ident(table))
 }
 
-/// A string literal, for sessions whose sql_mode lets the backslash escape (as [`super::core::SESSION`] sets it).
+/// A string literal, for sessions whose sql_mode lets the backslash escape (as [`super::login`] sets it).
 pub fn string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('\'');

@@ -4,6 +4,7 @@
 //! its checksums agree and it is published.
 
 mod load;
+mod new_names;
 pub mod plan;
 pub mod planner;
 mod resolve;

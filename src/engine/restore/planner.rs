@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::new_names;
 use super::plan::{
     Assumptions, BaseOption, Check, CheckState, LogSpan, Losses, PlannedTable, RestorePlan, WayBackPlan,
 };
@@ -61,6 +62,11 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
     let tables = planned_tables(&filter, &rename, &manifest.tables, &there);
     let from_log = log_tables.iter().filter(|t| filter.matches(t)).map(|t| rename.apply(t));
     let mut targets: BTreeSet<TableName> = tables.iter().map(|t| t.target.clone()).chain(from_log).collect();
+    let named = tables
+        .iter()
+        .map(|t| &t.source)
+        .chain(log_tables.iter().filter(|t| filter.matches(t)));
+    let names = new_names::check(named, &rename, target.cluster);
     let dropped = dropped(request, whole, &targets, &there);
     if request.exactly {
         targets.extend(dropped.iter().cloned());
@@ -98,6 +104,8 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
         checks: {
             let mut checks = preflight(&request, target, &facts, &in_the_way);
             checks.extend(resolution(&request, &base));
+            checks.extend(damage(source.view, &request));
+            checks.extend(names);
             checks.extend(product(&base.source_version, &facts.version));
             checks.extend(
                 target
@@ -478,6 +486,27 @@ fn resolution(request: &RestoreRequest, base: &BackupSummary) -> Option<Check> {
         state: CheckState::Ok,
         found: "the source dates transactions by the second in which they began (floored to 1 s)".to_owned(),
         wanted: "see the last one in and the first one out".to_owned(),
+    })
+}
+
+/// Documents of the archive that cannot be used, and are not needed for this restore.
+fn damage(view: &View, request: &RestoreRequest) -> Option<Check> {
+    // A restore in place begins a new history, which is written there.
+    let (state, wanted) = match request.target {
+        RestoreTarget::InPlace => (
+            CheckState::Blocked,
+            "mend them, or restore the snapshot beside what is there or into another cluster: that needs none of them",
+        ),
+        _ => (
+            CheckState::Warning,
+            "the snapshot itself does not need them; all else of this archive does",
+        ),
+    };
+    (!view.damaged.is_empty()).then(|| Check {
+        name: "archive".to_owned(),
+        state,
+        found: view.damaged.join("; "),
+        wanted: wanted.to_owned(),
     })
 }
 

@@ -396,7 +396,7 @@ impl RestoreRun<'_> {
                 check.wanted.clone(),
             ));
         }
-        let view = View::read(self.source, &SummaryCache::default())?;
+        let view = View::read_for(self.source, &SummaryCache::default(), &self.plan.request.point)?;
         let base = view.backup(&assumed.base)?;
         drifted(
             "the base's moment",

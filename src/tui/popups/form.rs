@@ -269,6 +269,10 @@ impl Form {
         }
         y += 1;
         for (i, field) in self.fields.iter().enumerate() {
+            if y >= area.bottom() {
+                // In a terminal that is too small, the buttons are what is left.
+                y = area.bottom().saturating_sub(1);
+            }
             if matches!(field, Field::Buttons { .. }) {
                 for line in &errors {
                     p.put(area.x, y, area.width, line, Meaning::Error);
@@ -276,6 +280,7 @@ impl Form {
                 }
                 y = area.bottom().saturating_sub(1);
             }
+            p.clear(Rect { y, height: 1, ..area });
             field.view(p, Rect { y, height: 1, ..area }, i == self.focus);
             y += 1;
         }

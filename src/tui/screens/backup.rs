@@ -69,11 +69,7 @@ impl Backup {
 
     /// The numbers of the backups that are shown, in their order.
     fn shown(&self, m: &Model, all: &[BackupEntry]) -> Rc<Vec<usize>> {
-        let query = Query::Backups(self.cluster.clone(), self.trash);
-        let lines = Lines {
-            version: (m.store.version(&query), m.time_mode as u8),
-            len: all.len(),
-        };
+        let lines = self.lines(m, all);
         let zone = m.zone_shown();
         let text = |i: usize, out: &mut String| {
             if let Some(b) = all.get(i) {
@@ -85,6 +81,27 @@ impl Backup {
             1 => rows.sort_by_key(|i| Reverse(of(i).map(|s| s.stored_bytes))),
             2 => rows.sort_by_key(|i| Reverse(of(i).map(|s| s.finished.since(s.started)))),
             _ => rows.sort_by_key(|i| of(i).map(|s| s.kind.word())),
+        })
+    }
+
+    fn lines(&self, m: &Model, all: &[BackupEntry]) -> Lines {
+        let query = Query::Backups(self.cluster.clone(), self.trash);
+        Lines {
+            version: (m.store.version(&query), m.time_mode as u8),
+            len: all.len(),
+        }
+    }
+
+    /// Gets a few more lines of a long list ready for a filter; says whether there are more to come.
+    pub fn prepare(&self, m: &Model) -> bool {
+        let Some(all) = m.store.backups(&self.cluster, self.trash) else {
+            return false;
+        };
+        let zone = m.zone_shown();
+        self.list.prepare(self.lines(m, all), m.filtering, |i, out| {
+            if let Some(b) = all.get(i) {
+                says(m, b, zone, out);
+            }
         })
     }
 

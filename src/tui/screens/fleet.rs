@@ -131,7 +131,9 @@ impl Columns {
         let (wide, wider) = (width >= 94, width >= 104);
         let health = left("HEALTH", 2 + name + 2, 13);
         let rpo = right("RPO", health.x + 13, 6);
-        let fixed_right = 6 + 2 + 11 + 1 + 11 + if wide { 14 } else { 0 } + if wider { 8 } else { 0 };
+        // The next run goes first where there is no room: the bar says more.
+        let next_run = if width >= 72 { 1 + 11 } else { 0 };
+        let fixed_right = 6 + 2 + 11 + next_run + if wide { 14 } else { 0 } + if wider { 8 } else { 0 };
         let bar_x = rpo.x + 6 + 2;
         let bar_width = width.saturating_sub(bar_x + fixed_right).max(4);
         let span = right("SPAN", bar_x + bar_width, 6);

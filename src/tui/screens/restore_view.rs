@@ -50,6 +50,13 @@ pub fn view(s: &Restore, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, 
         y += 2;
     }
     let below = 7 + u16::from(s.which == Which::Chosen) + u16::from(s.place == Place::Other);
+    // In a small terminal the list takes the place of the fields below it, until one of those has the keys.
+    let upper = matches!(
+        s.focus,
+        Focus::Mode | Focus::Point | Focus::Timeline | Focus::Time | Focus::Changes | Focus::Snapshots
+    );
+    let tight = area.bottom().saturating_sub(y + below) < 4 && upper;
+    let below = if tight { 3 } else { below };
     let middle = Rect::new(area.x, y, area.width, area.bottom().saturating_sub(y + below));
     let cursor = p.cursor;
     middle_part(s, m, cache, p, middle);
@@ -341,11 +348,11 @@ fn answer(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect) {
     let (text, meaning) = verdict(s, m);
     let lines = wrap(&safe(&text), usize::from(width.saturating_sub(LABEL)));
     p.put(x, y, LABEL, "restorable", Meaning::Muted);
-    for line in lines.iter().take(2) {
+    for line in lines.iter().take(if area.height < 7 { 1 } else { 2 }) {
         p.put(x + LABEL, y, width.saturating_sub(LABEL), line, meaning);
         y += 1;
     }
-    if lines.len() < 2 {
+    if lines.len() < 2 && area.height >= 7 {
         p.put(
             x + LABEL,
             y,
@@ -353,6 +360,9 @@ fn answer(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect) {
             &boundary(s, m, exact),
             Meaning::Muted,
         );
+    }
+    if area.height < 7 {
+        return;
     }
     y = area.y + 4;
     choices(p, area, y, "What", s.focus == Focus::Which, &whiches(s, m));

@@ -78,6 +78,7 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
     settle(m);
     effects.extend(ensure(m));
     effects.extend(super::screens::timeline::settle(m));
+    m.preparing = matches!(m.screen(), Screen::Backup(s) if s.prepare(m));
     if !m.bell {
         effects.retain(|e| *e != Effect::Bell);
     }
@@ -150,8 +151,10 @@ pub fn next_deadline(m: &Model) -> Option<Millis> {
     let awaited = wants.iter().filter_map(|(query, _)| m.store.slot(query)?.late_at());
     let late = awaited.filter(|at| *at > m.now).min();
     let tour = m.tour.as_ref().and_then(|t| t.deadline(m.now));
+    let preparing = m.preparing.then_some(m.now);
     [
         m.refresh_due,
+        preparing,
         toast,
         sample,
         stale_at(m),

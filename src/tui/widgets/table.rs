@@ -39,10 +39,22 @@ pub const fn right(title: &'static str, x: u16, width: u16) -> Column {
     }
 }
 
+/// From so many cells on, a column whose text may be cut still says something.
+const LEAST: u16 = 8;
+
+impl Column {
+    /// How much of it there is room for in a table so wide; a column is squeezed no further than can be read: it is dropped
+    /// as a whole.
+    fn room(self, table: u16) -> u16 {
+        let room = self.width.min(table.saturating_sub(self.x));
+        if room < self.width.min(LEAST) { 0 } else { room }
+    }
+}
+
 /// Paints the header line.
 pub fn header(p: &mut Painter<'_>, area: Rect, y: u16, columns: &[Column]) {
     for c in columns {
-        let width = c.width.min(area.width.saturating_sub(c.x));
+        let width = c.room(area.width);
         if c.right {
             p.put_right(area.x + c.x, y, width, c.title, Meaning::Muted);
         } else {
@@ -58,7 +70,10 @@ pub fn more_columns(p: &mut Painter<'_>, area: Rect, y: u16) {
 
 /// Paints one cell.
 pub fn cell(p: &mut Painter<'_>, area: Rect, y: u16, column: Column, (text, meaning): (&str, Meaning)) {
-    let width = column.width.min(area.width.saturating_sub(column.x));
+    let width = column.room(area.width);
+    if width == 0 {
+        return;
+    }
     if column.right {
         p.put_right(area.x + column.x, y, width, text, meaning);
     } else {
@@ -103,5 +118,24 @@ pub fn more(p: &Painter<'_>, len: usize, offset: usize, height: usize) -> String
         (0, below) => format!("{} {below} more", p.glyphs.down),
         (above, 0) => format!("{} {above} above", p.glyphs.up),
         (above, below) => format!("{} {above} above  {} {below} more", p.glyphs.up, p.glyphs.down),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_dropped_and_not_squeezed_to_nothing() {
+        let column = left("KEPT TO", 53, 8);
+        assert_eq!(
+            (column.room(80), column.room(61), column.room(60), column.room(40)),
+            (8, 8, 0, 0)
+        );
+        // A long text may be cut.
+        assert_eq!(
+            (left("NOTE", 82, 200).room(100), left("NOTE", 82, 200).room(88)),
+            (18, 0)
+        );
     }
 }

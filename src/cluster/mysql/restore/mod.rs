@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use crate::cluster::{ClusterError, RestoreAsk, Restorer};
+pub(in crate::cluster::mysql) use names::refused as refused_name;
 
 /// Starts a restore, or goes on with the one of that id.
 pub(super) fn open(core: &Arc<Core>, ask: &RestoreAsk) -> Result<Box<dyn Restorer>, ClusterError> {

@@ -54,6 +54,26 @@ pub(super) fn is_system(db: &str) -> bool {
     ["mysql", "sys", "information_schema", "performance_schema"].contains(&db.as_str()) || db.starts_with("_brine")
 }
 
+/// Why a database or a table cannot be called so (the rules of both products for names).
+pub(in crate::cluster::mysql) fn refused(name: &TableName) -> Option<&'static str> {
+    if is_system(&name.db) {
+        return Some("that database belongs to the server, or to brine, and is in no backup");
+    }
+    let each = |bad: fn(&str) -> bool| bad(&name.db) || bad(&name.table);
+    if each(str::is_empty) {
+        return Some("a name has at least one character");
+    }
+    if each(|n| n.chars().count() > 64) {
+        return Some("servers take names of 64 characters at most");
+    }
+    if each(|n| n.ends_with(' ')) {
+        return Some("servers take no name that ends with a blank");
+    }
+    // Names are in utf8mb3.
+    each(|n| n.chars().any(|c| c == '\0' || u32::from(c) > 0xFFFF))
+        .then_some("servers take no such characters in names")
+}
+
 /// Whether a table of the server's own is changed by statements (`GRANT`, `CREATE PROCEDURE` ...), of which the log holds no
 /// rows: rows of it were changed by hand.
 pub(super) fn is_told_by_statements(table: &TableName) -> bool {
@@ -101,6 +121,28 @@ mod tests {
     use crate::model::filter::{RenameMap, TableFilter};
     use crate::model::position::Moment;
     use crate::model::tso::Tso;
+
+    #[test]
+    fn names_that_servers_refuse_are_known_beforehand() {
+        let name = |db: &str, table: &str| TableName::new(db, table);
+        let long = "ü".repeat(64);
+        for good in [name("a", "b"), name(&long, &long), name(" a", "b.c/`\"")] {
+            assert_eq!(refused(&good), None, "{good}");
+        }
+        for bad in [
+            name("mysql", "t"),
+            name("Performance_Schema", "t"),
+            name("_brine_9_9", "t"),
+            name("a ", "t"),
+            name("a", "t "),
+            name("", "t"),
+            name(&format!("{long}x"), "t"),
+            name("a", "\u{1F600}"),
+            name("a\0", "t"),
+        ] {
+            assert!(refused(&bad).is_some(), "{bad}");
+        }
+    }
 
     #[test]
     fn system_databases_are_never_wanted() {

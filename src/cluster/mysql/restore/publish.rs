@@ -1,8 +1,9 @@
 //! What the switch will do, worked out before its first step.
 //!
 //! Order: the triggers of tables that move, and views in their places; all tables at once; the marker in the server's log;
-//! other live programs that are replaced; foreign keys between restored and other tables; global variables, accounts,
-//! programs, grants and events; and at the very end what was put aside is dropped. The marker comes behind the tables: a
+//! other live programs that are replaced; foreign keys between restored and other tables; accounts with the global variables
+//! that say which there can be, programs, grants and events; what was put aside is dropped; and at the very end come all
+//! other global variables, when nothing is left that one of them could stop. The marker comes behind the tables: a
 //! switch that fails before has not ended the history that the log backup goes on with.
 //!
 //! *Invariant: whatever is done before the tables move can be undone (see [`super::back`]), and whatever is done behind them
@@ -48,6 +49,11 @@ pub(super) struct Switch<'a> {
 
 /// What stands before a statement that failed.
 const LINK: &str = "a link to another table was lost";
+
+/// Parts of the names of global variables without which accounts, roles or programs of the source cannot be made.
+const OF_ACCOUNTS: [&str; 5] = ["password", "auth", "role", "partial_revokes", "trust_function_creators"];
+/// Global variables that depend on how a server is reached.
+const WAY_IN: [&str; 2] = ["require_secure_transport", "proxy_protocol_networks"];
 
 fn attempt(what: &str, statements: Vec<String>, done: &[u16]) -> Step {
     Step::Try {
@@ -123,8 +129,15 @@ impl Switch<'_> {
         steps.push(attempt("a column lost its sequence", self.sequence_links(), &[]));
         steps.push(attempt(LINK, relinked, GONE));
         steps.push(attempt(LINK, self.links_out(&taken)?, GONE));
+        let (accounts, globals) = match self.whole() {
+            true => self.globals(&mut remarks)?,
+            false => (Vec::new(), Vec::new()),
+        };
         let grants = match self.whole() {
-            true => self.server_steps(conn, &mut steps, &mut remarks)?,
+            true => {
+                steps.push(Step::Globals(accounts));
+                self.server_steps(conn, &mut steps, &mut remarks)?
+            }
             false => None,
         };
         steps.push(Step::Programs { list: programs, old });
@@ -144,6 +157,7 @@ impl Switch<'_> {
             drops,
             &[1008],
         ));
+        steps.push(Step::Globals(globals));
         Ok((steps, remarks))
     }
 
@@ -377,6 +391,26 @@ impl Switch<'_> {
         })
     }
 
+    /// The statements for global variables: those that say which accounts and grants there can be, and all others.
+    fn globals(&self, remarks: &mut Vec<String>) -> Result<(Vec<String>, Vec<String>), ClusterError> {
+        let (mut accounts, mut others) = (Vec::new(), Vec::new());
+        for definition in self.definitions.iter().filter(|d| d.kind == kind::GLOBAL) {
+            let name = definition.name.to_ascii_lowercase();
+            if WAY_IN.contains(&name.as_str()) {
+                remarks.push(format!(
+                    "the global variable {name} was left as the target has it: it says who can connect, brine too"
+                ));
+                continue;
+            }
+            let list = match OF_ACCOUNTS.iter().any(|part| name.contains(part)) {
+                true => &mut accounts,
+                false => &mut others,
+            };
+            list.extend(DefinitionText::parse(&definition.text)?.statements);
+        }
+        Ok((accounts, others))
+    }
+
     /// What belongs to the server as a whole; gives the step that is done behind the programs.
     fn server_steps(
         &self,
@@ -384,13 +418,6 @@ impl Switch<'_> {
         steps: &mut Vec<Step>,
         remarks: &mut Vec<String>,
     ) -> Result<Option<Step>, ClusterError> {
-        // Some of them say which accounts and grants there can be.
-        let globals = self.definitions.iter().filter(|d| d.kind == kind::GLOBAL);
-        let mut statements = Vec::new();
-        for definition in globals {
-            statements.extend(DefinitionText::parse(&definition.text)?.statements);
-        }
-        steps.push(Step::Globals(statements));
         let accounts = Accounts::new(conn, self.definitions, self.logged_accounts.clone())?;
         if accounts.is_empty() {
             remarks.push("the backup holds no accounts: those of the target stay as they are".to_owned());

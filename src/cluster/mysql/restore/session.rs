@@ -170,6 +170,8 @@ pub(super) fn prepare(conn: &mut Conn) -> Result<(), ClusterError> {
         "SET SESSION foreign_key_checks = 0, unique_checks = 1, timestamp = DEFAULT, autocommit = 1",
         "SET SESSION innodb_lock_wait_timeout = 120",
         "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'",
+        // What the source let pass is made here too.
+        "SET SESSION innodb_strict_mode = 0",
     ];
     match info.flavor {
         Flavor::MariaDb => {
@@ -182,6 +184,9 @@ pub(super) fn prepare(conn: &mut Conn) -> Result<(), ClusterError> {
             statements.push("SET SESSION sql_require_primary_key = 0");
             if info.version >= (8, 0, 30) {
                 statements.push("SET SESSION sql_generate_invisible_primary_key = 0");
+            }
+            if info.version >= (8, 4, 0) {
+                statements.push("SET SESSION restrict_fk_on_non_standard_key = 0");
             }
         }
     }

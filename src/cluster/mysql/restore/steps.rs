@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::mysql::core::{Core, SESSION};
+use crate::cluster::mysql::core::Core;
+use crate::cluster::mysql::login;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{ClusterError, mysql::binlog};
@@ -127,8 +128,7 @@ impl Switching<'_> {
 
 /// Puts a session back into the state for building, whatever was set in it.
 pub(super) fn reset(conn: &mut Conn) -> Result<(), ClusterError> {
-    conn.reset().map_err(|e| e.doing("preparing the session"))?;
-    conn.run_all(SESSION).map_err(|e| e.doing("preparing the session"))?;
+    login::anew(conn).map_err(|e| e.doing("preparing the session"))?;
     session::prepare(conn)
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::definition::{AccountName, DefinitionText, kind};
 use super::identity::{is_locked, unlocked, with_second, without_default_role, without_identity};
-use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
+use crate::cluster::mysql::{login, text};
 use crate::model::definition::Definition;
 
 /// Accounts that the server makes itself.
@@ -26,14 +26,6 @@ const TRANSIENT: [&str; 12] = [
     "rpl_semi_sync_master_enabled",
     "rpl_semi_sync_slave_enabled",
 ];
-
-/// MySQL counts what a session set for itself among what was set at run time; these our sessions set.
-const SET_BY_OUR_SESSIONS: &str = "'character_set_client', 'character_set_connection', 'character_set_results', \
-     'collation_connection', 'foreign_key_checks', 'information_schema_stats_expiry', 'lock_wait_timeout', \
-     'max_execution_time', 'net_write_timeout', 'print_identified_with_as_hex', 'rbr_exec_mode', 'sql_big_selects', \
-     'sql_log_bin', \
-     'sql_mode', 'sql_quote_show_create', 'sql_select_limit', 'time_zone', 'transaction_isolation', 'unique_checks', \
-     'use_secondary_engine', 'wait_timeout'";
 
 /// Where MySQL keeps it.
 const SECOND_PASSWORD: &str = ", HEX(JSON_UNQUOTE(JSON_EXTRACT(user_attributes, '$.additional_password')))";
@@ -213,6 +205,24 @@ fn grants_of(conn: &mut Conn, account: &Account, defaults: Vec<String>) -> Resul
     definition(kind::GRANTS, account.shown(), &made)
 }
 
+fn listed(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+/// A variable's value as SET takes it.
+fn literal(name: &str, value: String) -> String {
+    // Shown are words that stand for no value.
+    match value.as_str() {
+        "DEFAULT" if name == "system_versioning_asof" => return value,
+        "" if name.ends_with("_storage_engine") => return "NULL".to_owned(),
+        _ => {}
+    }
+    match value.parse::<f64>().is_ok() && value.bytes().all(|b| b"0123456789.+-eE".contains(&b)) {
+        true => value,
+        false => text::string(&value),
+    }
+}
+
 fn globals(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireError> {
     let sql = match flavor {
         Flavor::MariaDb => "SELECT LOWER(variable_name), global_value FROM information_schema.system_variables \
@@ -222,8 +232,14 @@ fn globals(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireError
             "SELECT LOWER(v.variable_name), v.variable_value FROM performance_schema.global_variables v \
              JOIN performance_schema.variables_info i USING (variable_name) \
              LEFT JOIN performance_schema.persisted_variables p USING (variable_name) \
-             WHERE p.variable_name IS NOT NULL OR (i.variable_source = 'DYNAMIC' \
-             AND v.variable_name NOT IN ({SET_BY_OUR_SESSIONS})) ORDER BY v.variable_name"
+             WHERE p.variable_name IS NOT NULL OR (i.variable_source = 'DYNAMIC' AND v.variable_name NOT IN ({}) \
+             AND (v.variable_name, v.variable_value) NOT IN ({})) ORDER BY v.variable_name",
+            listed(login::NOT_TOLD.iter().map(|name| text::string(name))),
+            listed(login::TOLD_BY_VALUE.iter().map(|(name, value)| format!(
+                "({}, {})",
+                text::string(name),
+                text::string(value)
+            ))),
         ),
     };
     let mut out = Vec::new();
@@ -234,11 +250,7 @@ fn globals(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireError
         if TRANSIENT.contains(&name.as_str()) {
             continue;
         }
-        let literal = if value.parse::<f64>().is_ok() && value.bytes().all(|b| b"0123456789.+-eE".contains(&b)) {
-            value
-        } else {
-            text::string(&value)
-        };
+        let literal = literal(&name, value);
         let made = DefinitionText {
             statements: vec![format!("SET GLOBAL {} = {literal}", text::ident(&name))],
             ..DefinitionText::default()

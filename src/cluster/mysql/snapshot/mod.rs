@@ -45,25 +45,6 @@ const ATTEMPTS: usize = 8;
 /// For so long a server may need until a transaction that it has sent can be seen.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Settings of a view's sessions beyond [`super::core::SESSION`]; what a server does not know or allow is left.
-const VIEW_SESSION: &[&str] = &[
-    "SET SESSION sql_quote_show_create = 1",
-    "SET SESSION sql_big_selects = 1",
-    "SET SESSION sql_select_limit = 18446744073709551615",
-];
-/// No limit may end a long read, and locks can be given back early (see [`KEEPS_LOCKS`]).
-const MARIADB_SESSION: &[&str] = &[
-    "SET SESSION max_statement_time = 0",
-    "SET SESSION idle_transaction_timeout = 0",
-    "SET SESSION idle_readonly_transaction_timeout = 0",
-    "SET SESSION idle_write_transaction_timeout = 0",
-    "SET SESSION query_cache_type = 0",
-    "SET SESSION system_versioning_asof = DEFAULT",
-];
-const MYSQL_SESSION: &[&str] = &[
-    "SET SESSION max_execution_time = 0",
-    "SET SESSION use_secondary_engine = OFF",
-];
 /// MariaDB gives back table locks at a savepoint only in sessions that do not log.
 const KEEPS_LOCKS: &str = "SET SESSION sql_log_bin = 0";
 
@@ -112,24 +93,14 @@ fn select_one(table: &ViewTable) -> String {
 
 /// Makes a connection ready for a view; tells whether its session gives locks back at a savepoint.
 fn prepare(conn: &mut Conn) -> Result<bool, ClusterError> {
-    let flavor = conn.info().flavor;
-    let own = match flavor {
-        Flavor::MariaDb => MARIADB_SESSION,
-        Flavor::MySql => MYSQL_SESSION,
-    };
-    let mut may = |sql: &str| match conn.run(sql) {
+    if conn.info().flavor == Flavor::MySql {
+        return Ok(true);
+    }
+    match conn.run(KEEPS_LOCKS) {
         Ok(_) => Ok(true),
         Err(WireError::Server { .. }) => Ok(false),
         Err(e) => Err(e.doing("preparing a session for the view")),
-    };
-    for sql in VIEW_SESSION.iter().chain(own) {
-        may(sql)?;
     }
-    let gives_back = match flavor {
-        Flavor::MariaDb => may(KEEPS_LOCKS)?,
-        Flavor::MySql => true,
-    };
-    Ok(gives_back)
 }
 
 /// Something vanished between being listed and being shown.

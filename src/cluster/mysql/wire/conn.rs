@@ -160,24 +160,41 @@ impl Conn {
         self.finish()
     }
 
-    /// Makes the session a new one: its variables are the server's again, its temporary tables and locks are gone.
-    pub fn reset(&mut self) -> Result<(), WireError> {
+    /// Makes the session a new one (its variables are the server's again, its temporary tables and locks are gone), then runs
+    /// all statements, those of `may` even where the server answers them with one of the codes in `passed`. Everything is sent
+    /// at once, like [`Conn::run_all`] does it.
+    pub fn reset_and_run(&mut self, must: &[&str], may: &[&str], passed: &[u16]) -> Result<(), WireError> {
         self.none_under_way()?;
         self.command(31, &[])?;
-        self.finish().map(drop)
+        let all = [must, may].concat();
+        // The first answer is that to the command.
+        self.in_flight(&all, &|at, code| at > must.len() && passed.contains(&code))
     }
 
     /// Sends all statements at once, then reads all answers; the first error is returned after all were read.
     pub fn run_all(&mut self, sql: &[&str]) -> Result<(), WireError> {
         self.none_under_way()?;
-        let mut first = None;
-        let mut keep = |result: Result<Done, WireError>| match result {
-            Ok(_) => Ok(()),
-            Err(e @ WireError::Server { .. }) => {
-                first.get_or_insert(e);
-                Ok(())
-            }
-            Err(e) => Err(e),
+        self.in_flight(sql, &|_, _| false)
+    }
+
+    /// Sends statements behind what is under way; `passes` says of an answer's number, from 0, and its error's code whether it
+    /// is as good as none.
+    fn in_flight(&mut self, sql: &[&str], passes: &dyn Fn(usize, u16) -> bool) -> Result<(), WireError> {
+        let (mut first, mut number) = (None, 0);
+        let mut keep = |result: Result<Done, WireError>| {
+            let passed = |code| passes(number, code);
+            let kept = match result {
+                Ok(_) => Ok(()),
+                Err(e @ WireError::Server { .. }) => {
+                    if !e.code().is_some_and(passed) {
+                        first.get_or_insert(e);
+                    }
+                    Ok(())
+                }
+                Err(e) => Err(e),
+            };
+            number += 1;
+            kept
         };
         for statement in sql {
             while !self.under_way.is_empty()
