@@ -22,6 +22,7 @@ pub mod budget;
 mod checks;
 pub mod embedded;
 mod log;
+mod lost;
 pub mod mysql;
 
 pub use checks::{CheckResult, RestoreCheck};
@@ -392,6 +393,12 @@ pub trait Restorer: Send + Sync {
     /// Creates a table under its source name; the rename map gives the target's name.
     fn define(&self, table: &TableDef) -> Result<(), ClusterError>;
 
+    /// Creates several tables, each given with about how many bytes of rows will come: all that [`Restorer::define`] does, at
+    /// once where that is quicker.
+    fn define_all(&self, tables: &[(TableDef, u64)]) -> Result<(), ClusterError> {
+        tables.iter().try_for_each(|(table, _)| self.define(table))
+    }
+
     /// Takes what is not a table, before the rows; what the ask's filter and scope leave out is ignored.
     fn define_others(&self, _definitions: &[Definition]) -> Result<(), ClusterError> {
         Ok(())
@@ -423,6 +430,17 @@ pub trait Restorer: Send + Sync {
     ///
     /// Tables that the log created are loaded from an empty source.
     fn load(&self, table: &TableName, source: &mut dyn BatchSource) -> Result<Loaded, ClusterError>;
+
+    /// Whether [`Restorer::load_together`] takes this table.
+    fn goes_together(&self, _table: &TableName) -> Result<bool, ClusterError> {
+        Ok(false)
+    }
+
+    /// Loads several small tables at once: each with all its batches. Either all of them are loaded afterwards or none.
+    fn load_together(&self, tables: &[(TableName, Vec<Vec<u8>>)]) -> Result<Vec<Loaded>, ClusterError> {
+        let load = |(name, batches): &(TableName, Vec<Vec<u8>>)| self.load(name, &mut Given(batches.iter()));
+        tables.iter().map(load).collect()
+    }
 
     /// How many tables are best loaded at a time.
     fn loaders(&self) -> usize {
@@ -463,6 +481,15 @@ pub trait Restorer: Send + Sync {
 
     /// Throws away what was built. Also possible while making it visible has begun and nothing of it is seen yet.
     fn abandon(&self) -> Result<(), ClusterError>;
+}
+
+/// Batches that are in memory.
+struct Given<'a>(std::slice::Iter<'a, Vec<u8>>);
+
+impl BatchSource for Given<'_> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+        Ok(self.0.next().cloned())
+    }
 }
 
 /// A database that brine protects.
@@ -516,6 +543,11 @@ pub trait Cluster: Send + Sync {
 
     /// What speaks for and against a restore into this cluster as it is now; `whole` closes it and replaces what it holds.
     fn restore_checks(&self, _whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
+        Ok(Vec::new())
+    }
+
+    /// Tables that stay when these are replaced, and refer to them: each with the one that it refers to.
+    fn referring(&self, _replaced: &[TableName]) -> Result<Vec<(TableName, TableName)>, ClusterError> {
         Ok(Vec::new())
     }
 

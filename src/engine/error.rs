@@ -136,6 +136,15 @@ impl EngineError {
         }
     }
 
+    /// Whether the way to the cluster broke, so that the same may go well a little later.
+    pub fn is_lost_connection(&self) -> bool {
+        match self {
+            EngineError::While { source, .. } => source.is_lost_connection(),
+            EngineError::Cluster(e) => e.is_lost_connection(),
+            _ => false,
+        }
+    }
+
     /// What to do where the store under a cluster has no space left; who knows where it lies can say that too.
     pub fn store_advice(&self) -> Option<&'static str> {
         match self {

@@ -106,7 +106,7 @@ fn run(dir: &Path, s: &Server, before: &str, crash_at: Option<&str>) -> bool {
 const POINTS: [&str; 9] = [
     "restore.closed",
     "restore.way-back",
-    "restore.table-loaded",
+    "restore.tables-loaded",
     "mysql.restore.statement-run:2",
     "restore.before-publish",
     "mysql.restore.step-run",
@@ -149,7 +149,7 @@ fn a_killed_restore_in_place_is_brought_to_its_end() {
             if [
                 "restore.closed",
                 "restore.way-back",
-                "restore.table-loaded",
+                "restore.tables-loaded",
                 "mysql.restore.statement-run:2",
                 "restore.before-publish",
             ]

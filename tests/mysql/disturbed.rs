@@ -208,6 +208,56 @@ fn connections_lost_in_the_middle_of_a_verb_on_mysql_9_7() {
     lost(Kind::Mysql97);
 }
 
+/// The first base of the new history loses its connections, again and again: it is taken all the same.
+#[test]
+fn the_first_base_of_a_new_history_is_tried_again() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let s = server(kind);
+        filled(&s, 14);
+        let w = World::new(&s);
+        w.backup();
+        w.start_log();
+        let plan = ok(
+            "planning",
+            w.plan_to(&w.request(RestorePoint::Latest, RestoreTarget::InPlace), &w),
+        );
+        let cx = w.cx();
+        let over = AtomicBool::new(false);
+        let said = || {
+            cx.lines()
+                .iter()
+                .filter(|(_, text)| text.contains("trying again in"))
+                .count()
+        };
+        let receipt = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let begun = || cx.steps().iter().any(|(name, _)| name.starts_with("Take the first base"));
+                while !over.load(Ordering::SeqCst) && !begun() {
+                    std::thread::yield_now();
+                }
+                let ids = "select id from information_schema.processlist \
+                    where user not in ('system user', 'event_scheduler') and command <> 'Daemon' and id <> connection_id()";
+                let mut session = s.session();
+                while !over.load(Ordering::SeqCst) && said() < 2 {
+                    let list = session.try_run(ids).unwrap_or_default();
+                    // One that has ended by itself meanwhile ends the session that would end it.
+                    if list.iter().any(|id| session.try_run(&format!("kill {id}")).is_none()) {
+                        session = s.session();
+                    }
+                }
+            });
+            let receipt = w.run_to(&plan, &w, false, &cx);
+            over.store(true, Ordering::SeqCst);
+            receipt
+        });
+        let receipt = ok(&format!("{kind:?}"), receipt);
+        assert!(said() >= 2, "{kind:?}: {:?}", cx.lines());
+        assert_eq!(receipt.warnings, Vec::<String>::new(), "{kind:?}");
+        assert_eq!(w.view().bases().len(), 2, "{kind:?}");
+        assert_eq!(w.c().facts().unwrap().state, ClusterState::Available, "{kind:?}");
+    }
+}
+
 fn full(kind: Kind) {
     let s = server(kind);
     filled(&s, 15);

@@ -68,6 +68,31 @@ fn each_statement_runs_under_its_own_settings() {
     }
 }
 
+/// All that was in the database is gone then: tables, views, programs, events, whether of the base or of the log.
+#[test]
+fn a_database_that_is_replaced_loses_all_it_held() {
+    for kind in [Kind::MariaDb1011, Kind::MariaDb118] {
+        let [source, spare] = servers([kind, kind]);
+        let base = "create database d; use d; create table t (a int); create view v as select a from t; create view kept_name as select 1 as a;
+            create procedure p() select 1; create function f() returns int deterministic return 1;
+            create event e on schedule every 1 day do set @a = 1;
+            delimiter //
+            create trigger tr before insert on t for each row begin set new.a = 1; end//
+            delimiter ;
+            create database other; use other; create table t (a int); create view v as select a from t;
+            create event e on schedule every 1 day do set @a = 1";
+        let work = [
+            "use d; create view v2 as select a from t; create event e2 on schedule every 1 day do set @a = 2; create procedure p2() select 2",
+            "create or replace database d character set latin1",
+            "use d; create table t2 (a int); insert into t2 values (1); create view kept_name as select a from t2; \
+             create event e2 on schedule every 2 day do set @a = 3",
+        ];
+        let warnings = through_the_log(&source, &spare, base, &work);
+        assert_eq!(warnings, Vec::<String>::new(), "{kind:?}");
+        comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}"));
+    }
+}
+
 /// A newer server has other default collations: what the log of an older one makes keeps its own.
 #[test]
 fn default_collations_are_those_of_the_source() {

@@ -145,12 +145,20 @@ fn run(job: &Job) -> Mark {
         target.close(ClosedAs::Restoring).unwrap();
     }
     let restorer = target.restorer(&job.ask).unwrap();
-    for table in &backup.tables {
-        restorer.define(&table.def).unwrap();
-    }
+    let bytes = |t: &Table| t.batches.iter().map(|b| b.len() as u64).sum();
+    let defs: Vec<_> = backup.tables.iter().map(|t| (t.def.clone(), bytes(t))).collect();
+    defs.chunks(3).for_each(|some| restorer.define_all(some).unwrap());
     restorer.define_others(&backup.definitions).unwrap();
     let of: BTreeMap<_, _> = backup.tables.iter().map(|t| (t.def.name.clone(), t)).collect();
     let mut sums = BTreeMap::new();
+    let small = |name: &_| restorer.goes_together(name).unwrap() && !restorer.is_loaded(name).unwrap();
+    let small: Vec<_> = restorer.tables().unwrap().into_iter().filter(small).collect();
+    let small: Vec<_> = small.into_iter().map(|n| (n.clone(), of[&n].batches.clone())).collect();
+    for some in small.chunks(2) {
+        let loaded = restorer.load_together(some).unwrap();
+        let names = some.iter().map(|(name, _)| job.ask.rename.apply(name));
+        sums.extend(names.zip(loaded.iter().map(|l| l.sum)));
+    }
     for name in restorer.tables().unwrap() {
         let batches = of.get(&name).map(|t| t.batches.clone()).unwrap_or_default();
         let loaded = match restorer.is_loaded(&name).unwrap() {
@@ -252,7 +260,9 @@ create or replace view v as select n from p; create user late@'%' identified by 
 start transaction; insert into p values (10, 'ten'); insert into c (p, v) values (10, 'of ten'); update later set w = 0;
 update nokey2 set b = concat(b, repeat('q', 10)); insert into p values (11, 'eleven'); insert into c (p, v) values (11, repeat('e', 20)); delete from p where id = 4;
 update nokey2 set a = a + 1; insert into nokey2 values (8, 'eight'); commit;
-truncate table other.t; insert into other.t values (2)";
+truncate table other.t; insert into other.t values (2);
+create user first@'%' identified by 'pw3'; rename user first@'%' to second@'%'; revoke delete on shop.* from app@'%';
+create role r1; grant r1 to app@'%'; grant select on shop.* to second@'%'; drop user late@'%'; create user late@'%' identified by 'pw4'";
 
 const IN_THE_WAY: &str = "create database if not exists shop; create table if not exists shop.p (z int); create database if not exists extra; \
     create table if not exists extra.t (a int primary key); create or replace view extra.v as select * from extra.t; \
@@ -340,7 +350,7 @@ impl Stage {
                 let died = child(&job, self.dir.path(), &env).wait().unwrap();
                 assert!(!died.success(), "{point} was not passed");
                 self.finish(&job, &point);
-                if times == 1 {
+                if times <= 2 {
                     break;
                 }
             }

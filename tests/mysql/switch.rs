@@ -213,12 +213,67 @@ fn a_live_table_never_loses_its_foreign_key() {
         // With a parent that fits, the child that stays keeps its key.
         let later = w.backup();
         s.sql("update d.p set id = 2");
-        some_in_place(&w, snapshot(&later.id), &["d.p"]).unwrap();
+        let warnings = some_in_place(&w, snapshot(&later.id), &["d.p"]).unwrap().warnings;
         live.assert_same(&look::everything(&s), "the parent alone");
+        assert!(
+            warnings
+                .iter()
+                .any(|w| w.contains("d.c stays as it is and refers to d.p")),
+            "{kind:?}: {warnings:?}"
+        );
+        let mut request = w.request(snapshot(&later.id), RestoreTarget::InPlace);
+        request.filter = TableFilter::parse(&["d.p"]).unwrap();
+        let plan = ok("planning", w.plan_to(&request, &w));
+        let said = plan.checks.iter().find(|c| c.name == "foreign keys").unwrap();
+        assert!(said.found.contains("d.c refers to d.p"), "{said:?}");
         assert!(
             s.try_sql("insert into d.c values (2, 11)").is_err(),
             "the key is in force"
         );
+    }
+}
+
+/// A table comes alone, its parent does not: the key is there, by name, to whatever the target has; or it is said that it is not.
+#[test]
+fn a_key_to_a_table_that_is_not_restored_is_not_lost_in_silence() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let [s, spare] = servers([kind, kind]);
+        s.sql(
+            "create database d; use d; create table p (id int primary key); insert into p values (1);
+             create table c (id int primary key, p int, constraint to_p foreign key (p) references p (id)); insert into c values (1, 1)",
+        );
+        let w = World::new(&s);
+        let backup = w.backup();
+        let other = World::target(&spare);
+        for (parent, fits) in [
+            ("", true),
+            ("create table d.p (id int primary key)", true),
+            ("create table d.p (id varchar(20) primary key)", false),
+        ] {
+            let what = format!("{kind:?}: {parent:?}");
+            spare.sql(&format!("drop database if exists d; create database d; {parent}"));
+            let request = RestoreRequest {
+                filter: TableFilter::parse(&["d.c"]).unwrap(),
+                ..w.request(
+                    snapshot(&backup.id),
+                    RestoreTarget::Cluster {
+                        name: other.name.clone(),
+                    },
+                )
+            };
+            let receipt = w
+                .try_restore(&request, &other)
+                .unwrap_or_else(|e| panic!("{what}: {}", chain(&e)));
+            let has = "select count(*) from information_schema.table_constraints where table_schema = 'd' and constraint_name = 'to_p'";
+            let has = spare.value(has) == "1";
+            let said = receipt
+                .warnings
+                .iter()
+                .any(|w| w.contains("a link to another table was lost"));
+            assert!(has || said, "{what}: {:?}", receipt.warnings);
+            assert!(has || !fits, "{what}: {:?}", receipt.warnings);
+            assert_eq!(spare.column("select id from d.c"), ["1"], "{what}");
+        }
     }
 }
 

@@ -3,14 +3,17 @@
 //! What a restore builds and switches is not written into the server's log, so whoever follows that log would go on with
 //! the old data; and what comes in from elsewhere would be applied to tables that are no longer what it was made for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::OWN_DB;
 use super::case;
 use super::check::{self, Topology, lacking_for_restore};
 use super::core::Core;
 use super::fence;
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{CheckResult, ClusterError, RestoreCheck};
+use crate::model::table::TableName;
 
 /// What stands against a restore into the server.
 pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
@@ -28,6 +31,25 @@ pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>,
         checks.extend(case::finding(conn)?.map(|(name, found, mend)| check(name, Err(found), mend)));
         Ok(checks)
     })
+}
+
+/// Tables that stay when these are replaced, and refer to them by foreign keys.
+pub(super) fn referring(core: &Arc<Core>, replaced: &[TableName]) -> Result<Vec<(TableName, TableName)>, ClusterError> {
+    let rows = core.ask("listing foreign keys", |conn| {
+        conn.rows(
+            "SELECT DISTINCT table_schema, table_name, referenced_table_schema, referenced_table_name \
+             FROM information_schema.key_column_usage WHERE referenced_table_name IS NOT NULL",
+        )
+    })?;
+    let all = rows.iter().map(|r| {
+        let child = TableName::new(r.text(0), r.text(1));
+        (child, TableName::new(r.text(2), r.text(3)))
+    });
+    let replaced: BTreeSet<&TableName> = replaced.iter().collect();
+    Ok(all
+        .filter(|(child, parent)| replaced.contains(parent) && !replaced.contains(child))
+        .filter(|(child, _)| !child.db.starts_with(OWN_DB))
+        .collect())
 }
 
 fn check(name: &str, found: Result<String, String>, wanted: &str) -> RestoreCheck {

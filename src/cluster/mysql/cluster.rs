@@ -97,6 +97,10 @@ impl Cluster for MysqlCluster {
         before::checks(&self.core, whole)
     }
 
+    fn referring(&self, replaced: &[TableName]) -> Result<Vec<(TableName, TableName)>, ClusterError> {
+        before::referring(&self.core, replaced)
+    }
+
     fn refuses_name(&self, name: &TableName) -> Option<&'static str> {
         super::restore::refused_name(name)
     }

@@ -1,7 +1,10 @@
 //! The workers of a backup: tables are split into ranges, ranges are read into data objects.
 //!
-//! A range that is longer than one data object leaves a rest, which goes back into the queue. What is finished
-//! is saved in the resume log before the next chunk of the same range is started.
+//! A range that is longer than one data object leaves a rest, which goes back into the queue. Where the view can be opened
+//! again, what is finished is saved in the resume log before the next chunk of the same range is started.
+//!
+//! Small objects are finished on threads of their own: each waits for the storage twice, and those that wait together are
+//! written together. A server with thousands of small tables is backed up several times as fast.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,13 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
 
 use super::pace::Pace;
 use super::{BackupPlan, level};
 use crate::archive::{Archive, ArchiveLock, DataWriter, StoredObject};
-use crate::cluster::{BatchSink, ChunkRange, Snapshot, Stop, TableDef};
+use crate::cluster::{BatchSink, ChunkRange, ChunkRead, Snapshot, Stop, TableDef};
 use crate::engine::cx::{JobCx, Meter};
 use crate::engine::error::{Doing, EngineError, unwrap_stop};
 use crate::model::checksum::TableChecksum;
@@ -27,6 +31,10 @@ use crate::model::table::TableName;
 const OBJECT_BYTES: u64 = 64 << 20;
 /// A table is split into ranges of at least this many bytes, as estimated.
 const RANGE_BYTES: u64 = 32 << 20;
+/// Threads that finish small objects.
+const FINISHERS: usize = 8;
+/// What counts as small: so many bytes in the store at most.
+const SMALL_BYTES: u64 = 256 << 10;
 
 /// A finished data object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -107,6 +115,8 @@ pub(super) struct Work<'a> {
     id: &'a BackupId,
     plan: &'a BackupPlan,
     snapshot: &'a dyn Snapshot,
+    /// The view can be opened again, so that what is finished is worth remembering.
+    resumable: bool,
     cx: &'a dyn JobCx,
     meter: Arc<Meter>,
     pace: Pace,
@@ -140,6 +150,7 @@ impl<'a> Work<'a> {
             id,
             plan,
             snapshot,
+            resumable: snapshot.token().is_some(),
             cx,
             meter,
             pace: Pace::new(plan.rate_limit),
@@ -160,23 +171,35 @@ impl<'a> Work<'a> {
     /// Reads everything; returns the tables and all finished chunks.
     pub(super) fn run(self) -> Result<(Vec<TableDef>, Vec<ChunkDone>), EngineError> {
         std::thread::scope(|scope| {
-            for n in 0..self.plan.concurrency {
-                let worker = || self.work();
-                if let Err(source) = std::thread::Builder::new()
-                    .name(format!("backup-{n}"))
-                    .spawn_scoped(scope, worker)
-                {
-                    self.fail(EngineError::Corrupt(format!(
-                        "no worker thread could be started: {source}"
-                    )));
-                }
+            let (give, take) = bounded(FINISHERS);
+            let this = &self;
+            for n in 0..FINISHERS {
+                let take = take.clone();
+                let finisher = std::thread::Builder::new().name(format!("backup-finish-{n}"));
+                this.started(finisher.spawn_scoped(scope, move || this.finish_all(&take)));
             }
+            drop(take);
+            for n in 0..self.plan.concurrency {
+                let give = give.clone();
+                let worker = std::thread::Builder::new().name(format!("backup-{n}"));
+                this.started(worker.spawn_scoped(scope, move || this.work(&give)));
+            }
+            // The finishers end when the last worker has.
+            drop(give);
             self.keep_alive();
         });
         let queue = self.queue.into_inner();
         match queue.error {
             Some(e) => Err(e),
             None => Ok((self.defs, self.done.into_inner())),
+        }
+    }
+
+    fn started<T>(&self, thread: std::io::Result<T>) {
+        if let Err(source) = thread {
+            self.fail(EngineError::Corrupt(format!(
+                "no worker thread could be started: {source}"
+            )));
         }
     }
 
@@ -192,15 +215,9 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn work(&self) {
+    fn work(&self, finishers: &Sender<Unfinished>) {
         while let Some(task) = self.next_task() {
-            // A panic must not leave the others waiting for this worker.
-            let performed = catch_unwind(AssertUnwindSafe(|| self.perform(task)));
-            let result = performed.unwrap_or_else(|_| {
-                Err(EngineError::Corrupt(
-                    "a worker of the backup stopped at an error in brine itself".to_owned(),
-                ))
-            });
+            let result = guarded(|| self.perform(task, finishers));
             let mut queue = self.queue.lock();
             queue.busy -= 1;
             match result {
@@ -237,11 +254,26 @@ impl<'a> Work<'a> {
         self.changed.notify_all();
     }
 
-    fn perform(&self, task: Task) -> Result<Vec<Task>, EngineError> {
+    /// Finishes what the workers hand over, until they are all gone; after an error the rest is dropped, which leaves nothing.
+    fn finish_all(&self, take: &Receiver<Unfinished>) {
+        for unfinished in take {
+            if self.queue.lock().error.is_some() {
+                continue;
+            }
+            if let Err(e) = guarded(|| self.finish(unfinished)) {
+                self.fail(e);
+            }
+        }
+    }
+
+    fn perform(&self, task: Task, finishers: &Sender<Unfinished>) -> Result<Vec<Task>, EngineError> {
         self.cx.check()?;
         match task {
             Task::Split(def) => self.split(&def),
-            Task::Read { table, part, range } => self.read(table, part, range).map(|rest| rest.into_iter().collect()),
+            Task::Read { table, part, range } => {
+                let rest = self.read(table, part, range, finishers)?;
+                Ok(rest.into_iter().collect())
+            }
         }
     }
 
@@ -253,9 +285,7 @@ impl<'a> Work<'a> {
                 let parts = self.plan.concurrency * 4;
                 let parts = parts.min(usize::try_from(self.plan.bytes_estimate / RANGE_BYTES).unwrap_or(parts) + 1);
                 let ranges = self.snapshot.split(&def.name, parts)?;
-                self.cx
-                    .resume_log()
-                    .save(&format!("{SPLIT}{}", def.name), &serde_json::json!(ranges))?;
+                self.remember(&format!("{SPLIT}{}", def.name), &ranges)?;
                 ranges
             }
         };
@@ -268,7 +298,13 @@ impl<'a> Work<'a> {
     }
 
     /// Reads one data object's worth of a range; returns the task for the rest.
-    fn read(&self, table: TableName, part: usize, range: ChunkRange) -> Result<Option<Task>, EngineError> {
+    fn read(
+        &self,
+        table: TableName,
+        part: usize,
+        range: ChunkRange,
+        finishers: &Sender<Unfinished>,
+    ) -> Result<Option<Task>, EngineError> {
         let number = self.next_number.fetch_add(1, Ordering::SeqCst);
         let writer = self.archive.data_writer(self.lock, self.id, number, level(self.plan))?;
         let mut sink = Sink { work: self, writer };
@@ -277,25 +313,74 @@ impl<'a> Work<'a> {
             .read(&table, &range, OBJECT_BYTES, &mut sink)
             .map_err(unwrap_stop);
         let read = read.doing(|| format!("reading {table}"))?;
-        crash_point("backup.before-data-object");
-        let object = sink.writer.finish().doing(|| format!("storing rows of {table}"))?;
-        crash_point("backup.after-data-object");
         let rest = read.rest.clone();
-        let chunk = ChunkDone {
+        let unfinished = Unfinished {
+            writer: sink.writer,
             table: table.clone(),
+            part,
+            number,
+            read,
+        };
+        // One that can be resumed goes on with a range only when what was read of it is remembered.
+        if self.resumable || unfinished.writer.stored_bytes() > SMALL_BYTES {
+            self.finish(unfinished)?;
+        } else if let Err(back) = finishers.send(unfinished) {
+            // No finisher could be started.
+            self.finish(back.into_inner())?;
+        }
+        Ok(rest.map(|range| Task::Read { table, part, range }))
+    }
+
+    fn finish(&self, unfinished: Unfinished) -> Result<(), EngineError> {
+        let Unfinished {
+            writer,
+            table,
+            part,
+            number,
+            read,
+        } = unfinished;
+        crash_point("backup.before-data-object");
+        let object = writer.finish().doing(|| format!("storing rows of {table}"))?;
+        crash_point("backup.after-data-object");
+        let chunk = ChunkDone {
+            table,
             part,
             number,
             object,
             sum: read.sum,
             rest: read.rest,
         };
-        self.cx
-            .resume_log()
-            .save(&format!("{CHUNK}{number:08}"), &serde_json::json!(chunk))?;
+        self.remember(&format!("{CHUNK}{number:08}"), &chunk)?;
         self.done.lock().push(chunk);
         crash_point("backup.after-chunk-saved");
-        Ok(rest.map(|range| Task::Read { table, part, range }))
+        Ok(())
     }
+
+    /// Saves what a resumed run goes on from, where one can.
+    fn remember<T: Serialize>(&self, key: &str, value: &T) -> Result<(), EngineError> {
+        if self.resumable {
+            self.cx.resume_log().save(key, &serde_json::json!(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// An object whose rows are all written, and which is not in the store yet.
+struct Unfinished {
+    writer: DataWriter,
+    table: TableName,
+    part: usize,
+    number: u64,
+    read: ChunkRead,
+}
+
+/// A panic must not leave the others waiting for this thread.
+fn guarded<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(EngineError::Corrupt(
+            "a worker of the backup stopped at an error in brine itself".to_owned(),
+        ))
+    })
 }
 
 struct Sink<'w, 'a> {

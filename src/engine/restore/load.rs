@@ -1,5 +1,7 @@
 //! The heavy part of a restore: log and rows into the restorer, then the comparison.
 
+mod small;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use self::small::Portion;
 use super::plan::{RestorePlan, TxnRef};
 use crate::archive::log::LogReader;
 use crate::archive::{Archive, ManifestTable, StoredObject};
@@ -29,6 +32,9 @@ use crate::model::window::{Base, covering_run};
 const AHEAD: usize = 8;
 /// And the bytes of all those batches together: a row may have a GiB.
 const IN_MEMORY: usize = 64 << 20;
+
+/// So many tables are created between two looks whether the job was cancelled.
+const DEFINED: usize = 200;
 
 /// In the job's memory: the loaded rows were compared with the base.
 const COMPARED: &str = "base-compared";
@@ -68,16 +74,21 @@ impl Load<'_> {
         let meter = self
             .cx
             .step("Create the tables", Unit::Tables, Some(tables.len() as u64));
-        for table in tables.values() {
-            self.cx.check()?;
+        let defined = tables.values().map(|table| {
             let def = TableDef {
                 name: table.name.clone(),
                 schema: table.schema.clone(),
                 system: table.system,
             };
-            self.restorer.define(&def)?;
-            meter.add(1);
+            (def, raw_bytes(table))
+        });
+        let defined: Vec<_> = defined.collect();
+        for some in defined.chunks(DEFINED) {
+            self.cx.check()?;
+            self.restorer.define_all(some)?;
+            meter.add(some.len() as u64);
         }
+        drop(defined);
         meter.complete();
         self.restorer.define_others(&manifest.definitions)?;
         let mut totals = Totals::default();
@@ -210,14 +221,15 @@ impl Load<'_> {
         let written = Mutex::new(TableChecksum::default());
         let budget = Budget::new(IN_MEMORY);
         let known: BTreeMap<String, serde_json::Value> = self.cx.resume_log().load()?.into_iter().collect();
-        let workers = self.restorer.loaders().min(names.len().max(1));
+        let portions = small::portions(self.restorer, &names, tables)?;
+        let workers = self.restorer.loaders().min(portions.len().max(1));
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
                     while error.lock().is_none()
-                        && let Some(name) = names.get(next.fetch_add(1, Ordering::SeqCst))
+                        && let Some(portion) = portions.get(next.fetch_add(1, Ordering::SeqCst))
                     {
-                        match self.load_guarded(name, tables.get(name), &known, &meter, &budget) {
+                        match self.load_guarded(portion, tables, &known, &meter, &budget) {
                             Ok(sum) => {
                                 let mut total = written.lock();
                                 *total = *total + sum;
@@ -239,16 +251,23 @@ impl Load<'_> {
     /// A panic must not take the whole restore with it: what was built is still to be given up, and the target to be opened.
     fn load_guarded(
         &self,
-        name: &TableName,
-        table: Option<&ManifestTable>,
+        portion: &Portion<'_>,
+        tables: &BTreeMap<TableName, ManifestTable>,
         known: &BTreeMap<String, serde_json::Value>,
         meter: &Meter,
         budget: &Budget,
     ) -> Result<TableChecksum, EngineError> {
-        let loaded = catch_unwind(AssertUnwindSafe(|| self.load_table(name, table, known, meter, budget)));
+        let loaded = catch_unwind(AssertUnwindSafe(|| match portion {
+            Portion::One(name) => self.load_table(name, tables.get(*name), known, meter, budget),
+            Portion::Small(some) => self.load_small(some, meter),
+        }));
         loaded.unwrap_or_else(|_| {
+            let what = match portion {
+                Portion::One(name) => name.to_string(),
+                Portion::Small(some) => format!("{} small tables", some.len()),
+            };
             Err(EngineError::Corrupt(format!(
-                "loading {name} stopped at an error in brine itself; please report it"
+                "loading {what} stopped at an error in brine itself; please report it"
             )))
         })
     }
@@ -263,6 +282,11 @@ impl Load<'_> {
     ) -> Result<TableChecksum, EngineError> {
         let key = format!("loaded/{name}");
         if self.restorer.is_loaded(name)? {
+            // Where all of it is read back, what was written need not be remembered.
+            if !self.capabilities.log_before_load {
+                meter.add(table.map_or(0, raw_bytes));
+                return Ok(table.map_or(TableChecksum::default(), |t| t.sum));
+            }
             let known = known.get(&key).and_then(|v| serde_json::from_value(v.clone()).ok());
             if let Some(sum) = known {
                 meter.add(table.map_or(0, raw_bytes));
@@ -293,7 +317,9 @@ impl Load<'_> {
             ));
         }
         crash_point("restore.table-loaded");
-        self.cx.resume_log().save(&key, &serde_json::json!(loaded.written))?;
+        if self.capabilities.log_before_load {
+            self.cx.resume_log().save(&key, &serde_json::json!(loaded.written))?;
+        }
         Ok(loaded.written)
     }
 

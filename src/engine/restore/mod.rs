@@ -3,10 +3,12 @@
 //! [`planner`] makes a [`plan::RestorePlan`]; [`run`] runs that very plan. What is built is invisible until
 //! its checksums agree and it is published.
 
+mod base;
 mod load;
 mod new_names;
 pub mod plan;
 pub mod planner;
 mod resolve;
 pub mod run;
+mod stays;
 pub mod way_back;

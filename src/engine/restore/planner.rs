@@ -10,6 +10,7 @@ use super::plan::{
     Assumptions, BaseOption, Check, CheckState, LogSpan, Losses, PlannedTable, RestorePlan, WayBackPlan,
 };
 use super::resolve::{self, Resolved};
+use super::stays;
 use crate::archive::log::LogPlan;
 use crate::archive::{Archive, ManifestTable};
 use crate::cluster::{CheckResult, Cluster, ClusterFacts, RestoreCheck, TableFacts};
@@ -114,6 +115,9 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
                     .into_iter()
                     .map(driver_check),
             );
+            if !whole && !in_the_way.is_empty() {
+                checks.extend(stays::referring(&target.cluster.referring(&in_the_way)?));
+            }
             checks
         },
         duration_ms: duration(bytes, log_bytes),

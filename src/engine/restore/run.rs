@@ -10,21 +10,19 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::base;
 use super::load;
 use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
 use super::way_back;
 use crate::archive::state::WayBack;
 use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope, Restorer};
-use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::{self, JobCx};
 use crate::engine::error::{Doing, EngineError, ErrorKind};
 use crate::engine::incarnation::{self, Beginning};
 use crate::engine::interrupt::interruptible;
 use crate::engine::point::{RestorePoint, RestoreTarget};
-use crate::engine::scope::Scoped;
 use crate::engine::view::{SummaryCache, View};
-use crate::model::backup::BackupType;
 use crate::model::crash::crash_point;
 use crate::model::ids::{ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
@@ -442,7 +440,7 @@ impl RestoreRun<'_> {
             self.cx.line(LineLevel::Warning, remark.clone());
         }
         if let Some(target) = self.target_archive
-            && let Err(e) = self.take_base(target)
+            && let Err(e) = base::take(self.target, target, self.plan, self.cx)
         {
             let text = format!("the first base of the new history could not be taken: {}", e.chain());
             self.cx.line(LineLevel::Warning, text.clone());
@@ -477,16 +475,6 @@ impl RestoreRun<'_> {
         cx::finish(self.cx, &receipt)?;
         crash_point("restore.done");
         Ok(receipt)
-    }
-
-    /// The first base of the new history.
-    fn take_base(&self, target: TargetArchive<'_>) -> Result<(), EngineError> {
-        self.cx
-            .step("Take the first base of the new history", Unit::Bytes, None);
-        let scoped = Scoped::finishing(self.cx, "base/");
-        let identity = self.plan.assumptions.target_identity.clone();
-        let plan = BackupPlan::full(self.plan.target.clone(), identity, BackupType::Base);
-        backup::run(self.target, target.archive, target.lock, &plan, &scoped).map(drop)
     }
 
     fn begin_incarnation(

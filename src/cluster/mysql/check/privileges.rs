@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{Finding, Severity, grants};
 use crate::cluster::mysql::schema::definition::AccountName;
+use crate::cluster::mysql::schema::tables::not_system;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, Version, WireError};
+use crate::model::table::TableName;
 
 /// A privilege and from which version on there is one of that name.
 struct Needed {
@@ -126,6 +128,25 @@ const MYSQL_RESTORE: &[Needed] = &[
     ),
 ];
 
+/// Without it, what the server shows with question marks cannot be read: see [`crate::cluster::mysql::schema::literals`].
+const TEMPORARY: &str = "CREATE TEMPORARY TABLES";
+
+/// A table with members or defaults that the server may show with question marks.
+fn shown_with_marks(conn: &mut Conn) -> Result<Option<String>, WireError> {
+    let default = match conn.info().flavor {
+        Flavor::MariaDb => " OR LEFT(column_default, 1) = '\\'' AND LOCATE('?', column_default) > 0",
+        Flavor::MySql => "",
+    };
+    let sql = format!(
+        "SELECT table_schema, table_name FROM information_schema.columns \
+         WHERE character_set_name IN ('utf8mb4', 'utf16', 'utf16le', 'utf32', 'gb18030') \
+         AND (data_type IN ('enum', 'set') AND LOCATE('?', column_type) > 0{default}) AND {} LIMIT 1",
+        not_system("table_schema")
+    );
+    let row = conn.row(&sql)?;
+    Ok(row.map(|r| TableName::new(r.text(0), r.text(1)).to_string()))
+}
+
 /// Brine's own account.
 struct OwnAccount {
     name: AccountName,
@@ -199,6 +220,9 @@ pub(in crate::cluster::mysql) fn lacking_for_restore(conn: &mut Conn, whole: boo
     let mut grants: Vec<String> = lacking
         .map(|n| format!("GRANT {} ON *.* TO {}", n.name, own.quoted))
         .collect();
+    if !has(&own.held, TEMPORARY) && shown_with_marks(conn)?.is_some() {
+        grants.push(format!("GRANT {TEMPORARY} ON *.* TO {}", own.quoted));
+    }
     // Without SELECT it is not even known who else there is.
     if whole && has(&own.held, "SELECT") {
         let to_give = grants::lacking_to_give(conn, &own.lines, &own.held, (&own.name, &own.quoted))?;
@@ -228,6 +252,17 @@ pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
         .iter()
         .flat_map(|(what, severity, list)| against(held, version, account, what, *severity, list));
     let mut findings: Vec<Finding> = found.collect();
+    if !has(held, TEMPORARY)
+        && let Some(table) = shown_with_marks(conn)?
+    {
+        findings.push(Finding::missing(
+            "privilege CREATE TEMPORARY TABLES",
+            format!(
+                "not granted (for backups): it reads members and defaults that the server shows with question marks, as in {table}"
+            ),
+            format!("GRANT {TEMPORARY} ON *.* TO {account}"),
+        ));
+    }
     if has(held, "SELECT") {
         let to_give = grants::lacking_to_give(conn, &own.lines, held, (&own.name, account))?;
         findings.extend(to_give.into_iter().map(|grant| {

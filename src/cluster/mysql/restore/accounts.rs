@@ -14,8 +14,10 @@ use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::tokens::{Token, TokenKind, words};
 use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
+use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 
+use super::ledger::Ledger;
 use super::roles::{self, CreateRole};
 use super::steps;
 
@@ -88,10 +90,14 @@ pub(super) fn make_accounts(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<
     work.end()
 }
 
-/// Gives them their grants, then does what the log did to accounts; returns what could not be done.
-pub(super) fn make_grants(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<String>, ClusterError> {
+/// Gives them their grants, then does what the log did to accounts; returns what could not be done. `n` is the restore.
+pub(super) fn make_grants(conn: &mut Conn, accounts: &Accounts, n: u64) -> Result<Vec<String>, ClusterError> {
+    let mut ledger = Ledger::open(conn, n)?;
     let mut work = Work::begin(conn)?;
-    for one in accounts.base.iter().filter(|o| o.kind == kind::GRANTS) {
+    work.remarks = ledger.remarks();
+    // Once the log has begun to change them, these are in.
+    let grants = accounts.base.iter().filter(|o| o.kind == kind::GRANTS);
+    for one in grants.filter(|_| ledger.is_new()) {
         if work.spared(one.text.account.as_ref()) {
             continue;
         }
@@ -99,7 +105,7 @@ pub(super) fn make_grants(conn: &mut Conn, accounts: &Accounts) -> Result<Vec<St
             work.grant(statement)?;
         }
     }
-    work.replay(&accounts.log)?;
+    work.replay(&accounts.log, &mut ledger)?;
     for grant in &accounts.roles {
         work.give_back(grant)?;
     }
@@ -297,9 +303,14 @@ impl<'a> Work<'a> {
         more.try_for_each(|statement| self.try_run(statement).map(drop))
     }
 
-    /// What the log did to accounts, in order.
-    fn replay(&mut self, log: &[Logged]) -> Result<(), ClusterError> {
-        for logged in log {
+    /// What the log did to accounts, in order, and each statement once.
+    fn replay(&mut self, log: &[Logged], ledger: &mut Ledger) -> Result<(), ClusterError> {
+        for (at, logged) in log
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !ledger.is_past(*at))
+            .collect::<Vec<_>>()
+        {
             let flavor = self.conn.info().flavor;
             let named = named(&logged.sql, flavor);
             let role = roles::create_role(logged, flavor);
@@ -311,29 +322,30 @@ impl<'a> Work<'a> {
                 ));
                 continue;
             }
-            for setting in &logged.settings {
-                match self.conn.run(setting) {
-                    // The default database is gone; few statements about accounts need one.
-                    Err(e) if e.code() == Some(1049) => {}
-                    other => drop(other.map_err(|e| e.doing("setting up a session for a statement of the log"))?),
+            if self.closed {
+                // Who finds this statement begun closes the server first: that must not look like its doing.
+                fence::lock_all(self.conn)?;
+            }
+            let then = match &role {
+                Some(role) => self.handed_on(role)?,
+                None => Vec::new(),
+            };
+            let (done, then) = match ledger.begin(self.conn, at, then.clone(), &self.remarks)? {
+                Some(note) => (true, note.then),
+                None => {
+                    crash_point("mysql.restore.account-begun");
+                    (self.logged(logged, role.as_ref())?, then)
                 }
+            };
+            crash_point("mysql.restore.account-run");
+            if done {
+                then.iter().try_for_each(|grant| self.try_run(grant).map(drop))?;
             }
-            if self.conn.info().flavor == Flavor::MariaDb {
-                // An account that could not be made must not come into being by a grant, without a password.
-                self.conn
-                    .run("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_CREATE_USER')")
-                    .map_err(|e| e.doing("setting up a session for a statement of the log"))?;
-            }
-            if let Some(role) = role {
-                self.make_role(&role)?;
-                steps::reset(self.conn)?;
-                continue;
-            }
-            let done = self.try_run(&logged.sql)?;
-            steps::reset(self.conn)?;
-            if done && self.closed {
+            if done && self.closed && role.is_none() {
                 self.follow_locks(&logged.sql, &named)?;
             }
+            ledger.end(self.conn, &self.remarks)?;
+            crash_point("mysql.restore.account-noted");
         }
         if !self.closed || log.is_empty() {
             return Ok(());
@@ -344,21 +356,38 @@ impl<'a> Work<'a> {
 }
 
 impl Work<'_> {
-    /// A role of the log, which whoever made it may give on.
-    fn make_role(&mut self, made: &CreateRole) -> Result<(), ClusterError> {
-        let there = roles::there(self.conn)?;
-        if !self.try_run(&made.sql)? {
-            return Ok(());
+    /// Runs a statement of the log in a session like its own; whether it went well.
+    fn logged(&mut self, logged: &Logged, role: Option<&CreateRole>) -> Result<bool, ClusterError> {
+        for setting in &logged.settings {
+            match self.conn.run(setting) {
+                // The default database is gone; few statements about accounts need one.
+                Err(e) if e.code() == Some(1049) => {}
+                other => drop(other.map_err(|e| e.doing("setting up a session for a statement of the log"))?),
+            }
         }
-        let replaces = made.sql.to_ascii_uppercase().contains("OR REPLACE");
+        if self.conn.info().flavor == Flavor::MariaDb {
+            // An account that could not be made must not come into being by a grant, without a password.
+            self.conn
+                .run("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_CREATE_USER')")
+                .map_err(|e| e.doing("setting up a session for a statement of the log"))?;
+        }
+        let done = self.try_run(role.map_or(&logged.sql, |r| &r.sql))?;
+        steps::reset(self.conn)?;
+        Ok(done)
+    }
+
+    /// The grants by which whoever made a role of the log may give it on.
+    fn handed_on(&mut self, made: &CreateRole) -> Result<Vec<String>, ClusterError> {
         let Some(admin) = &made.admin else {
-            return Ok(());
+            return Ok(Vec::new());
         };
+        let there = roles::there(self.conn)?;
+        let replaces = made.sql.to_ascii_uppercase().contains("OR REPLACE");
         // One that is there already keeps who may give it on.
-        for role in made.roles.iter().filter(|r| replaces || !there.contains(r)) {
-            self.try_run(&format!("GRANT {role} TO {admin} WITH ADMIN OPTION"))?;
-        }
-        Ok(())
+        let new = made.roles.iter().filter(|r| replaces || !there.contains(r));
+        Ok(new
+            .map(|role| format!("GRANT {role} TO {admin} WITH ADMIN OPTION"))
+            .collect())
     }
 
     /// Keeps the fence's journal of accounts that open again true to a statement of the log that was run.

@@ -20,12 +20,13 @@ use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::links::sequence_columns;
-use super::names::{Shadows, wanted};
+use super::names::Shadows;
 use super::publish::{self, Switch};
 use super::replay::{Collected, Replay};
 use super::session::Pool;
 use super::state::{self, Filled, KnownTable, Memory, Phase};
 use super::steps::Switching;
+use super::together;
 use super::waiting::Waiting;
 use super::{back, linking, load, read_back, session};
 
@@ -33,10 +34,10 @@ use super::{back, linking, load, read_back, session};
 const LOCK_WAIT_SECONDS: u32 = 10;
 
 /// What changes while it is worked on.
-struct Inner {
-    memory: Memory,
-    shadows: Shadows,
-    known: BTreeMap<TableName, KnownTable>,
+pub(super) struct Inner {
+    pub memory: Memory,
+    pub shadows: Shadows,
+    pub known: BTreeMap<TableName, KnownTable>,
     definitions: Vec<Definition>,
     /// All log has been given.
     ended: bool,
@@ -47,9 +48,9 @@ struct Inner {
 /// A restore in progress.
 pub(super) struct Building {
     core: Arc<Core>,
-    ask: RestoreAsk,
-    pool: Pool,
-    inner: Mutex<Inner>,
+    pub(super) ask: RestoreAsk,
+    pub(super) pool: Pool,
+    pub(super) inner: Mutex<Inner>,
     replay: Mutex<Option<Replay>>,
     waiting: Waiting,
     /// The switch has begun: no statement may be ended from outside any more.
@@ -127,27 +128,27 @@ impl Building {
         })
     }
 
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.inner.lock().memory.number
     }
 
-    fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> Phase {
         self.inner.lock().memory.phase
     }
 
     /// Where a table of the source is built.
-    fn place(&self, name: &TableName) -> Result<TableName, ClusterError> {
+    pub(super) fn place(&self, name: &TableName) -> Result<TableName, ClusterError> {
         let inner = self.inner.lock();
         let shadow = inner.shadows.shadow(&name.db).ok_or_else(|| unknown(name))?;
         Ok(TableName::new(shadow, name.table.clone()))
     }
 
-    fn schema(&self, name: &TableName) -> Option<TableSchema> {
+    pub(super) fn schema(&self, name: &TableName) -> Option<TableSchema> {
         self.inner.lock().known.get(name).map(|k| k.schema.clone())
     }
 
     /// The database in which a database of the source is built, made where it is not there.
-    fn shadow(&self, conn: &mut Conn, inner: &mut Inner, db: &str) -> Result<String, ClusterError> {
+    pub(super) fn shadow(&self, conn: &mut Conn, inner: &mut Inner, db: &str) -> Result<String, ClusterError> {
         let shadow = match inner.shadows.shadow(db) {
             Some(shadow) => shadow.to_owned(),
             None => {
@@ -303,31 +304,12 @@ impl Building {
 
 impl Restorer for Building {
     fn define(&self, table: &TableDef) -> Result<(), ClusterError> {
-        if self.phase() > Phase::Loading || !wanted(&self.ask, &table.name) {
-            return Ok(());
-        }
-        let schema: TableSchema = serde_json::from_str(&table.schema).map_err(|e| ClusterError::Malformed {
-            what: "a table's definition in the backup",
-            why: format!("{}: {e}", table.name),
-        })?;
-        let mut inner = self.inner.lock();
-        self.pool.with(|conn| {
-            let shadow = self.shadow(conn, &mut inner, &table.name.db)?;
-            if !inner.known.contains_key(&table.name) {
-                state::add_table(conn, inner.memory.number, &table.name, &schema)?;
-                let known = KnownTable {
-                    name: table.name.clone(),
-                    schema: schema.clone(),
-                    filled: Filled::No,
-                    sum: None,
-                };
-                inner.known.insert(table.name.clone(), known);
-            }
-            let place = TableName::new(shadow, table.name.table.clone());
-            load::create(conn, &schema, &place)
-        })?;
-        crash_point("mysql.restore.defined");
-        Ok(())
+        // Nobody knows how many rows will come.
+        self.define_all(&[(table.clone(), u64::MAX)])
+    }
+
+    fn define_all(&self, tables: &[(TableDef, u64)]) -> Result<(), ClusterError> {
+        together::define(self, tables)
     }
 
     fn define_others(&self, definitions: &[Definition]) -> Result<(), ClusterError> {
@@ -335,6 +317,7 @@ impl Restorer for Building {
         inner.definitions = definitions.to_vec();
         // A table that the log creates takes its character set from its database.
         let shadows = inner.shadows.clone();
+        self.pool.forget_databases();
         self.pool.with(|conn| {
             for (db, shadow) in &shadows.of {
                 let options = publish::options_of(definitions, db)?;
@@ -413,6 +396,14 @@ impl Restorer for Building {
         Ok(loaded)
     }
 
+    fn goes_together(&self, table: &TableName) -> Result<bool, ClusterError> {
+        Ok(together::goes(self, table))
+    }
+
+    fn load_together(&self, tables: &[(TableName, Vec<Vec<u8>>)]) -> Result<Vec<Loaded>, ClusterError> {
+        together::load(self, tables)
+    }
+
     fn loaders(&self) -> usize {
         session::most_writers()
     }
@@ -460,8 +451,8 @@ impl Restorer for Building {
         let n = self.number();
         self.pool.with(|conn| {
             let mut inner = self.inner.lock();
+            state::set_sums(conn, n, tables.iter().map(|(name, _)| name).zip(&sums))?;
             for ((name, _), sum) in tables.iter().zip(&sums) {
-                state::set_sum(conn, n, name, sum)?;
                 if let Some(known) = inner.known.get_mut(name) {
                     known.sum = Some(*sum);
                 }

@@ -192,6 +192,15 @@ impl Inward {
         Ok(out)
     }
 
+    /// What nobody looks at: the child's rows are of now, the parent's of then.
+    pub fn said(&self) -> String {
+        format!(
+            "{} stays as it is and refers to {}, which was replaced, by its foreign key {}: rows of it may refer to rows that \
+             are not there any more; look for them, or restore {} too",
+            self.child, self.parent, self.name, self.child
+        )
+    }
+
     /// Gives it anew: a key follows the table that moves away.
     pub fn statements(&self) -> Vec<String> {
         let child = table(&self.child.db, &self.child.table);

@@ -25,7 +25,7 @@ const WRITERS: usize = 4;
 const WAITING: usize = 2;
 
 /// Whether a table gets its keys after its rows: what InnoDB builds faster from all rows at once.
-fn lean(schema: &TableSchema) -> bool {
+pub(super) fn lean(schema: &TableSchema) -> bool {
     schema.kind == TableKind::Base && schema.engine.eq_ignore_ascii_case("InnoDB")
 }
 
@@ -40,8 +40,8 @@ fn keeps_order(schema: &TableSchema) -> bool {
     schema.primary_key.is_empty()
 }
 
-/// Creates the table where it is not there. `name` is where it is built.
-pub(super) fn create(conn: &mut Conn, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
+/// Creates the table where it is not there, with `keyed` with all its keys. `name` is where it is built.
+pub(super) fn create(conn: &mut Conn, schema: &TableSchema, name: &TableName, keyed: bool) -> Result<(), ClusterError> {
     let statement = match schema.kind {
         TableKind::Sequence => sequence(&schema.create, name)?,
         TableKind::Base | TableKind::Versioned => {
@@ -50,7 +50,7 @@ pub(super) fn create(conn: &mut Conn, schema: &TableSchema, name: &TableName) ->
                 true => tables::settled(&schema.create),
                 false => schema.create.clone(),
             };
-            generated::held(schema, &create)?.statement(&name.db, &name.table, lean(schema))
+            generated::held(schema, &create)?.statement(&name.db, &name.table, lean(schema) && !keyed)
         }
     };
     let use_db = format!("USE {}", text::ident(&name.db));
@@ -81,7 +81,7 @@ fn sequence(create: &str, name: &TableName) -> Result<String, ClusterError> {
 pub(super) fn recreate(conn: &mut Conn, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
     let drop = format!("DROP TABLE IF EXISTS {}", text::table(&name.db, &name.table));
     conn.run(&drop).map_err(|e| e.doing(format!("emptying {name}")))?;
-    create(conn, schema, name)
+    create(conn, schema, name, false)
 }
 
 /// Fills a table that was just created, and adds its keys. `name` is where it is built.

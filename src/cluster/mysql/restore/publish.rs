@@ -103,7 +103,7 @@ impl Switch<'_> {
         let taken = Taken::read(conn, &moves.iter().map(|m| m.place.db.as_str()).collect(), &moving)?;
         let inward = Inward::read(conn, &moving)?;
         links::probe(conn, self.shadows, &moves, &inward)?;
-        let mut remarks = Vec::new();
+        let mut remarks: Vec<String> = inward.iter().map(Inward::said).collect();
 
         let (databases, altered) = self.make_databases(&moves, &source_dbs, &live_dbs)?;
         let mut steps = vec![databases];

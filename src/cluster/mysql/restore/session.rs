@@ -66,6 +66,12 @@ impl Pool {
         Ok(conn)
     }
 
+    /// Ends the connections that are free: a MariaDB session that is in a database goes on with the character set which that
+    /// had when the session came into it, and creates tables with it.
+    pub fn forget_databases(&self) {
+        self.free.lock().clear();
+    }
+
     /// A writer that must be.
     pub fn seat(&self) -> Seat<'_> {
         *self.writers.lock() += 1;

@@ -7,7 +7,7 @@
 //! | `loaded` | the tables that it defined; whether their rows are in, and their checksum as it was read back |
 //! | `progress` | for each lane of the replay the last transaction that is in; committed with the rows |
 //! | `plain` | batches of rows of tables without transactions that are under way: after a crash they are neither in nor out |
-//! | `ddl` | the statement of the log that was begun last, and how its tables looked before |
+//! | `ddl` | the statement of the log that was begun last, and how its tables looked before; in the switch, of those about accounts |
 //! | `steps` | the steps of the switch, and which are done |
 //!
 //! *Invariant: what is written here is written before the thing that it describes begins, or in the same transaction.*
@@ -87,6 +87,25 @@ pub(super) enum Filled {
     Begun,
     /// Rows and keys are in.
     Whole,
+    /// It is defined with all its keys: its few rows go in with those of others, in one transaction.
+    Keyed,
+}
+
+impl Filled {
+    fn number(self) -> u64 {
+        match self {
+            Filled::No => 0,
+            Filled::Begun => 1,
+            Filled::Whole => 2,
+            Filled::Keyed => 3,
+        }
+    }
+
+    fn of(number: u64) -> Result<Filled, ClusterError> {
+        let all = [Filled::No, Filled::Begun, Filled::Whole, Filled::Keyed];
+        let found = all.into_iter().find(|f| f.number() == number);
+        found.ok_or_else(|| unreadable("it is of a newer version"))
+    }
 }
 
 /// What is remembered of a table.
@@ -226,26 +245,38 @@ pub(super) fn tables(conn: &mut Conn, n: u64) -> Result<Vec<KnownTable>, Cluster
             Ok(KnownTable {
                 name: TableName::new(row.text(0), row.text(1)),
                 schema: from_json(&row.text(2))?,
-                filled: match row.number(3) {
-                    0 => Filled::No,
-                    1 => Filled::Begun,
-                    _ => Filled::Whole,
-                },
+                filled: Filled::of(row.number(3))?,
                 sum: row.opt(4).map(|t| from_json(&t)).transpose()?,
             })
         })
         .collect()
 }
 
-/// Notes a table that was defined.
-pub(super) fn add_table(conn: &mut Conn, n: u64, name: &TableName, schema: &TableSchema) -> Result<(), ClusterError> {
-    let sql = format!(
-        "INSERT IGNORE INTO _brine.loaded (n, db, tbl, def, state) VALUES ({n}, {}, {}, {}, 0)",
-        string(&name.db),
-        string(&name.table),
-        json(schema)?
-    );
-    conn.run(&sql).map_err(failed).map(drop)
+/// Notes tables that are defined, all of them or none.
+pub(super) fn add_tables(conn: &mut Conn, n: u64, tables: &[KnownTable]) -> Result<(), ClusterError> {
+    at_once(conn, |conn| {
+        for table in tables {
+            let sql = format!(
+                "INSERT IGNORE INTO _brine.loaded (n, db, tbl, def, state) VALUES ({n}, {}, {}, {}, {})",
+                string(&table.name.db),
+                string(&table.name.table),
+                json(&table.schema)?,
+                table.filled.number()
+            );
+            conn.run(&sql).map_err(failed)?;
+        }
+        Ok(())
+    })
+}
+
+/// In one transaction. After an error nothing of it is kept, and neither may the connection be.
+pub(super) fn at_once(
+    conn: &mut Conn,
+    work: impl FnOnce(&mut Conn) -> Result<(), ClusterError>,
+) -> Result<(), ClusterError> {
+    conn.run("START TRANSACTION").map_err(failed)?;
+    work(conn)?;
+    conn.run("COMMIT").map_err(failed).map(drop)
 }
 
 fn of_table(n: u64, name: &TableName) -> String {
@@ -258,19 +289,27 @@ fn of_table(n: u64, name: &TableName) -> String {
 
 /// Notes how far a table is.
 pub(super) fn set_filled(conn: &mut Conn, n: u64, name: &TableName, filled: Filled) -> Result<(), ClusterError> {
-    let state = match filled {
-        Filled::No => 0,
-        Filled::Begun => 1,
-        Filled::Whole => 2,
-    };
-    let sql = format!("UPDATE _brine.loaded SET state = {state} {}", of_table(n, name));
+    let sql = format!(
+        "UPDATE _brine.loaded SET state = {} {}",
+        filled.number(),
+        of_table(n, name)
+    );
     conn.run(&sql).map_err(failed).map(drop)
 }
 
-/// Notes the checksum of a table as it was read back.
-pub(super) fn set_sum(conn: &mut Conn, n: u64, name: &TableName, sum: &TableChecksum) -> Result<(), ClusterError> {
-    let sql = format!("UPDATE _brine.loaded SET sum = {} {}", json(sum)?, of_table(n, name));
-    conn.run(&sql).map_err(failed).map(drop)
+/// Notes the checksums of tables as they were read back.
+pub(super) fn set_sums<'a>(
+    conn: &mut Conn,
+    n: u64,
+    sums: impl Iterator<Item = (&'a TableName, &'a TableChecksum)>,
+) -> Result<(), ClusterError> {
+    at_once(conn, |conn| {
+        for (name, sum) in sums {
+            let sql = format!("UPDATE _brine.loaded SET sum = {} {}", json(sum)?, of_table(n, name));
+            conn.run(&sql).map_err(failed)?;
+        }
+        Ok(())
+    })
 }
 
 /// The last transaction of each lane that is in.

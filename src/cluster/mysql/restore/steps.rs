@@ -102,7 +102,7 @@ impl Switching<'_> {
             }
             Step::Programs { list, old } => programs::make(conn, list, old)?,
             Step::NewAccounts(accounts) => accounts::make_accounts(conn, accounts)?,
-            Step::Accounts(accounts) => accounts::make_grants(conn, accounts)?,
+            Step::Accounts(accounts) => accounts::make_grants(conn, accounts, self.n)?,
             Step::Globals(statements) => try_all(conn, "a global variable could not be set", statements, &[])?,
         };
         let new: Vec<String> = remarks.into_iter().filter(|r| !self.remarks.contains(r)).collect();
