@@ -56,6 +56,44 @@ fn reset(server: &Server) {
 }
 
 #[test]
+fn a_log_with_holes_is_not_archived() {
+    let follow = |kind: Kind| match kind.is_mysql() {
+        true => "change replication source to source_host = '127.0.0.1', source_port = 1, source_user = 'x'",
+        false => "change master to master_host = '127.0.0.1', master_port = 1, master_user = 'x'",
+    };
+    let stop = |kind: Kind| match kind.is_mysql() {
+        true => "reset replica all",
+        false => "reset slave all",
+    };
+    for (kind, options) in [
+        (Kind::MariaDb1011, "--log-slave-updates=OFF"),
+        (Kind::MariaDb118, "--log-slave-updates=OFF"),
+        (Kind::Mysql97, "--log-replica-updates=OFF"),
+    ] {
+        let [s] = servers_with([kind], &[options]);
+        s.sql(TABLE);
+        let w = World::new(&s);
+        w.backup();
+        w.start_log();
+        // It stands alone: all that is written comes from its own clients.
+        w.catch_up();
+        s.sql(follow(kind));
+        let e = chain(&w.try_catch_up(&w.cx()).unwrap_err());
+        assert!(e.contains("it follows 127.0.0.1"), "{kind:?}: {e}");
+        s.sql(stop(kind));
+        s.sql(ROWS);
+        w.catch_up();
+    }
+    let [s] = servers_with([Kind::MariaDb1011], &["--binlog-ignore-db=scratch"]);
+    s.sql(TABLE);
+    let w = World::new(&s);
+    w.backup();
+    brine::engine::log::control::start(&w.archive, &w.lock).unwrap();
+    let e = chain(&w.try_catch_up(&w.cx()).unwrap_err());
+    assert!(e.contains("changes to scratch never reach the log"), "{e}");
+}
+
+#[test]
 fn a_log_that_was_reset_is_noticed() {
     let by_place = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
     for (kind, options) in [

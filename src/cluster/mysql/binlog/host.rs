@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::event::{Header, Kind};
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::case;
+use crate::cluster::mysql::check::log_holes;
 use crate::cluster::mysql::clock::Where;
 use crate::cluster::mysql::gtid::{GtidSet, Place};
 use crate::cluster::mysql::options::MysqlOptions;
@@ -134,7 +135,10 @@ pub(super) fn check_settings(conn: &mut Conn) -> Result<(), ClusterError> {
             "SET GLOBAL binlog_row_image = 'FULL', write it into my.cnf too, and let applications connect again",
         );
     }
-    Ok(())
+    match log_holes(conn).map_err(|e| e.doing("reading what the binary log leaves out"))? {
+        Some((found, mend)) => refuse(format!("the server's log is not whole: {found}"), mend),
+        None => Ok(()),
+    }
 }
 
 /// Where a stream behind a place starts on this server, if this server continues that history.

@@ -1,6 +1,6 @@
 //! The binary log's settings.
 
-use super::{Finding, Variables};
+use super::{Finding, Variables, topology};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 
 /// A log that is thrown away sooner than this may be gone before a runner that was down has read it.
@@ -42,19 +42,47 @@ pub(super) fn check(conn: &mut Conn, variables: &Variables) -> Result<Vec<Findin
     });
     findings.push(gtid(variables, flavor));
     findings.push(kept(variables));
-    findings.extend(filters(conn, flavor)?);
-    if variables
+    findings.push(match filtered(conn)? {
+        None => Finding::ok("log filters", "none"),
+        Some(found) => Finding::missing("log filters", found, NO_FILTERS),
+    });
+    let replicated = variables
         .on("log_slave_updates")
-        .or(variables.on("log_replica_updates"))
-        == Some(false)
-    {
-        findings.push(Finding::warning(
-            "log_slave_updates",
-            "OFF: what replication brings to this server does not reach its log",
-            "log_slave_updates = ON in its configuration, and a restart, if it is a replica",
-        ));
+        .or(variables.on("log_replica_updates"));
+    if replicated == Some(false) {
+        findings.push(match topology::of(conn)?.source {
+            Some(source) => Finding::missing("log_slave_updates", unlogged(&source), LOG_UPDATES),
+            None => Finding::warning(
+                "log_slave_updates",
+                "OFF: what replication brings to this server would not reach its log",
+                "log_slave_updates = ON in its configuration, and a restart, if it becomes a replica",
+            ),
+        });
     }
     Ok(findings)
+}
+
+/// What mends a log that leaves databases out.
+const NO_FILTERS: &str = "take binlog_do_db and binlog_ignore_db out of its configuration, and restart";
+/// What mends a log that leaves out what replication brings.
+const LOG_UPDATES: &str = "log_slave_updates = ON (MySQL: log_replica_updates) in its configuration, and a restart; or back up its source; or \
+     RESET SLAVE ALL (MySQL: RESET REPLICA ALL), if it follows nobody any more";
+
+fn unlogged(source: &str) -> String {
+    format!("OFF, and it follows {source}: what comes from there does not reach its log")
+}
+
+/// What the server's log leaves out by its settings, and what to do: from such a log no moment can be restored.
+pub(in crate::cluster::mysql) fn holes(conn: &mut Conn) -> Result<Option<(String, &'static str)>, WireError> {
+    if let Some(found) = filtered(conn)? {
+        return Ok(Some((found, NO_FILTERS)));
+    }
+    let switches = "SHOW GLOBAL VARIABLES WHERE variable_name IN ('log_slave_updates', 'log_replica_updates')";
+    if conn.rows(switches)?.iter().all(|row| row.text(1) != "OFF") {
+        return Ok(None);
+    }
+    let source = topology::of(conn)?.source;
+    Ok(source.map(|source| (format!("log_slave_updates is {}", unlogged(&source)), LOG_UPDATES)))
 }
 
 fn exactly(variables: &Variables, name: &str, wanted: &str, else_what: &str) -> Finding {
@@ -107,8 +135,9 @@ fn kept(variables: &Variables) -> Finding {
     }
 }
 
-fn filters(conn: &mut Conn, flavor: Flavor) -> Result<Option<Finding>, WireError> {
-    let statement = match flavor {
+/// Which databases the log leaves out, if it does and the account may know.
+fn filtered(conn: &mut Conn) -> Result<Option<String>, WireError> {
+    let statement = match conn.info().flavor {
         Flavor::MySql if conn.info().version >= (8, 2, 0) => "SHOW BINARY LOG STATUS",
         _ => "SHOW MASTER STATUS",
     };
@@ -120,15 +149,13 @@ fn filters(conn: &mut Conn, flavor: Flavor) -> Result<Option<Finding>, WireError
     };
     let (only, not) = row.map(|r| (r.text(2), r.text(3))).unwrap_or_default();
     if only.is_empty() && not.is_empty() {
-        return Ok(Some(Finding::ok("log filters", "none")));
+        return Ok(None);
     }
     let found = match only.is_empty() {
         true => format!("changes to {not} never reach the log"),
         false => format!("only changes to {only} reach the log"),
     };
-    Ok(Some(Finding::missing(
-        "log filters",
-        format!("{found}: they are in snapshots, but in no point-in-time restore"),
-        "take binlog_do_db and binlog_ignore_db out of its configuration, and restart",
+    Ok(Some(format!(
+        "{found}: they are in snapshots, but in no point-in-time restore"
     )))
 }

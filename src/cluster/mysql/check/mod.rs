@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use log::holes as log_holes;
 pub(super) use privileges::{hiding, lacking_for_restore};
 pub use topology::Topology;
 
