@@ -17,6 +17,7 @@ mod keyless;
 mod lane;
 mod lanes;
 mod looks;
+mod partitions;
 mod pieces;
 mod rewrite;
 mod statements;
@@ -45,10 +46,11 @@ use super::session::Pool;
 use super::state::{self, KnownTable};
 use crate::cluster::mysql::schema::create::CreateTable;
 
+use self::fills::Orders;
 use self::keyless::Keyless;
 use self::lane::Lane;
 use self::lanes::Lanes;
-use self::rewrite::{Numbers, malformed, number_and_flags};
+use self::rewrite::{Numbers, malformed, number_and_flags, statement_based};
 use self::statements::Statements;
 
 /// Connections that apply rows.
@@ -174,14 +176,17 @@ impl Replay {
         if merges {
             choice.unite();
         }
+        let keyless = Keyless::new(&mut conn, shadows)?;
+        let mut statements = Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun)?;
+        statements.orders = Orders::of_base(known.values());
         Ok(Replay {
             number: n,
             ask: ask.clone(),
             lanes,
             choice,
             numbers: Numbers::default(),
-            keyless: Keyless::new(&mut conn, shadows)?,
-            statements: Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun)?,
+            keyless,
+            statements,
             prepared: BTreeMap::new(),
             spool: pool.spool().clone(),
             outside_parents,
@@ -442,6 +447,9 @@ impl Replay {
 
     /// After a statement: which of its tables have no transactions.
     fn look_at_engines(&mut self, statement: &Statement) -> Result<(), ClusterError> {
+        if let Some(db) = statement.dropped_database() {
+            self.plain.retain(|t| t.db != db);
+        }
         let tables: Vec<TableName> = statement
             .tables()
             .into_iter()
@@ -578,16 +586,6 @@ fn links_tables(statement: &Statement, sql: &str) -> bool {
             statement,
             Statement::RenameTables(_) | Statement::AlterTable { renamed: Some(_), .. }
         )
-}
-
-fn statement_based(id: &str, sql: &str) -> ClusterError {
-    ClusterError::Unsupported {
-        what: format!(
-            "transaction {id} was logged as a statement, not as rows: {}",
-            crate::model::text::safe(sql, 120)
-        ),
-        hint: "restore to a moment before it; set binlog_format=ROW at the source and take a new snapshot".to_owned(),
-    }
 }
 
 /// Whether anything of a database is restored.

@@ -123,6 +123,17 @@ pub(super) fn not_chosen(other: &TableName, chosen: &TableName, id: &str) -> Clu
     }
 }
 
+/// A statement that brings rows, where only rows are replayed.
+pub(super) fn statement_based(id: &str, sql: &str) -> ClusterError {
+    ClusterError::Unsupported {
+        what: format!(
+            "transaction {id} was logged as a statement, not as rows: {}",
+            crate::model::text::safe(sql, 120)
+        ),
+        hint: "restore to a moment before it; set binlog_format=ROW at the source and take a new snapshot".to_owned(),
+    }
+}
+
 /// A statement whose names are not found.
 pub(super) fn odd(id: &str, sql: &str, why: &str) -> ClusterError {
     ClusterError::Unsupported {
