@@ -118,7 +118,7 @@ impl Lane {
     /// Takes a rows event of a table.
     pub fn rows(&mut self, head: Head, number: u64, map: &[u8], event: &Event<'_>) -> Result<(), ClusterError> {
         let flags = rewrite::number_and_flags(event).map_or(0, |(_, flags)| flags);
-        let checks = flags & NO_FOREIGN_KEYS == 0;
+        let checks = rewrite::replayed(flags) & NO_FOREIGN_KEYS == 0;
         let full = self.statement.rows.len() + event.body.len() > BYTES;
         if !self.statement.is_empty() && (full || self.statement.checks != checks || self.told != Some(head)) {
             self.send_statement()?;
