@@ -38,6 +38,8 @@ mod globals;
 mod killed;
 #[path = "mysql/large.rs"]
 mod large;
+#[path = "mysql/linking.rs"]
+mod linking;
 #[path = "mysql/log.rs"]
 mod log;
 #[path = "mysql/look.rs"]

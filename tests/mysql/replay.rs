@@ -8,13 +8,13 @@ use crate::server::{Kind, Server, servers, servers_with};
 use crate::world::{World, before, chain};
 
 /// What a restore from the log brings, whatever is brine's own or a counter.
-fn comparable(server: &Server) -> Look {
+pub fn comparable(server: &Server) -> Look {
     let not_ours = |name: &str| !["account 'root'@'localhost'", "account privileges"].contains(&name);
     look::everything(server).only(not_ours).without_counters()
 }
 
 /// A base, then work, then all of it in another server; what the receipt warns of.
-fn through_the_log(source: &Server, spare: &Server, before: &str, work: &[&str]) -> Vec<String> {
+pub fn through_the_log(source: &Server, spare: &Server, before: &str, work: &[&str]) -> Vec<String> {
     let (w, other) = (World::new(source), World::target(spare));
     source.sql(before);
     w.backup();
@@ -296,5 +296,109 @@ fn what_cascades_at_the_source_cascades_and_nothing_else() {
         );
         assert_eq!(warnings, Vec::<String>::new(), "{kind:?}");
         comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}"));
+    }
+}
+
+/// A base, then work; what becomes of the tables when the work is done again.
+const RELATIONS: &str = "create database d; use d;
+create table pairs (a int, key (a)); insert into pairs values (3), (1), (2);
+create table links (a int, b int, unique (b, a)); insert into links values (1, 9), (2, 7), (3, 8);
+create table plain (a int, b int, key (b, a)) engine = myisam; insert into plain values (1, 9), (2, 7), (3, 8);
+create table parted (a int, key (a)) partition by hash (a) partitions 2; insert into parted values (4), (2), (3), (1)";
+
+#[test]
+fn rows_without_a_key_are_numbered_as_at_the_source_whatever_keys_hold_them() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        let tables: &[&str] = match kind.is_mysql() {
+            true => &["pairs", "links", "parted"],
+            false => &["pairs", "links", "plain", "parted"],
+        };
+        let mut work = String::new();
+        for table in tables {
+            work += &format!(
+                "alter table d.{table} add id int auto_increment, add primary key ({}); update d.{table} set a = 70 where id = 1;",
+                if *table == "parted" { "id, a" } else { "id" }
+            );
+        }
+        through_the_log(&source, &spare, RELATIONS, &[&work]);
+        for table in tables {
+            let rows = format!("select * from d.{table} order by id");
+            assert_eq!(source.rows(&rows), spare.rows(&rows), "{kind:?}: {table}");
+        }
+    }
+}
+
+/// What a database held goes with it, and what comes under its names is something else.
+#[test]
+fn a_database_is_dropped_and_made_again() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        let mut before = String::new();
+        for db in ["one", "two", "three"] {
+            before += &format!(
+                "create database {db}; use {db}; create table nk (a int, b int); insert into nk values (1, 1), (2, 2);
+                create table my (a int, b int) engine = myisam; insert into my values (1, 1);
+                create table par (id int primary key); create table c (id int primary key, p int, foreign key (p) references par (id));
+                create view v as select a from nk; create trigger tr before insert on nk for each row set new.b = 5;
+                create procedure p() select 1; create event ev on schedule every 1 day disable do select 1;"
+            );
+        }
+        let again = "create table nk (a int, b int); insert into nk values (1, 1), (2, 2); update nk set a = a + 20;
+            create table my (a int primary key); insert into my values (1); update my set a = 2;
+            create table par (id int primary key); create table c (id int primary key, p int, foreign key (p) references par (id));
+            alter table c add index p (p)";
+        let changed = |db: &str| format!("use {db}; update nk set a = a + 10; update my set a = 7;");
+        let mut work = vec![format!(
+            "{} drop database one; create database one; use one; {again}",
+            changed("one")
+        )];
+        work.push(format!("{} drop database two", changed("two")));
+        if !kind.is_mysql() {
+            work.push(format!(
+                "{} create or replace database three character set latin1; use three; {again}",
+                changed("three")
+            ));
+        }
+        let work: Vec<&str> = work.iter().map(String::as_str).collect();
+        let warnings = through_the_log(&source, &spare, &before, &work);
+        assert_eq!(warnings, Vec::<String>::new(), "{kind:?}");
+        comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}"));
+    }
+}
+
+/// A history that goes into the next partition after so many rows lies otherwise here than at the source.
+#[test]
+fn a_partition_of_counted_history_is_not_taken_away() {
+    for kind in [Kind::MariaDb1011, Kind::MariaDb118] {
+        let [source, spare] = servers([kind, kind]);
+        let (w, other) = (World::new(&source), World::target(&spare));
+        let changed = "update d.h set v = v + 1;";
+        source.sql(&format!(
+            "create database d; create table d.h (id int primary key, v int) with system versioning \
+             partition by system_time limit 3 partitions 4; insert into d.h values (1, 1), (2, 2); {changed} {changed} {changed}"
+        ));
+        w.backup();
+        w.start_log();
+        source.sql(&format!("{changed} {changed}"));
+        let all = "select id, v, row_start, row_end from d.h for system_time all order by 1, 2, 3";
+        let wanted = source.rows(all);
+        source.sql("alter table d.h drop partition p0");
+        w.catch_up();
+        let error = w
+            .try_restore(&w.request_to(&other, RestorePoint::Latest), &other)
+            .unwrap_err();
+        let error = chain(&error);
+        let (_, id) = error.split_once("(--before ").expect("a hint");
+        let (id, _) = id.split_once(')').expect("a hint");
+        assert!(error.contains("took away with a partition"), "{error}");
+        let warnings = w.restore_to(&other, before(id)).warnings;
+        assert!(
+            warnings
+                .iter()
+                .any(|w| w.contains("other partitions") && w.contains("d.h")),
+            "{warnings:?}"
+        );
+        assert_eq!(spare.rows(all), wanted);
     }
 }

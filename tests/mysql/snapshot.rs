@@ -390,3 +390,34 @@ fn facts_say_what_the_server_is() {
         assert_eq!(facts.identity, cluster(&s).facts().unwrap().identity);
     }
 }
+
+/// Rows that no restore can write are not taken for a backup that says it is whole.
+#[test]
+fn a_history_by_transactions_is_refused() {
+    for kind in [Kind::MariaDb1011, Kind::MariaDb118] {
+        let [source, spare] = crate::server::servers([kind, kind]);
+        let (w, other) = (crate::world::World::new(&source), crate::world::World::target(&spare));
+        source.sql(
+            "create database d; create table d.t (id int primary key); insert into d.t values (1); \
+             create table d.ids (id int primary key, v int, rs bigint unsigned generated always as row start, \
+             re bigint unsigned generated always as row end, period for system_time (rs, re)) with system versioning",
+        );
+        // Without rows there is nothing to lose.
+        let empty = w.backup();
+        w.restore_to(&other, crate::world::snapshot(&empty.id));
+        w.start_log();
+        source.sql("insert into d.ids (id, v) values (1, 1); update d.ids set v = 2");
+        let refused = w.try_backup().unwrap_err();
+        let refused = crate::world::chain(&refused);
+        assert!(
+            refused.contains("d.ids keeps its history by the ids of transactions"),
+            "{refused}"
+        );
+        let logged = w.try_catch_up(&w.cx()).unwrap_err();
+        let logged = crate::world::chain(&logged);
+        assert!(logged.contains("history by the ids of transactions"), "{logged}");
+        let findings = w.cluster.check().unwrap();
+        let found = findings.iter().find(|f| f.name == "history by transactions");
+        assert!(found.is_some_and(|f| f.found.contains("d.ids")), "{findings:?}");
+    }
+}

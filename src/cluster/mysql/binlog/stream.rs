@@ -437,10 +437,17 @@ fn name(next: &Ready) -> String {
 
 fn by_statement(next: &Ready, statement: &str) -> ClusterError {
     let statement: String = statement.chars().take(120).collect();
+    // MariaDB names its transactions otherwise than MySQL.
+    let always = match &next.gtid {
+        Some(Gtid::Maria { .. }) => {
+            ", or the table keeps its history by the ids of transactions (ROW START is BIGINT), which MariaDB logs so always"
+        }
+        _ => "",
+    };
     ClusterError::Malformed {
         what: "the change log",
         why: format!(
-            "transaction {} was logged as a statement, not as rows ({statement}): a session has set binlog_format itself; \
+            "transaction {} was logged as a statement, not as rows ({statement}): a session has set binlog_format itself{always}; \
              take a new snapshot",
             name(next)
         ),

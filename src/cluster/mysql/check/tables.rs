@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Finding;
+use crate::cluster::mysql::schema::history;
 use crate::cluster::mysql::schema::table::TableKind;
 use crate::cluster::mysql::schema::tables::{self, Listed, not_system};
-use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
+use crate::cluster::mysql::wire::{Conn, Flavor, Row, WireError};
 use crate::model::table::TableName;
 
 pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
@@ -46,8 +47,53 @@ pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
             "ALTER TABLE ... ADD PRIMARY KEY, and a snapshot after it",
         ),
     });
+    findings.extend(histories(conn)?);
     findings.extend(left_out(conn)?);
     Ok(findings)
+}
+
+/// Tables with histories that cannot be written as they were.
+fn histories(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {
+    if conn.info().flavor != Flavor::MariaDb {
+        return Ok(Vec::new());
+    }
+    let of = |rows: Vec<Row>| -> Vec<TableName> { rows.iter().map(|r| TableName::new(r.text(0), r.text(1))).collect() };
+    let by_transaction = of(conn.rows(&format!(
+        "SELECT DISTINCT table_schema, table_name FROM information_schema.columns \
+         WHERE generation_expression = 'ROW END' AND data_type = 'bigint' AND {}",
+        not_system("table_schema")
+    ))?);
+    let parted = of(conn.rows(&format!(
+        "SELECT DISTINCT table_schema, table_name FROM information_schema.partitions \
+         WHERE partition_method = 'SYSTEM_TIME' AND {}",
+        not_system("table_schema")
+    ))?);
+    let mut by_number = Vec::new();
+    for name in parted {
+        match tables::create(conn, &name, TableKind::Versioned) {
+            Ok(create) if history::by_number(&create) => by_number.push(name),
+            // Dropped meanwhile, or broken: that is said elsewhere.
+            Ok(_) | Err(WireError::Server { .. }) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let missing = listed(by_transaction.iter().map(ToString::to_string)).map(|names| {
+        Finding::missing(
+            "history by transactions",
+            format!("a backup with rows of them is refused, and their changes, which MariaDB logs as statements, end the log: {names}"),
+            "leave them out with --filter and write them in no archived time, or let ROW START and ROW END be TIMESTAMP(6)",
+        )
+    });
+    let warning = listed(by_number.iter().map(ToString::to_string)).map(|names| {
+        Finding::warning(
+            "history by number of rows",
+            format!(
+                "a restore may put old rows into other partitions, and ends before a partition of these was dropped or emptied: {names}"
+            ),
+            "PARTITION BY SYSTEM_TIME INTERVAL ... keeps them apart by time",
+        )
+    });
+    Ok(missing.into_iter().chain(warning).collect())
 }
 
 /// What a server can hold and brine does not keep: it has to be made by hand on a new server.
@@ -94,8 +140,12 @@ fn with_primary_key(conn: &mut Conn) -> Result<BTreeSet<TableName>, WireError> {
 
 /// The first names, and how many more; `None` for none.
 fn names<'a>(tables: impl Iterator<Item = &'a Listed>) -> Option<String> {
+    listed(tables.map(|t| t.name.to_string()))
+}
+
+fn listed(names: impl Iterator<Item = String>) -> Option<String> {
     const SHOWN: usize = 10;
-    let all: Vec<String> = tables.map(|t| t.name.to_string()).collect();
+    let all: Vec<String> = names.collect();
     let more = all.len().saturating_sub(SHOWN);
     let shown: Vec<&str> = all.iter().take(SHOWN).map(String::as_str).collect();
     match (shown.is_empty(), more) {

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use crate::cluster::mysql::before;
 use crate::cluster::mysql::core::Core;
 use crate::cluster::mysql::fence;
+use crate::cluster::mysql::schema::history;
 use crate::cluster::mysql::schema::table::TableSchema;
-use crate::cluster::mysql::text::{ident, table};
+use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{BatchSource, ClusterError, Loaded, Mark, ReplayTxn, RestoreAsk, Restorer, TableDef};
 use crate::model::checksum::TableChecksum;
@@ -18,7 +19,7 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
-use super::links::{foreign_keys, linked, sequence_columns};
+use super::links::sequence_columns;
 use super::names::Shadows;
 use super::publish::{self, Switch};
 use super::replay::{Collected, Replay};
@@ -27,7 +28,7 @@ use super::state::{self, Filled, KnownTable, Memory, Phase};
 use super::steps::Switching;
 use super::together;
 use super::waiting::Waiting;
-use super::{back, load, read_back, session};
+use super::{back, linking, load, read_back, session};
 
 /// How long another restore may take to let go of the server: one that just died.
 const LOCK_WAIT_SECONDS: u32 = 10;
@@ -172,45 +173,16 @@ impl Building {
     }
 
     /// Adds the foreign keys between the tables that are restored, and defaults from sequences. Foreign keys must be there
-    /// before the log: what a cascade does is not in it.
+    /// before the log: what a cascade does is not in it. Once the log has begun, it says which there are.
     fn link(&self) -> Result<(), ClusterError> {
+        if self.phase() > Phase::Loading {
+            return Ok(());
+        }
         let (shadows, known) = {
             let inner = self.inner.lock();
             (inner.shadows.clone(), inner.known.clone())
         };
-        self.pool.with(|conn| {
-            let linked = linked(conn, &shadows)?;
-            for (name, of) in &known {
-                let Some(shadow) = shadows.shadow(&name.db) else {
-                    continue;
-                };
-                let mut clauses = Vec::new();
-                for key in foreign_keys(&of.schema)? {
-                    let parent = TableName::new(key.db.as_deref().unwrap_or(&name.db), key.table.clone());
-                    let id = (shadow.to_owned(), key.name.clone().unwrap_or_default());
-                    if let Some(db) = shadows.shadow(&parent.db)
-                        && known.contains_key(&parent)
-                        && !linked.contains(&id)
-                    {
-                        clauses.push(key.clause(db, &parent.table));
-                    }
-                }
-                for column in sequence_columns(&of.schema)? {
-                    let sequence = TableName::new(column.db.as_deref().unwrap_or(&name.db), column.sequence.clone());
-                    if let Some(db) = shadows.shadow(&sequence.db)
-                        && known.contains_key(&sequence)
-                    {
-                        clauses.push(column.clause(db, &sequence.table));
-                    }
-                }
-                if !clauses.is_empty() {
-                    let sql = format!("ALTER TABLE {} {}", table(shadow, &name.table), clauses.join(", "));
-                    conn.run(&sql)
-                        .map_err(|e| e.doing(format!("linking {name} to other tables")))?;
-                }
-            }
-            Ok(())
-        })
+        self.pool.with(|conn| linking::link(conn, &shadows, &known))
     }
 
     fn begin_replay(&self) -> Result<Replay, ClusterError> {
@@ -414,7 +386,11 @@ impl Restorer for Building {
             self.set_filled(conn, name, Filled::Begun)
         })?;
         crash_point("mysql.restore.load-begun");
-        let loaded = load::fill(&self.pool, seat, &schema, &place, source)?;
+        let loaded = match history::by_transaction(&schema.create) {
+            // Old backups hold such rows.
+            true => load::only_empty(name, source)?,
+            false => load::fill(&self.pool, seat, &schema, &place, source)?,
+        };
         self.pool.with(|conn| self.set_filled(conn, name, Filled::Whole))?;
         crash_point("mysql.restore.loaded");
         Ok(loaded)
@@ -528,6 +504,7 @@ impl Restorer for Building {
             let (steps, mut remarks) = switch.steps(&mut conn)?;
             remarks.extend(inner.collected.remarks.iter().cloned());
             remarks.extend(fence::intrusions(&mut conn)?);
+            remarks.extend(other_partitions(&built_schemas));
             state::set_remarks(&mut conn, inner.memory.number, &remarks)?;
             crash_point("mysql.restore.before-switch");
             self.switches.store(true, Ordering::SeqCst);
@@ -580,4 +557,17 @@ impl Restorer for Building {
         };
         self.pool.with(|conn| back::throw_away(conn, n, &prefix))
     }
+}
+
+/// What is to be known of histories that the server puts into the next partition after so many rows.
+fn other_partitions(built: &[(TableName, TableSchema)]) -> Option<String> {
+    let by_number = built.iter().filter(|(_, schema)| history::by_number(&schema.create));
+    let names: Vec<String> = by_number.map(|(name, _)| name.to_string()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "old rows may lie in other partitions than at the source (PARTITION BY SYSTEM_TIME LIMIT), which matters before one is \
+             dropped: {}",
+            names.join(", ")
+        )
+    })
 }

@@ -89,6 +89,7 @@ pub(super) fn other_names(conn: &mut Conn, moves: &[Move], taken: &Taken) -> Res
                 continue;
             };
             let clause = key.unnamed(key.db.as_deref().unwrap_or(&built.db), &key.table);
+            out.extend(keep_keys(&create, key, None, &name));
             out.push(format!("ALTER TABLE {name} DROP FOREIGN KEY {}, {clause}", ident(own)));
         }
         // MariaDB names checks within a table.
@@ -104,6 +105,20 @@ pub(super) fn other_names(conn: &mut Conn, moves: &[Move], taken: &Taken) -> Res
         }
     }
     Ok(out)
+}
+
+/// A foreign key that is given anew makes its key anew, under its own name, where one made it. Whoever gave a key a name is
+/// taken to want it so: then it keeps it. The statements can be repeated.
+fn keep_keys(create: &CreateTable, key: &Foreign, name: Option<&str>, place: &str) -> Vec<String> {
+    const MEANWHILE: &str = "_brine_key";
+    let same = create.plain_keys().into_iter();
+    same.filter(|k| k.columns == key.columns() && name != Some(k.name.as_str()))
+        .flat_map(|k| {
+            let rename =
+                |from: &str, to: &str| format!("ALTER TABLE {place} RENAME INDEX {} TO {}", ident(from), ident(to));
+            [rename(&k.name, MEANWHILE), rename(MEANWHILE, &k.name)]
+        })
+        .collect()
 }
 
 /// The named checks of a table, and their clauses without the name.
@@ -137,6 +152,8 @@ pub(super) struct Inward {
     parent: TableName,
     name: String,
     key: Foreign,
+    /// What comes first.
+    keep: Vec<String>,
 }
 
 impl Inward {
@@ -157,9 +174,14 @@ impl Inward {
             }
             let name = row.text(2);
             let create = defined(conn, &child)?;
-            let key = create.and_then(|c| c.foreign_keys().find(|f| f.name.as_deref() == Some(&name)).cloned());
+            let Some(create) = create else { continue };
+            let key = create
+                .foreign_keys()
+                .find(|f| f.name.as_deref() == Some(&name))
+                .cloned();
             if let Some(key) = key {
                 out.push(Inward {
+                    keep: keep_keys(&create, &key, Some(&name), &table(&child.db, &child.table)),
                     child,
                     parent,
                     name,
@@ -180,15 +202,13 @@ impl Inward {
     }
 
     /// Gives it anew: a key follows the table that moves away.
-    pub fn statements(&self) -> [String; 2] {
+    pub fn statements(&self) -> Vec<String> {
         let child = table(&self.child.db, &self.child.table);
-        [
-            format!("ALTER TABLE {child} DROP FOREIGN KEY {}", ident(&self.name)),
-            format!(
-                "ALTER TABLE {child} {}",
-                self.key.clause(&self.parent.db, &self.parent.table)
-            ),
-        ]
+        let mut out = self.keep.clone();
+        out.push(format!("ALTER TABLE {child} DROP FOREIGN KEY {}", ident(&self.name)));
+        let clause = self.key.clause(&self.parent.db, &self.parent.table);
+        out.push(format!("ALTER TABLE {child} {clause}"));
+        out
     }
 
     /// Refuses where the built parent cannot be referred to so: the live child would lose its key.
@@ -249,14 +269,6 @@ pub(super) fn sequence_columns(schema: &TableSchema) -> Result<Vec<SequenceColum
         return Ok(Vec::new());
     }
     Ok(CreateTable::parse(&schema.create)?.sequence_columns().collect())
-}
-
-/// The foreign keys that a table had.
-pub(super) fn foreign_keys(schema: &TableSchema) -> Result<Vec<Foreign>, ClusterError> {
-    if schema.kind == TableKind::Sequence {
-        return Ok(Vec::new());
-    }
-    Ok(CreateTable::parse(&schema.create)?.foreign_keys().cloned().collect())
 }
 
 /// The foreign keys that are there, as database and name.

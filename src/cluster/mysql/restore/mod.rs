@@ -1,6 +1,6 @@
 //! Building databases from a backup beside the live ones, and switching to them.
 //!
-//! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`], [`together`] many small ones; [`publish`] works out the [`steps`] of the switch, among them [`rename`], [`programs`] and [`accounts`] (with a [`ledger`] of what the log did to them),
+//! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`], [`together`] many small ones; [`linking`] links tables; [`publish`] works out the [`steps`] of the switch, among them [`rename`], [`programs`] and [`accounts`] (with a [`ledger`] of what the log did to them),
 //! minding [`links`] to other tables and [`live`] programs; [`back`] goes back while that is possible;
 //! [`state`] is what a restore remembers on the server that it writes; [`names`] says where things are built.
 //!
@@ -16,6 +16,7 @@ mod back;
 mod building;
 mod insert;
 mod ledger;
+mod linking;
 mod links;
 mod live;
 mod load;

@@ -20,7 +20,7 @@ use super::waiting::{Patience, Waiting, is_locked_out};
 use super::{session, state};
 
 /// There is no such key, column or table (any more).
-pub(super) const GONE: &[u16] = &[1091, 1146];
+pub(super) const GONE: &[u16] = &[1091, 1146, 1176];
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

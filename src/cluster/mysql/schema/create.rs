@@ -39,15 +39,14 @@ pub(in crate::cluster::mysql) struct Item {
 
 impl Item {
     /// The first columns of a key, by name; expressions are left out.
-    fn key_columns(&self) -> Vec<String> {
-        let Some(at) = outside(&self.text, b'(') else {
-            return Vec::new();
-        };
-        let inner = self.text.get(at + 1..).unwrap_or_default();
-        split_list(inner)
-            .iter()
-            .filter_map(|part| leading_name(part.trim_start()).map(|(name, _)| name))
-            .collect()
+    pub(in crate::cluster::mysql) fn key_columns(&self) -> Vec<String> {
+        first_list(&self.text)
+    }
+
+    /// The name of a plain key.
+    pub(in crate::cluster::mysql) fn key_name(&self) -> String {
+        let name = self.text.strip_prefix("KEY ").and_then(leading_name);
+        name.map(|(name, _)| name).unwrap_or_default()
     }
 }
 
@@ -57,6 +56,35 @@ pub(in crate::cluster::mysql) struct CreateTable {
     pub(in crate::cluster::mysql) items: Vec<Item>,
     /// From the closing parenthesis on: engine, partitions, comment.
     pub(in crate::cluster::mysql) tail: String,
+    /// The keys, by their places, that only come together with the foreign keys.
+    held: Vec<usize>,
+}
+
+/// A key over whole columns that is neither unique nor has any option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cluster::mysql) struct PlainKey {
+    /// Its place among the items.
+    pub(in crate::cluster::mysql) at: usize,
+    pub(in crate::cluster::mysql) name: String,
+    pub(in crate::cluster::mysql) columns: Vec<String>,
+}
+
+/// Names as a list between parentheses.
+pub(in crate::cluster::mysql) fn name_list(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|n| ident(n)).collect();
+    format!("({})", names.join(","))
+}
+
+/// The names in the first list between parentheses.
+fn first_list(text: &str) -> Vec<String> {
+    let Some(at) = outside(text, b'(') else {
+        return Vec::new();
+    };
+    let inner = text.get(at + 1..).unwrap_or_default();
+    split_list(inner)
+        .iter()
+        .filter_map(|part| leading_name(part.trim_start()).map(|(name, _)| name))
+        .collect()
 }
 
 fn malformed(why: &str) -> ClusterError {
@@ -228,7 +256,46 @@ impl CreateTable {
             })
             .collect();
         let tail = inner.get(close..).unwrap_or_default().to_owned();
-        Ok(CreateTable { items, tail })
+        Ok(CreateTable {
+            items,
+            tail,
+            held: Vec::new(),
+        })
+    }
+
+    /// Its keys over whole columns that are neither unique nor have any option: such ones foreign keys make.
+    pub(in crate::cluster::mysql) fn plain_keys(&self) -> Vec<PlainKey> {
+        let counter = self.counter_key();
+        let indexes = self.items.iter().enumerate();
+        indexes
+            .filter(|(at, item)| item.kind == ItemKind::Index && counter != Some(*at))
+            .filter_map(|(at, item)| {
+                let (name, _) = leading_name(item.text.strip_prefix("KEY ")?)?;
+                let columns = item.key_columns();
+                let whole = format!("KEY {} {}", ident(&name), name_list(&columns));
+                (item.text == whole).then_some(PlainKey { at, name, columns })
+            })
+            .collect()
+    }
+
+    /// Leaves these keys, and others that are shown behind them, out of [`CreateTable::statement`] and
+    /// [`CreateTable::later_keys`]: so they keep their order when they come with the foreign keys.
+    pub(in crate::cluster::mysql) fn hold(mut self, names: &[String]) -> CreateTable {
+        let plain = self.plain_keys();
+        if let Some(first) = plain.iter().find(|k| names.contains(&k.name)) {
+            let counter = self.counter_key();
+            let behind = self.items.iter().enumerate().skip(first.at);
+            self.held = behind
+                .filter(|(at, item)| item.kind == ItemKind::Index && counter != Some(*at))
+                .map(|(at, _)| at)
+                .collect();
+        }
+        self
+    }
+
+    /// The keys that were left out so.
+    pub(in crate::cluster::mysql) fn held(&self) -> impl Iterator<Item = (usize, &Item)> {
+        self.held.iter().filter_map(|at| Some((*at, self.items.get(*at)?)))
     }
 
     fn has_primary(&self) -> bool {
@@ -285,6 +352,7 @@ impl CreateTable {
             .iter()
             .enumerate()
             .filter(|(at, item)| !(matches!(item.kind, ItemKind::Foreign(_)) || lean && self.waits(*at, item)))
+            .filter(|(at, _)| !self.held.contains(at))
             .map(|(_, item)| text(item))
             .collect();
         format!(
@@ -303,7 +371,7 @@ impl CreateTable {
             .items
             .iter()
             .enumerate()
-            .filter(|(at, item)| self.waits(*at, item))
+            .filter(|(at, item)| self.waits(*at, item) && !self.held.contains(at))
             .map(|(_, item)| item);
         let (alone, together): (Vec<&Item>, Vec<&Item>) = waiting.partition(|i| i.kind == ItemKind::Special);
         let add = |items: Vec<&Item>| items.iter().map(|i| format!("ADD {}", i.text)).collect();
@@ -371,6 +439,17 @@ impl SequenceColumn {
 }
 
 impl Foreign {
+    /// Its columns.
+    pub(in crate::cluster::mysql) fn columns(&self) -> Vec<String> {
+        let name = self.name.as_deref().map(|n| format!("CONSTRAINT {} ", ident(n)));
+        first_list(name.and_then(|n| self.before.strip_prefix(&n)).unwrap_or(&self.before))
+    }
+
+    /// The columns it refers to.
+    pub(in crate::cluster::mysql) fn referenced(&self) -> Vec<String> {
+        first_list(&self.after)
+    }
+
     /// As a clause of `ALTER TABLE`, referring to that table.
     pub(in crate::cluster::mysql) fn clause(&self, db: &str, table: &str) -> String {
         format!("ADD {}{}.{}{}", self.before, ident(db), ident(table), self.after)

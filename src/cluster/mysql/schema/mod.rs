@@ -3,6 +3,8 @@
 pub mod accounts;
 pub(in crate::cluster::mysql) mod create;
 pub mod definition;
+pub mod generated;
+pub mod history;
 pub mod identity;
 pub mod literals;
 pub mod programs;

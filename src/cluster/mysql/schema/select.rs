@@ -55,6 +55,8 @@ mod tests {
             primary_key: Vec::new(),
             consistent: true,
             auto_increment: None,
+            generated: None,
+            stored_order: false,
         };
         assert_eq!(
             rows(&schema, &TableName::new("d", "t")),

@@ -56,4 +56,11 @@ pub struct TableSchema {
     /// The counter of AUTO_INCREMENT, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_increment: Option<u64>,
+    /// The names of keys that foreign keys made; the server drops and renames these by itself. `None` where a backup did not
+    /// ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<Vec<String>>,
+    /// Whether rows without a clustered key were read in the order in which they were stored, and not in that of another key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stored_order: bool,
 }

@@ -247,6 +247,8 @@ pub fn schema(listed: &Listed, create: String, details: &Details, flavor: Flavor
     TableSchema {
         kind: listed.kind,
         auto_increment: auto_increment(&create),
+        generated: None,
+        stored_order: true,
         create,
         engine: listed.engine.clone(),
         columns,

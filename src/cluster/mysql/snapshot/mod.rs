@@ -30,7 +30,7 @@ use super::check;
 use super::clock::Where;
 use super::core::Core;
 use super::schema::tables::{self, Details};
-use super::schema::{literals, select};
+use super::schema::{generated, history, literals, select};
 use super::text;
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{BatchSink, ChunkRange, ChunkRead, ClusterError, Mark, Snapshot, TableDef};
@@ -69,6 +69,8 @@ pub(super) struct View {
     shown: Shown,
     tables: BTreeMap<TableName, ViewTable>,
     watch: Watch,
+    /// What is read is kept, and has to be good for a restore.
+    keeps: bool,
 }
 
 /// How many connections a view has.
@@ -129,6 +131,18 @@ fn check_sight(conn: &mut Conn, extent: Extent) -> Result<(), ClusterError> {
         what: "brine's account may not see everything, and a backup would lack the rest without a word".to_owned(),
         hint: lacking.join("; "),
     })
+}
+
+/// Rows that would go into a backup and could never come back.
+fn versioned_by_transaction(name: &TableName) -> ClusterError {
+    ClusterError::Unsupported {
+        what: format!(
+            "{name} keeps its history by the ids of transactions (ROW START and ROW END are BIGINT); no restore can write such rows"
+        ),
+        hint: format!(
+            "leave it out (--filter '*.*' --filter '!{name}'), or let it keep its history by time (TIMESTAMP(6))"
+        ),
+    }
 }
 
 /// What a server does not show of a definition could not be read.
@@ -225,7 +239,7 @@ impl View {
             on_all(&mut conns, read::UNTOUCH, "opening a consistent view")?;
             let now = match (now, &before) {
                 (Some(now), Some(before)) => match now.differs(before) {
-                    None => return View::of(core, conns, &mut locker, mark, now, gives_back),
+                    None => return View::of(core, conns, &mut locker, mark, now, gives_back, extent),
                     Some(difference) => {
                         what = Some(difference);
                         Some(now)
@@ -250,6 +264,7 @@ impl View {
         mark: Mark,
         mut shown: Shown,
         gives_back: bool,
+        extent: Extent,
     ) -> Result<View, ClusterError> {
         let doing = |e: WireError| e.doing("reading the columns of the tables");
         let flavor = conns.first().map_or(Flavor::MySql, |c| c.info().flavor);
@@ -263,7 +278,11 @@ impl View {
             let own: Details = own.ok_or_else(|| read::altered(&listed.name.to_string()))?;
             let seen = shown.creates.remove(&listed.name).unwrap_or_default();
             let create = literals::exact(asker, &listed.name, &seen, &own).map_err(|e| blind(&listed.name, e))?;
-            let schema = tables::schema(&listed, create, &own, flavor);
+            let mut schema = tables::schema(&listed, create, &own, flavor);
+            if extent == Extent::Everything {
+                let made = generated::ask(asker, &listed.name, &seen, &listed.engine);
+                schema.generated = made.map_err(|e| e.doing(format!("looking at the keys of {}", listed.name)))?;
+            }
             let table = ViewTable {
                 key: Key::of(&schema, &own),
                 shown: seen,
@@ -279,6 +298,7 @@ impl View {
             shown,
             tables,
             watch: Watch::new(gives_back),
+            keeps: extent == Extent::Everything,
         })
     }
 
@@ -335,6 +355,9 @@ impl Snapshot for View {
             Err(e) if e.code().is_none() => Lent::Lost(read::failed(e, name)),
             result => read::settle(conn, table, result.map_err(|e| read::failed(e, name))),
         })?;
+        if !ranges.is_empty() && self.keeps && history::by_transaction(&table.shown) {
+            return Err(versioned_by_transaction(name));
+        }
         ranges.iter().map(Range::write).collect()
     }
 

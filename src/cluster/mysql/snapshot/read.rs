@@ -8,7 +8,7 @@ use super::keys::{Key, Point, Range};
 use super::pool::Lent;
 use super::record;
 use crate::cluster::mysql::schema::select;
-use crate::cluster::mysql::schema::table::TableSchema;
+use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
 use crate::cluster::mysql::schema::tables::{self, Listed};
 use crate::cluster::mysql::wire::{Conn, WireError};
 use crate::cluster::{BatchSink, ChunkRead, ClusterError, Stop};
@@ -50,6 +50,9 @@ impl ViewTable {
         let condition = range.condition(&self.key)?;
         if condition.is_some() || limit.is_some() {
             sql.push_str(" FORCE INDEX (PRIMARY)");
+        } else if self.schema.primary_key.is_empty() && self.schema.kind != TableKind::Sequence {
+            // In the order in which they are stored, and not in that of a key which holds all columns.
+            sql.push_str(" USE INDEX ()");
         }
         if let Some(condition) = condition {
             sql.push_str(" WHERE ");

@@ -152,6 +152,14 @@ pub enum XaWord {
 }
 
 impl Statement {
+    /// The database that goes, with all that is in it.
+    pub fn dropped_database(&self) -> Option<&str> {
+        match self {
+            Statement::DropDatabase { db, .. } | Statement::CreateDatabase { db, replace: true, .. } => Some(db),
+            _ => None,
+        }
+    }
+
     /// What a statement does. Never fails: what is not understood is [`Statement::Unknown`].
     pub fn classify(sql: &str, default_db: &str, modes: Modes) -> Statement {
         classify(&mut Reader::new(sql, default_db, modes))

@@ -2,7 +2,7 @@
 //!
 //! Numbers are the same here where the server reads the rows in the same order. Rows with a clustered key are read in its
 //! order. Others are read as they were stored, and the log has transactions as they were committed: the order is known only
-//! of rows that the base brought, which keeps it, and of those that one transaction wrote into an empty table.
+//! of rows that the base brought, which keeps it (old ones did not always), and of those that one transaction wrote into an empty table.
 
 use std::collections::HashMap;
 
@@ -10,6 +10,8 @@ use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::event::RowsAct;
 use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::restore::names::Shadows;
+use crate::cluster::mysql::restore::state::KnownTable;
+use crate::cluster::mysql::schema::create::{CreateTable, ItemKind};
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::fills::{Fill, Filling, fills};
 use crate::cluster::mysql::sql::statement::Statement;
@@ -28,12 +30,28 @@ enum Rows {
     Mixed,
 }
 
-/// Of which tables the order of the rows is known. Tables that the log did nothing to are not in it: their rows are as the
-/// base brought them.
+/// Of which tables the order of the rows is known. Tables that are not in it have rows as the base brought them, in order.
 #[derive(Debug, Default)]
 pub(super) struct Orders(HashMap<TableName, Rows>);
 
 impl Orders {
+    /// Before the log: of some tables the base brought the rows in the order of a key that holds all columns.
+    pub fn of_base<'a>(known: impl Iterator<Item = &'a KnownTable>) -> Orders {
+        let by_a_key = |of: &&KnownTable| {
+            let (schema, keys) = (&of.schema, [ItemKind::Unique, ItemKind::Index]);
+            let holds_keys = |create: CreateTable| create.items.iter().any(|i| keys.contains(&i.kind));
+            !schema.stored_order
+                && schema.primary_key.is_empty()
+                && CreateTable::parse(&schema.create).is_ok_and(holds_keys)
+        };
+        Orders(
+            known
+                .filter(by_a_key)
+                .map(|of| (of.name.clone(), Rows::Mixed))
+                .collect(),
+        )
+    }
+
     /// Rows of the log, whether they are in already or not.
     pub fn rows(&mut self, name: &TableName, act: RowsAct, at: u64) {
         let now = match self.0.get(name) {
@@ -47,6 +65,9 @@ impl Orders {
 
     /// After a statement.
     pub fn follow(&mut self, statement: &Statement) {
+        if let Some(db) = statement.dropped_database() {
+            self.0.retain(|t, _| t.db != db);
+        }
         match statement {
             Statement::CreateTable {
                 table,
@@ -57,8 +78,6 @@ impl Orders {
                 self.0.insert(table.clone(), Rows::None);
             }
             Statement::DropTables { tables, .. } => self.0.retain(|t, _| !tables.contains(t)),
-            Statement::DropDatabase { db, .. } => self.0.retain(|t, _| t.db != *db),
-            Statement::CreateDatabase { db, replace: true, .. } => self.0.retain(|t, _| t.db != *db),
             Statement::RenameTables(pairs) => pairs.iter().for_each(|(from, to)| self.renamed(from, to)),
             Statement::AlterTable {
                 table,
@@ -205,5 +224,31 @@ impl Found {
             ),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::mysql::restore::state::Filled;
+
+    #[test]
+    fn old_bases_do_not_tell_in_which_order_rows_with_keys_were_stored() {
+        let of = |keys: &str, new: &str| {
+            let create = format!("CREATE TABLE `t` (\n  `a` int{keys}\n) ENGINE=InnoDB");
+            let schema = format!(
+                r#"{{"kind":"base","create":{create:?},"engine":"InnoDB","columns":[],"primary_key":[],"consistent":true{new}}}"#
+            );
+            let known = KnownTable {
+                name: TableName::new("d", "t"),
+                schema: serde_json::from_str(&schema).unwrap(),
+                filled: Filled::Whole,
+                sum: None,
+            };
+            Orders::of_base([&known].into_iter()).known(&known.name)
+        };
+        assert!(of("", ""));
+        assert!(!of(",\n  KEY `a` (`a`)", ""));
+        assert!(of(",\n  KEY `a` (`a`)", r#","stored_order":true"#));
     }
 }

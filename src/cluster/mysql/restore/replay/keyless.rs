@@ -104,6 +104,10 @@ impl Keyless {
     /// Takes the indexes from the tables that a statement names: it must find them as they were at the source, where no
     /// index stood in its way or went with a copy.
     pub fn make_way(&mut self, conn: &mut Conn, statement: &Statement) -> Result<(), ClusterError> {
+        // Whatever is in a database goes with it.
+        if let Some(shadow) = statement.dropped_database().and_then(|db| self.shadows.shadow(db)) {
+            self.indexed.retain(|place| place.db != shadow);
+        }
         for name in statement.tables() {
             let Some(shadow) = self.shadows.shadow(&name.db) else {
                 continue;
@@ -119,7 +123,8 @@ impl Keyless {
     /// After a statement: its tables may have another definition.
     pub fn refresh(&mut self, statement: &Statement) {
         match statement {
-            Statement::RenameTables(_) | Statement::DropDatabase { .. } => self.looked.clear(),
+            Statement::RenameTables(_) => self.looked.clear(),
+            _ if statement.dropped_database().is_some() => self.looked.clear(),
             _ => {
                 for table in statement.tables() {
                     self.looked.remove(table);

@@ -17,6 +17,7 @@ mod keyless;
 mod lane;
 mod lanes;
 mod looks;
+mod partitions;
 mod pieces;
 mod rewrite;
 mod statements;
@@ -44,6 +45,7 @@ use super::session::Pool;
 use super::state::{self, KnownTable};
 use crate::cluster::mysql::schema::create::CreateTable;
 
+use self::fills::Orders;
 use self::keyless::Keyless;
 use self::lane::Lane;
 use self::lanes::Lanes;
@@ -166,14 +168,17 @@ impl Replay {
                 }
             }
         }
+        let keyless = Keyless::new(&mut conn, shadows)?;
+        let mut statements = Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun)?;
+        statements.orders = Orders::of_base(known.values());
         Ok(Replay {
             number: n,
             ask: ask.clone(),
             lanes,
             choice: Lanes::new(LANES, &links),
             numbers: Numbers::default(),
-            keyless: Keyless::new(&mut conn, shadows)?,
-            statements: Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun)?,
+            keyless,
+            statements,
             prepared: BTreeMap::new(),
             spool: pool.spool().clone(),
             outside_parents,
@@ -432,6 +437,9 @@ impl Replay {
 
     /// After a statement: which of its tables have no transactions.
     fn look_at_engines(&mut self, statement: &Statement) -> Result<(), ClusterError> {
+        if let Some(db) = statement.dropped_database() {
+            self.plain.retain(|t| t.db != db);
+        }
         let tables: Vec<TableName> = statement
             .tables()
             .into_iter()

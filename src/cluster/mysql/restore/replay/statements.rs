@@ -25,7 +25,7 @@ use super::fills::{self, Orders};
 use super::rewrite::{InShadows, malformed, not_chosen, odd};
 use super::triggers::Triggers;
 use super::views::Views;
-use super::{Collected, collations, looks, wanted_db};
+use super::{Collected, collations, looks, partitions, wanted_db};
 
 /// What runs them.
 pub(super) struct Statements {
@@ -345,6 +345,7 @@ impl Statements {
         }
         if let Statement::AlterTable { table, .. } = statement {
             fills::refuse(&mut self.conn, &self.shadows, &self.orders, table, query, modes, id)?;
+            partitions::refuse(&mut self.conn, &self.shadows, table, query, modes, id)?;
         }
         let mut note = BegunDdl {
             txn: at.0,
@@ -365,11 +366,7 @@ impl Statements {
 
     /// Notes what a statement does to a database of the source; its shadow follows.
     fn database(&mut self, statement: &Statement, db: &str) -> Result<(), ClusterError> {
-        let goes = matches!(
-            statement,
-            Statement::DropDatabase { .. } | Statement::CreateDatabase { replace: true, .. }
-        );
-        if goes {
+        if statement.dropped_database() == Some(db) {
             self.definitions.retain(|d| d.db.as_deref() != Some(db));
             self.triggers.database_gone(db);
             self.views.database_gone(db);

@@ -1,0 +1,82 @@
+//! Statements that take a partition of a table whose history goes into the next partition after so many rows: a restore ends
+//! before them, because other rows lie in that partition than at the source.
+
+use crate::cluster::ClusterError;
+use crate::cluster::mysql::binlog::query::Query;
+use crate::cluster::mysql::restore::names::Shadows;
+use crate::cluster::mysql::schema::history;
+use crate::cluster::mysql::sql::Modes;
+use crate::cluster::mysql::sql::tokens::words;
+use crate::cluster::mysql::text::table;
+use crate::cluster::mysql::wire::{Conn, Flavor};
+use crate::model::table::TableName;
+
+/// Refuses such a one.
+pub(super) fn refuse(
+    conn: &mut Conn,
+    shadows: &Shadows,
+    name: &TableName,
+    query: &Query<'_>,
+    modes: Modes,
+    id: &str,
+) -> Result<(), ClusterError> {
+    let sql = query.sql()?;
+    if conn.info().flavor != Flavor::MariaDb || !takes_a_partition(&sql, modes) {
+        return Ok(());
+    }
+    let Some(shadow) = shadows.shadow(&name.db) else {
+        return Ok(());
+    };
+    let shown = match conn.row(&format!("SHOW CREATE TABLE {}", table(shadow, &name.table))) {
+        Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),
+        Err(e) if matches!(e.code(), Some(1146 | 1049)) => return Ok(()),
+        Err(e) => return Err(e.doing(format!("reading the definition of {name}"))),
+    };
+    if !history::by_number(&shown) {
+        return Ok(());
+    }
+    Err(ClusterError::Unsupported {
+        what: format!(
+            "the log does not say which old rows of {name} transaction {id} took away with a partition (PARTITION BY SYSTEM_TIME \
+             LIMIT): {}",
+            crate::model::text::safe(&sql, 160)
+        ),
+        hint: format!(
+            "restore to just before it (--before {id}); what came after it can be restored from a snapshot that was taken after it"
+        ),
+    })
+}
+
+fn takes_a_partition(sql: &str, modes: Modes) -> bool {
+    const TAKES: [&str; 4] = ["DROP", "TRUNCATE", "EXCHANGE", "CONVERT"];
+    let all = words(sql, modes);
+    all.windows(2).any(|two| match two {
+        [verb, what] => TAKES.iter().any(|word| verb.is(word)) && what.is("PARTITION"),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_are_taken() {
+        let takes = |sql: &str| takes_a_partition(sql, Modes::of(0, Flavor::MariaDb));
+        for sql in [
+            "alter table t drop partition if exists p0",
+            "ALTER TABLE d.t TRUNCATE PARTITION p0",
+            "alter table t convert partition p0 to table x",
+            "alter table t exchange partition p0 with table x",
+        ] {
+            assert!(takes(sql), "{sql}");
+        }
+        for sql in [
+            "alter table t add partition partitions 2",
+            "alter table t drop column `partition`",
+            "alter table t comment 'drop partition p0'",
+        ] {
+            assert!(!takes(sql), "{sql}");
+        }
+    }
+}
