@@ -6,7 +6,7 @@
 //! asks the desk on threads of its own, and paints only when the picture has changed, so that an idle console
 //! costs no bytes and no CPU.
 //!
-//! Everything is asked of a [`Desk`]; the console knows no engine, no storage and no file.
+//! Everything is asked of a [`Desk`](crate::service::desk::Desk); the console knows no engine, no storage and no file.
 //!
 //! *Invariant: `update` and `view` do no I/O, take no locks and ask no clock.*
 

@@ -278,6 +278,27 @@ fn a_restore_ends_before_what_the_log_does_not_hold() {
     }
 }
 
+/// MySQL 9.6 looks after foreign keys above its engines: it logs what cascades row by row, and a REPLACE keeps the children.
+#[test]
+fn what_cascades_at_the_source_cascades_and_nothing_else() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        let warnings = through_the_log(
+            &source,
+            &spare,
+            "create database u; use u; create table par (id int primary key, v int);
+             create table del (id int primary key, p int, foreign key (p) references par (id) on delete cascade);
+             create table upd (id int primary key, p int, foreign key (p) references par (id) on delete set null on update cascade);
+             insert into par values (1, 1), (2, 2), (3, 3), (4, 4), (5, 5);
+             insert into del values (1, 1), (2, 2), (3, 3), (4, 4); insert into upd values (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)",
+            &["use u; replace into par values (3, 3); replace into par values (2, 5); delete from par where id = 1; delete from del where id = 4;
+               update par set id = 40 where id = 4; insert into par values (5, 5) on duplicate key update id = 50"],
+        );
+        assert_eq!(warnings, Vec::<String>::new(), "{kind:?}");
+        comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}"));
+    }
+}
+
 /// A base, then work; what becomes of the tables when the work is done again.
 const RELATIONS: &str = "create database d; use d;
 create table pairs (a int, key (a)); insert into pairs values (3), (1), (2);

@@ -126,7 +126,7 @@ impl Lane {
         alone: bool,
     ) -> Result<(), ClusterError> {
         let flags = rewrite::number_and_flags(event).map_or(0, |(_, flags)| flags);
-        let checks = flags & NO_FOREIGN_KEYS == 0;
+        let checks = rewrite::replayed(flags) & NO_FOREIGN_KEYS == 0;
         let full = self.statement.rows.len() + event.body.len() > BYTES;
         if !self.statement.is_empty() && (full || alone || self.statement.checks != checks || self.told != Some(head)) {
             self.send_statement()?;
