@@ -174,6 +174,35 @@ fn brines_own_reading_of_the_log_is_no_replica() {
     drop(changes);
 }
 
+/// A session holds no lock while it logs in and while it ends.
+#[test]
+fn brines_own_comings_and_goings_are_no_replicas() {
+    for kind in [Kind::MariaDb118, Kind::Mysql97] {
+        let s = server(kind);
+        let w = World::new(&s);
+        s.sql(D);
+        w.backup();
+        let mark = w.c().mark().unwrap();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                    let mut changes = w.c().changes(&mark, &[]).unwrap();
+                    changes.next(std::time::Duration::from_millis(1)).unwrap();
+                }
+            });
+            let found: Vec<String> = (0..40)
+                .map(|_| {
+                    let checks = w.c().restore_checks(true).unwrap();
+                    checks.into_iter().find(|c| c.name == "replicas").unwrap().found
+                })
+                .collect();
+            over.store(true, std::sync::atomic::Ordering::SeqCst);
+            assert!(found.iter().all(|f| f == "none is attached"), "{kind:?}: {found:?}");
+        });
+    }
+}
+
 fn init_connect(s: &Server) -> String {
     s.value("select @@global.init_connect")
 }

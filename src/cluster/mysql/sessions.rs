@@ -73,7 +73,27 @@ impl Session {
 }
 
 /// The sessions that are not brine's and not the server's own; those that have not logged in yet among them.
+///
+/// A session of brine's holds no lock while it logs in, is reset, or ends. Those under brine's account are therefore looked
+/// at twice: whoever is there both times without the lock is an application's.
 fn foreign(conn: &mut Conn) -> Result<Vec<Session>, WireError> {
+    let account = conn.row("SELECT USER()")?.map(|r| r.text(0)).unwrap_or_default();
+    let own = account.rsplit_once('@').map_or(account.as_str(), |(user, _)| user);
+    let first = unmarked(conn)?;
+    if first.iter().all(|s| s.user != own) {
+        return Ok(first);
+    }
+    std::thread::sleep(PAUSE);
+    let seen: BTreeSet<u64> = first.into_iter().map(|s| s.id).collect();
+    let again = unmarked(conn)?;
+    Ok(again
+        .into_iter()
+        .filter(|s| s.user != own || seen.contains(&s.id))
+        .collect())
+}
+
+/// The sessions that hold no lock of brine's.
+fn unmarked(conn: &mut Conn) -> Result<Vec<Session>, WireError> {
     let rows = conn.rows("SHOW PROCESSLIST")?;
     let all = rows.iter().map(|r| Session {
         id: r.number(0),
