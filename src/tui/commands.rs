@@ -221,6 +221,19 @@ const CLUSTER: &[Scope] = &[
 ];
 /// The pages of a cluster on which Tab and the arrows have no other work.
 const TABS: &[Scope] = &[S::Backup, S::Log, S::Overview, S::Retention, S::Schema];
+/// Where the demo's shop can be harmed: wherever nothing is being filled in.
+const SHOP: &[Scope] = &[
+    S::Fleet,
+    S::Backup,
+    S::Log,
+    S::Timeline,
+    S::Overview,
+    S::Retention,
+    S::Schema,
+    S::Jobs,
+    S::Run,
+    S::Storages,
+];
 const BACKUP: &[Scope] = &[S::Backup];
 const HITS: &[Scope] = &[S::List, S::Restore];
 const FORM: &[Scope] = &[S::Restore, S::Plan, S::Timeline];
@@ -244,7 +257,7 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::RunPlan, "restore.run", &["R"]), "Restore", "Run exactly the plan that is shown", &[S::Plan], Destructive, 95),
     command((Cmd::CancelJob, "job.cancel", &["X"]), "Cancel job", "Ask this job to stop, after saying what is left behind", &[S::Jobs, S::Run], Confirm, 70),
     command((Cmd::ResumeJob, "job.resume", &["C"]), "Continue", "Go on with an interrupted or failed job", &[S::Jobs, S::Run], Confirm, 60),
-    command((Cmd::Accident, "demo.accident", &["!"]), "Accident", "Demo: cause an accident (drop a table, mass delete, bad update)", &[S::Fleet, S::Backup, S::Log, S::Timeline, S::Jobs, S::Run, S::Storages], Confirm, 85),
+    command((Cmd::Accident, "demo.accident", &["!"]), "Accident", "Demo: cause an accident (drop a table, mass delete, bad update)", SHOP, Confirm, 85),
     command((Cmd::Traffic, "demo.traffic", &["T"]), "Traffic", "Start or stop generated traffic on an embedded cluster", CLUSTER, Confirm, 43),
     command((Cmd::RunRetention, "retention.run", &["D"]), "Delete what goes", "Run retention now: what goes is deleted into the trash", &[S::Retention], Destructive, 75),
     command((Cmd::TestStorage, "storage.test", &["V"]), "Test", "Test this storage: write, read, list and delete a small object", &[S::Storages], Safe, 80),

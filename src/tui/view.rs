@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use unicode_width::UnicodeWidthStr;
 
-use super::commands::{COMMANDS, Cmd, Command, Scope};
+use super::commands::{COMMANDS, Cmd, Command, Scope, find};
 use super::glyphs::Glyphs;
 use super::model::Model;
 use super::model::TimeMode;
@@ -398,9 +398,11 @@ fn view_strip(m: &Model, p: &mut Painter<'_>, area: Rect, strip: &super::DemoStr
         }
         return;
     }
+    let works_here = find(Cmd::Accident).is_some_and(|c| c.scopes.contains(&m.scope()));
+    let hint = if works_here { "! causes an accident " } else { "" };
     if m.accessible {
-        let text = " shop  works: it takes orders. ! causes an accident";
-        p.put(area.x, area.y, area.width, text, Meaning::Muted);
+        let text = format!(" shop  works: it takes orders. {hint}");
+        p.put(area.x, area.y, area.width, &text, Meaning::Muted);
         return;
     }
     let cells = 30;
@@ -423,7 +425,6 @@ fn view_strip(m: &Model, p: &mut Painter<'_>, area: Rect, strip: &super::DemoStr
         (&text, Meaning::Base),
     ];
     let at = p.pieces(area.x, area.y, area.width, &pieces);
-    let hint = "! causes an accident ";
     p.put_right(
         at + 1,
         area.y,
