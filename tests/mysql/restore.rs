@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::large::little_memory;
 use crate::look;
 use crate::server::{Kind, Server, servers};
+use crate::world::{World, snapshot};
 
 /// What the child restores, from a file.
 const JOB: &str = "BRINE_TEST_RESTORE_JOB";
@@ -440,4 +441,28 @@ fn closed_and_opened_mariadb_10_11() {
 #[test]
 fn closed_and_opened_mysql_9_7() {
     fence(Kind::Mysql97);
+}
+
+/// MySQL warns of two engines without transactions that are written one after the other.
+#[test]
+fn engines_without_transactions_side_by_side() {
+    let [source, spare] = servers([Kind::Mysql97, Kind::Mysql97]);
+    let tables = (0..8).map(|n| {
+        format!(
+            "create table d.c{n} (a int not null) engine = csv; insert into d.c{n} values ({n});
+             create table d.m{n} (a int) engine = myisam; insert into d.m{n} values ({n});"
+        )
+    });
+    source.sql(&format!("create database d; {}", tables.collect::<String>()));
+    let (w, other) = (World::new(&source), World::target(&spare));
+    let backup = w.backup();
+    w.restore_to(&other, snapshot(&backup.id));
+    for n in 0..8 {
+        assert_eq!(
+            spare.value(&format!(
+                "select sum(a) from (select a from d.c{n} union all select a from d.m{n}) x"
+            )),
+            (2 * n).to_string()
+        );
+    }
 }
