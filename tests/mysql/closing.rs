@@ -66,7 +66,7 @@ fn an_application_that_comes_back_with_brines_account_is_named() {
         let backup = w.backup();
         let before = look::everything(&s);
         let error = meanwhile(
-            || drop(s.try_sql("select sleep(0.2)")),
+            || drop(s.try_sql("select sleep(5)")),
             || chain(&w.try_in_place(snapshot(&backup.id)).unwrap_err()),
         );
         assert!(

@@ -17,6 +17,9 @@ use crate::model::text::safe;
 /// How long sessions may take to end: a large transaction is rolled back first.
 const ENDING: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often, and after what time, sessions under brine's account are looked at again.
+const MORE_LOOKS: usize = 2;
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// For so long it is watched whether sessions that cannot be locked out come back.
 const WATCHED: Duration = Duration::from_secs(2);
 /// Coming back so often is an application's way, not an operator's.
@@ -75,21 +78,22 @@ impl Session {
 /// The sessions that are not brine's and not the server's own; those that have not logged in yet among them.
 ///
 /// A session of brine's holds no lock while it logs in, is reset, or ends. Those under brine's account are therefore looked
-/// at twice: whoever is there both times without the lock is an application's.
+/// at again: whoever is there each time without the lock is an application's. Not for long: an application's session may be
+/// a short one.
 fn foreign(conn: &mut Conn) -> Result<Vec<Session>, WireError> {
     let account = conn.row("SELECT USER()")?.map(|r| r.text(0)).unwrap_or_default();
     let own = account.rsplit_once('@').map_or(account.as_str(), |(user, _)| user);
-    let first = unmarked(conn)?;
-    if first.iter().all(|s| s.user != own) {
-        return Ok(first);
+    let mut found = unmarked(conn)?;
+    for _ in 0..MORE_LOOKS {
+        if found.iter().all(|s| s.user != own) {
+            break;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+        let seen: BTreeSet<u64> = found.iter().map(|s| s.id).collect();
+        found = unmarked(conn)?;
+        found.retain(|s| s.user != own || seen.contains(&s.id));
     }
-    std::thread::sleep(PAUSE);
-    let seen: BTreeSet<u64> = first.into_iter().map(|s| s.id).collect();
-    let again = unmarked(conn)?;
-    Ok(again
-        .into_iter()
-        .filter(|s| s.user != own || seen.contains(&s.id))
-        .collect())
+    Ok(found)
 }
 
 /// The sessions that hold no lock of brine's.
