@@ -76,3 +76,5 @@ mod switch;
 mod wire;
 #[path = "mysql/world.rs"]
 mod world;
+#[path = "mysql/zones.rs"]
+mod zones;

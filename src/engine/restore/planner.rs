@@ -115,6 +115,10 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
                     .into_iter()
                     .map(driver_check),
             );
+            if log.is_some() {
+                let of_replay = target.cluster.replay_checks(&manifest.definitions)?;
+                checks.extend(of_replay.into_iter().map(driver_check));
+            }
             if !whole && !in_the_way.is_empty() {
                 checks.extend(stays::referring(&target.cluster.referring(&in_the_way)?));
             }

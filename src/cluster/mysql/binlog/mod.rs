@@ -15,6 +15,7 @@ mod stream;
 mod summary;
 mod unfold;
 mod written;
+pub mod zones;
 
 pub use gtid_event::{AlterPhase, GtidEvent};
 pub use summary::is_own;

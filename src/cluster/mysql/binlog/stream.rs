@@ -13,7 +13,8 @@ use parking_lot::MutexGuard;
 use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
 use super::group::{Group, Groups};
 use super::payload::Head;
-use super::{COUNTED_WITHIN, format, host};
+use super::zones::SystemZone;
+use super::{COUNTED_WITHIN, format, host, summary};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
 use crate::cluster::mysql::core::Core;
 use crate::cluster::mysql::gtid::{Gtid, Place};
@@ -55,6 +56,8 @@ pub(super) struct Stream {
     behind: Option<Instant>,
     /// After a damaged event the stream was opened once more.
     again: bool,
+    /// The time zone of the server, when it was asked for.
+    zone: Option<SystemZone>,
 }
 
 /// A dump, a connection beside it, and how they begin.
@@ -102,6 +105,7 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
         server_clock: (after.moment.at, now),
         behind: None,
         again: false,
+        zone: None,
     };
     stream.first()?;
     Ok(stream)
@@ -177,7 +181,7 @@ impl Stream {
                 // It may have been damaged on its way: what the log really holds is seen by reading it again.
                 self.again = true;
                 let opened = connect(&self.core, &mut self.at)?;
-                (self.dump, self.control) = (opened.dump, opened.control);
+                (self.dump, self.control, self.zone) = (opened.dump, opened.control, None);
                 (self.read, self.skip, self.by_place) = (opened.read, opened.skip, opened.by_place);
                 self.dates.forget_target();
                 self.groups.forget();
@@ -372,6 +376,14 @@ impl Stream {
             .dates
             .date(&mut state, next.gtid.as_ref(), &next.behind, stamp, server_now);
         drop(state);
+        let mut next = next;
+        if let Some(unread) = next.group.summary.unread.take() {
+            let read = summary::read(&unread, self.groups.checksum(), &mut self.control)?;
+            next.group.summary.ddl = read.or(next.group.summary.ddl);
+        }
+        if next.group.summary.in_system_zone && next.group.pieces.is_none() {
+            self.note_zone(&mut next.group.payload)?;
+        }
         self.pass(&next);
         Ok(Some(LogEvent::Txn(Txn {
             commit,
@@ -382,6 +394,15 @@ impl Stream {
             payload: next.group.payload,
             pieces: next.group.pieces,
         })))
+    }
+
+    /// Keeps with a transaction what the time zone `SYSTEM` was for it.
+    fn note_zone(&mut self, payload: &mut Vec<u8>) -> Result<(), ClusterError> {
+        let zone = match self.zone.take() {
+            Some(zone) => zone,
+            None => SystemZone::ask(&mut self.control).map_err(|e| e.doing("asking for the server's time zone"))?,
+        };
+        self.zone.insert(zone).note(payload)
     }
 
     /// The place moves behind a transaction.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::Statement;
 use crate::cluster::mysql::sql::tokens::{TokenKind, tokens};
-use crate::cluster::mysql::wire::Flavor;
+use crate::cluster::mysql::wire::{Conn, Flavor};
 use crate::cluster::mysql::{OWN_DB, SHADOW_PREFIX};
 use crate::cluster::{ClusterError, Ddl, TableDelta};
 use crate::model::table::TableName;
@@ -13,7 +13,7 @@ use crate::model::table::TableName;
 use super::event::{Event, Kind};
 use super::marker;
 use super::payload::{Events, Payload};
-use super::query::Query;
+use super::query::{Query, SYSTEM};
 use super::rows::{self, TableMap};
 use crate::model::tso::Tso;
 
@@ -28,6 +28,10 @@ pub(super) struct Summary {
     pub own: bool,
     /// The restore that wrote its marker with it.
     pub restored: Option<Tso>,
+    /// The event with the schema change, where only a server can read the letters of that.
+    pub unread: Option<Vec<u8>>,
+    /// A statement of it depends on what `SYSTEM` was as a time zone.
+    pub in_system_zone: bool,
     /// A change of rows that was logged as a statement.
     pub by_statement: Option<String>,
 }
@@ -137,10 +141,10 @@ impl Summing {
         if matches!(query.text, b"BEGIN" | b"COMMIT" | b"ROLLBACK") {
             return Ok(());
         }
-        // What cannot be read as UTF-8 is shown as well as it can be; nothing is run from here.
-        let text = query
-            .sql()
-            .unwrap_or_else(|_| String::from_utf8_lossy(query.text).into_owned());
+        // What cannot be read without a server is shown as well as it can be; nothing is run from here.
+        let sql = query.sql();
+        let is_read = sql.is_some();
+        let text = sql.unwrap_or_else(|| query.shown());
         let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), self.flavor);
         let statement = Statement::classify(&text, &query.db, modes);
         match &statement {
@@ -151,22 +155,44 @@ impl Summing {
             }
             _ => {}
         }
+        let zone = query.settings.time_zone.as_deref();
+        self.out.in_system_zone |= zone.is_some_and(|zone| zone.eq_ignore_ascii_case(SYSTEM));
         self.out.restored = marker::parse(&text).map(|(_, at)| at);
         let databases = statement.databases();
         databases.iter().for_each(|db| self.see_db(db));
         if databases.is_empty() {
             self.seen_other = true;
         }
-        let text = match statement {
-            Statement::Account => without_secrets(&text, modes),
-            _ => text,
-        };
-        self.out.ddl.get_or_insert(Ddl {
-            text,
-            table: statement.tables().first().map(|t| (*t).clone()),
-            rows: 0,
-        });
+        if self.out.ddl.is_none() {
+            self.out.unread = (!is_read).then(|| event.raw.to_vec());
+            self.out.ddl = Some(ddl(&statement, text, modes));
+        }
         Ok(())
+    }
+}
+
+/// The schema change.
+fn ddl(statement: &Statement, text: String, modes: Modes) -> Ddl {
+    let text = match statement {
+        Statement::Account => without_secrets(&text, modes),
+        _ => text,
+    };
+    Ddl {
+        text,
+        table: statement.tables().first().map(|t| (*t).clone()),
+        rows: 0,
+    }
+}
+
+/// Reads a schema change in its own charset with the help of a server.
+pub(super) fn read(unread: &[u8], checksum: bool, conn: &mut Conn) -> Result<Option<Ddl>, ClusterError> {
+    let event = Event::unchecked(unread, checksum)?;
+    let query = Query::parse(&event)?;
+    let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), conn.info().flavor);
+    match query.read(conn, modes) {
+        Ok(text) => Ok(Some(ddl(&Statement::classify(&text, &query.db, modes), text, modes))),
+        Err(ClusterError::Unsupported { .. }) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 

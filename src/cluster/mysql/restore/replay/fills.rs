@@ -8,7 +8,6 @@ use std::collections::HashMap;
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::event::RowsAct;
-use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::restore::names::Shadows;
 use crate::cluster::mysql::restore::state::KnownTable;
 use crate::cluster::mysql::schema::create::{CreateTable, ItemKind};
@@ -116,12 +115,11 @@ pub(super) fn refuse(
     shadows: &Shadows,
     orders: &Orders,
     name: &TableName,
-    query: &Query<'_>,
+    sql: &str,
     modes: Modes,
     id: &str,
 ) -> Result<(), ClusterError> {
-    let sql = query.sql()?;
-    let all = fills(&sql, modes);
+    let all = fills(sql, modes);
     let Some(shadow) = shadows.shadow(&name.db).filter(|_| !all.is_empty()) else {
         return Ok(());
     };
@@ -133,7 +131,7 @@ pub(super) fn refuse(
             return Err(ClusterError::Unsupported {
                 what: format!(
                     "the log does not say what transaction {id} put into the rows of {name}, {why}: {}",
-                    crate::model::text::safe(&sql, 160)
+                    crate::model::text::safe(sql, 160)
                 ),
                 hint: format!(
                     "restore to just before it (--before {id}); what came after it can be restored from a snapshot \

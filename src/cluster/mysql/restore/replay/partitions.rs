@@ -2,7 +2,6 @@
 //! before them, because other rows lie in that partition than at the source.
 
 use crate::cluster::ClusterError;
-use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::restore::names::Shadows;
 use crate::cluster::mysql::schema::history;
 use crate::cluster::mysql::sql::Modes;
@@ -16,12 +15,11 @@ pub(super) fn refuse(
     conn: &mut Conn,
     shadows: &Shadows,
     name: &TableName,
-    query: &Query<'_>,
+    sql: &str,
     modes: Modes,
     id: &str,
 ) -> Result<(), ClusterError> {
-    let sql = query.sql()?;
-    if conn.info().flavor != Flavor::MariaDb || !takes_a_partition(&sql, modes) {
+    if conn.info().flavor != Flavor::MariaDb || !takes_a_partition(sql, modes) {
         return Ok(());
     }
     let Some(shadow) = shadows.shadow(&name.db) else {
@@ -39,7 +37,7 @@ pub(super) fn refuse(
         what: format!(
             "the log does not say which old rows of {name} transaction {id} took away with a partition (PARTITION BY SYSTEM_TIME \
              LIMIT): {}",
-            crate::model::text::safe(&sql, 160)
+            crate::model::text::safe(sql, 160)
         ),
         hint: format!(
             "restore to just before it (--before {id}); what came after it can be restored from a snapshot that was taken after it"

@@ -14,7 +14,7 @@ use crate::cluster::mysql::sql::rename::rename;
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
 use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::text::{ident, string, table};
-use crate::cluster::mysql::wire::{Conn, Flavor};
+use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
 use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
@@ -23,6 +23,7 @@ use crate::model::table::TableName;
 use super::events::{Change, Events};
 use super::fills::{self, Orders};
 use super::rewrite::{InShadows, malformed, not_chosen, odd};
+use super::sessions::{Run, Sessions};
 use super::triggers::Triggers;
 use super::views::Views;
 use super::{Collected, collations, looks, partitions, wanted_db};
@@ -33,8 +34,6 @@ pub(super) struct Statements {
     ask: RestoreAsk,
     shadows: Shadows,
     definitions: Vec<Definition>,
-    /// What the source's sessions had, and no log says.
-    settings: Vec<String>,
     begun: Option<BegunDdl>,
     programs: Vec<Collect>,
     accounts: Vec<Logged>,
@@ -46,6 +45,8 @@ pub(super) struct Statements {
     collations: BTreeMap<String, String>,
     /// Of which tables the order of the rows is known.
     pub orders: Orders,
+    /// The source's sessions.
+    pub sessions: Sessions,
 }
 
 /// A statement about programs.
@@ -69,12 +70,8 @@ impl Statements {
         let views = Views::take(&mut definitions, conn.info().flavor);
         let events = Events::take(&mut definitions);
         let collations = collations::of_base(&definitions)?;
-        let mut settings = Vec::new();
-        for definition in definitions.iter().filter(|d| d.kind == kind::SETTING) {
-            settings.extend(DefinitionText::parse(&definition.text)?.statements);
-        }
+        let sessions = Sessions::of(&definitions)?;
         Ok(Statements {
-            settings,
             conn,
             ask,
             shadows,
@@ -88,6 +85,7 @@ impl Statements {
             events,
             collations,
             orders: Orders::default(),
+            sessions,
         })
     }
 
@@ -293,8 +291,8 @@ impl Statements {
         collations::follow(&mut self.collations, &mut self.conn, statement, query, sql, modes)?;
         self.follow(statement);
         let todo = self.renamed(statement, query, sql, modes, id)?;
-        for (step, sql) in todo.iter().enumerate() {
-            self.once(statement, query, (sql, modes), (at.0, at.1, step), id)?;
+        for (step, text) in todo.iter().enumerate() {
+            self.once(statement, query, (text, sql, modes), (at.0, at.1, step), id)?;
         }
         Ok(())
     }
@@ -332,12 +330,12 @@ impl Statements {
         Some(Some((Statement::RenameTables(left), text)))
     }
 
-    /// Runs one of the statements that a statement of the log became, exactly once.
+    /// Runs one of the statements that a statement of the log (`source`) became, exactly once.
     fn once(
         &mut self,
         statement: &Statement,
         query: &Query<'_>,
-        (sql, modes): (&str, Modes),
+        (sql, source, modes): (&str, &str, Modes),
         at: (u64, u64, usize),
         id: &str,
     ) -> Result<(), ClusterError> {
@@ -351,8 +349,8 @@ impl Statements {
             }
         }
         if let Statement::AlterTable { table, .. } = statement {
-            fills::refuse(&mut self.conn, &self.shadows, &self.orders, table, query, modes, id)?;
-            partitions::refuse(&mut self.conn, &self.shadows, table, query, modes, id)?;
+            fills::refuse(&mut self.conn, &self.shadows, &self.orders, table, source, modes, id)?;
+            partitions::refuse(&mut self.conn, &self.shadows, table, source, modes, id)?;
         }
         let mut note = BegunDdl {
             txn: at.0,
@@ -458,23 +456,13 @@ impl Statements {
     }
 
     fn execute(&mut self, query: &Query<'_>, statement: &str, id: &str) -> Result<(), ClusterError> {
-        let mut settings = query.settings.statements(self.conn.info());
-        if let Some(shadow) = self.shadows.shadow(&query.db) {
-            settings.insert(0, format!("USE {}", ident(shadow)));
-        }
-        // Rows that broke a rule at the source break it here too.
-        if self.conn.info().flavor == Flavor::MariaDb {
-            settings.push("SET SESSION system_versioning_alter_history = KEEP, check_constraint_checks = 0".to_owned());
-        }
-        for setting in self.settings.iter().chain(&settings) {
-            match self.conn.run(setting) {
-                Ok(_) => {}
-                // The default database was dropped, and every name in the statement has its own; or the engine is lacking here,
-                // and who names none gets InnoDB.
-                Err(e) if matches!(e.code(), Some(1049 | 1286)) => {}
-                Err(e) => return Err(e.doing(format!("setting up a session for the statement of transaction {id}"))),
-            }
-        }
+        let run = Run {
+            query,
+            sql: statement,
+            shadow: self.shadows.shadow(&query.db),
+            id,
+        };
+        self.sessions.set_up(&mut self.conn, &run)?;
         match self.conn.run(statement) {
             Ok(_) => {}
             // It ended with an error at the source too.
