@@ -16,6 +16,8 @@
 
 #[path = "mysql/adopt.rs"]
 mod adopt;
+#[path = "mysql/charsets.rs"]
+mod charsets;
 #[path = "mysql/client.rs"]
 mod client;
 #[path = "mysql/closing.rs"]

@@ -30,7 +30,7 @@ const EVENT: &str = "create event d.e2 on schedule every 1 day starts '2036-01-0
 /// What does not, and what is in every log.
 const PLAIN: &str = "use d; alter table other add a int default 5, add b varchar(10) default 'x';
 create table plain (id int primary key, ts timestamp default current_timestamp on update current_timestamp, d datetime default current_timestamp);
-create index i on other (a); insert into plain (id) values (1); truncate table plain; rename table plain to plain2; drop table plain2";
+create index i on other (a); alter table other modify b varchar(300), add e timestamp null, engine = innodb; alter table t add index (ts), add m int not null default 1, algorithm = copy; insert into plain (id) values (1); truncate table plain; rename table plain to plain2; drop table plain2";
 
 /// Gives a server a zone by name that is as the rule of [`EAST`].
 fn load_zone(s: &Server, name: &str) {

@@ -8,6 +8,7 @@ mod gtid_event;
 mod host;
 mod known;
 pub mod marker;
+pub mod notes;
 pub mod payload;
 pub mod query;
 pub mod rows;
@@ -15,7 +16,6 @@ mod stream;
 mod summary;
 mod unfold;
 mod written;
-pub mod zones;
 
 pub use gtid_event::{AlterPhase, GtidEvent};
 pub use summary::is_own;

@@ -98,12 +98,7 @@ impl<'a> Query<'a> {
 
     /// The statement as text, for a session that speaks utf8mb4.
     pub fn read(&self, conn: &mut Conn, modes: Modes) -> Result<String, ClusterError> {
-        let text = match self.sql() {
-            Some(text) => Some(text),
-            None => charset::by_server(conn, self.text, self.client())
-                .map_err(|e| e.doing("reading a statement of the log in its charset"))?,
-        };
-        match text {
+        match self.text_of(conn)? {
             Some(text) if text.as_bytes() == self.text || !has_bytes(&text, modes) => Ok(text),
             _ => Err(ClusterError::Unsupported {
                 what: format!(
@@ -113,6 +108,15 @@ impl<'a> Query<'a> {
                 ),
                 hint: "restore to a moment before it, or from a snapshot that was taken after it".to_owned(),
             }),
+        }
+    }
+
+    /// The text by itself, if the server can read it.
+    pub(super) fn text_of(&self, conn: &mut Conn) -> Result<Option<String>, ClusterError> {
+        match self.sql() {
+            Some(text) => Ok(Some(text)),
+            None => charset::by_server(conn, self.text, self.client())
+                .map_err(|e| e.doing("reading a statement of the log in its charset")),
         }
     }
 

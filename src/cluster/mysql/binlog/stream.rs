@@ -12,9 +12,9 @@ use parking_lot::MutexGuard;
 
 use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
 use super::group::{Group, Groups};
+use super::notes::{self, SystemZone};
 use super::payload::Head;
-use super::zones::SystemZone;
-use super::{COUNTED_WITHIN, format, host, summary};
+use super::{COUNTED_WITHIN, format, host};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
 use crate::cluster::mysql::core::Core;
 use crate::cluster::mysql::gtid::{Gtid, Place};
@@ -377,13 +377,7 @@ impl Stream {
             .date(&mut state, next.gtid.as_ref(), &next.behind, stamp, server_now);
         drop(state);
         let mut next = next;
-        if let Some(unread) = next.group.summary.unread.take() {
-            let read = summary::read(&unread, self.groups.checksum(), &mut self.control)?;
-            next.group.summary.ddl = read.or(next.group.summary.ddl);
-        }
-        if next.group.summary.in_system_zone && next.group.pieces.is_none() {
-            self.note_zone(&mut next.group.payload)?;
-        }
+        self.note(&mut next.group)?;
         self.pass(&next);
         Ok(Some(LogEvent::Txn(Txn {
             commit,
@@ -396,13 +390,25 @@ impl Stream {
         })))
     }
 
-    /// Keeps with a transaction what the time zone `SYSTEM` was for it.
-    fn note_zone(&mut self, payload: &mut Vec<u8>) -> Result<(), ClusterError> {
-        let zone = match self.zone.take() {
-            Some(zone) => zone,
-            None => SystemZone::ask(&mut self.control).map_err(|e| e.doing("asking for the server's time zone"))?,
-        };
-        self.zone.insert(zone).note(payload)
+    /// Keeps with a transaction what only the server can tell.
+    fn note(&mut self, group: &mut Group) -> Result<(), ClusterError> {
+        let in_one = group.pieces.is_none();
+        if let Some(unread) = group.summary.unread.take()
+            && let Some(text) = unread.read(&mut self.control)?
+        {
+            if in_one {
+                notes::add_text(&mut group.payload, &text)?;
+            }
+            group.summary.ddl = Some(unread.ddl(text, self.control.info().flavor)?);
+        }
+        if group.summary.in_system_zone && in_one {
+            let zone = match self.zone.take() {
+                Some(zone) => zone,
+                None => SystemZone::ask(&mut self.control).map_err(|e| e.doing("asking for the server's time zone"))?,
+            };
+            self.zone.insert(zone).note(&mut group.payload)?;
+        }
+        Ok(())
     }
 
     /// The place moves behind a transaction.

@@ -10,11 +10,11 @@ use crate::cluster::mysql::{OWN_DB, SHADOW_PREFIX};
 use crate::cluster::{ClusterError, Ddl, TableDelta};
 use crate::model::table::TableName;
 
-use super::event::{Event, Kind};
-use super::marker;
+use super::event::{Event, Header, Kind};
 use super::payload::{Events, Payload};
 use super::query::{Query, SYSTEM};
 use super::rows::{self, TableMap};
+use super::{marker, notes};
 use crate::model::tso::Tso;
 
 /// What a transaction did.
@@ -28,8 +28,8 @@ pub(super) struct Summary {
     pub own: bool,
     /// The restore that wrote its marker with it.
     pub restored: Option<Tso>,
-    /// The event with the schema change, where only a server can read the letters of that.
-    pub unread: Option<Vec<u8>>,
+    /// The schema change, where only a server can read its letters.
+    pub unread: Option<Unread>,
     /// A statement of it depends on what `SYSTEM` was as a time zone.
     pub in_system_zone: bool,
     /// A change of rows that was logged as a statement.
@@ -85,6 +85,13 @@ impl Summing {
                 self.maps.insert(map.id, map);
             }
             Kind::QUERY => self.query(event)?,
+            Kind::IGNORABLE => {
+                if let Some(text) = notes::text(event)
+                    && let Some(unread) = self.out.unread.take()
+                {
+                    self.out.ddl = Some(unread.ddl(text.to_owned(), self.flavor)?);
+                }
+            }
             Kind::EXECUTE_LOAD_QUERY => self.out.by_statement = Some("LOAD DATA".to_owned()),
             _ => self.rows(event),
         }
@@ -164,7 +171,10 @@ impl Summing {
             self.seen_other = true;
         }
         if self.out.ddl.is_none() {
-            self.out.unread = (!is_read).then(|| event.raw.to_vec());
+            self.out.unread = (!is_read).then(|| Unread {
+                header: event.header,
+                body: event.body.to_vec(),
+            });
             self.out.ddl = Some(ddl(&statement, text, modes));
         }
         Ok(())
@@ -184,15 +194,32 @@ fn ddl(statement: &Statement, text: String, modes: Modes) -> Ddl {
     }
 }
 
-/// Reads a schema change in its own charset with the help of a server.
-pub(super) fn read(unread: &[u8], checksum: bool, conn: &mut Conn) -> Result<Option<Ddl>, ClusterError> {
-    let event = Event::unchecked(unread, checksum)?;
-    let query = Query::parse(&event)?;
-    let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), conn.info().flavor);
-    match query.read(conn, modes) {
-        Ok(text) => Ok(Some(ddl(&Statement::classify(&text, &query.db, modes), text, modes))),
-        Err(ClusterError::Unsupported { .. }) => Ok(None),
-        Err(e) => Err(e),
+/// A schema change that only a server can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unread {
+    header: Header,
+    body: Vec<u8>,
+}
+
+impl Unread {
+    fn query(&self) -> Result<Query<'_>, ClusterError> {
+        Query::parse(&Event {
+            header: self.header,
+            body: &self.body,
+            raw: &self.body,
+        })
+    }
+
+    /// Its text, if this server can read it.
+    pub fn read(&self, conn: &mut Conn) -> Result<Option<String>, ClusterError> {
+        self.query()?.text_of(conn)
+    }
+
+    /// The same as it is listed.
+    pub fn ddl(&self, text: String, flavor: Flavor) -> Result<Ddl, ClusterError> {
+        let query = self.query()?;
+        let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), flavor);
+        Ok(ddl(&Statement::classify(&text, &query.db, modes), text, modes))
     }
 }
 

@@ -91,7 +91,7 @@ pub fn fills(sql: &str, modes: Modes) -> Vec<Fill> {
 }
 
 /// The parts between the commas that stand in no parentheses.
-fn parts<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]> {
+pub(super) fn parts<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]> {
     let mut depth = 0_i32;
     tokens
         .split(|t| {
@@ -121,24 +121,6 @@ fn read(part: &[Token<'_>], ignore: bool, out: &mut Vec<Fill>) {
     if !(added || first.is("MODIFY") || first.is("CHANGE")) {
         return;
     }
-    let is_key = |t: &Token<'_>| {
-        let others = [
-            "INDEX",
-            "KEY",
-            "UNIQUE",
-            "PRIMARY",
-            "FULLTEXT",
-            "SPATIAL",
-            "VECTOR",
-            "CONSTRAINT",
-            "FOREIGN",
-            "CHECK",
-            "PARTITION",
-            "PERIOD",
-            "SYSTEM",
-        ];
-        others.iter().any(|word| t.is(word))
-    };
     let unique = |tokens: &[Token<'_>]| tokens.iter().any(|t| t.is("UNIQUE") || t.is("PRIMARY"));
     if ignore && unique(rest) {
         out.push(Fill {
@@ -177,6 +159,26 @@ fn read(part: &[Token<'_>], ignore: bool, out: &mut Vec<Fill>) {
         }
         _ => column(rest, added, conditional, out),
     }
+}
+
+/// Whether a word may begin something else than a column.
+pub(super) fn is_key(token: &Token<'_>) -> bool {
+    const OTHERS: [&str; 13] = [
+        "INDEX",
+        "KEY",
+        "UNIQUE",
+        "PRIMARY",
+        "FULLTEXT",
+        "SPATIAL",
+        "VECTOR",
+        "CONSTRAINT",
+        "FOREIGN",
+        "CHECK",
+        "PARTITION",
+        "PERIOD",
+        "SYSTEM",
+    ];
+    OTHERS.iter().any(|word| token.is(word))
 }
 
 /// Whether a word that may begin a key or more is the name of a column here.

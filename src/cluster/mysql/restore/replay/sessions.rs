@@ -6,11 +6,16 @@
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::query::{Query, SYSTEM};
+use crate::cluster::mysql::schema::create::{CreateTable, ItemKind};
 use crate::cluster::mysql::schema::definition::{self, DefinitionText, kind};
 use crate::cluster::mysql::schema::zone::{self, Zone};
-use crate::cluster::mysql::text::{ident, string};
+use crate::cluster::mysql::sql::Modes;
+use crate::cluster::mysql::sql::tokens::words;
+use crate::cluster::mysql::sql::zoned::{self, There};
+use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::definition::Definition;
+use crate::model::table::TableName;
 use crate::model::text::safe;
 
 /// The server's errors for a database and a time zone that it does not know.
@@ -42,6 +47,10 @@ pub(super) struct Run<'a> {
     pub shadow: Option<&'a str>,
     /// Its transaction.
     pub id: &'a str,
+    /// How its words are read.
+    pub modes: Modes,
+    /// The table that it makes or alters, as it is built.
+    pub built: Option<TableName>,
 }
 
 impl Sessions {
@@ -113,7 +122,7 @@ impl Sessions {
         };
         // What ended with an error at the source depends on nothing.
         match found {
-            None if run.query.error == 0 => Err(ClusterError::Unsupported {
+            None if run.query.error == 0 && depends(conn, run)? => Err(ClusterError::Unsupported {
                 what: format!(
                     "transaction {} depends on the time zone of its server ({}), and this one has no such zone: {}",
                     run.id,
@@ -129,6 +138,36 @@ impl Sessions {
             found => Ok(found),
         }
     }
+}
+
+/// Whether a statement that used the zone can come out otherwise in another one.
+fn depends(conn: &mut Conn, run: &Run<'_>) -> Result<bool, ClusterError> {
+    let Some(built) = &run.built else {
+        return Ok(false);
+    };
+    let shown = match conn.row(&format!("SHOW CREATE TABLE {}", table(&built.db, &built.table))) {
+        Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),
+        Err(e) if matches!(e.code(), Some(1146 | 1049)) => String::new(),
+        Err(e) => return Err(e.doing(format!("reading the definition of {built}"))),
+    };
+    let mut there = There {
+        by_time: shown.contains("SYSTEM_TIME"),
+        ..There::default()
+    };
+    if let Ok(create) = CreateTable::parse(&shown) {
+        for item in &create.items {
+            let words = words(&item.text, Modes::of(0, conn.info().flavor));
+            let name = words.first().map(|t| t.name().to_lowercase());
+            let is_timestamp = words.get(1).is_some_and(|t| t.is("TIMESTAMP"));
+            match item.kind {
+                ItemKind::Column(_) if is_timestamp => there.timestamps.extend(name),
+                ItemKind::Column(_) => there.computed |= words.iter().any(|t| t.is("AS") || t.is("GENERATED")),
+                ItemKind::Other | ItemKind::Foreign(_) => {}
+                _ => there.computed |= words.windows(2).any(|two| two.iter().all(|t| t.is_symbol('('))),
+            }
+        }
+    }
+    Ok(zoned::depends(run.sql, run.modes, &there))
 }
 
 fn stands_for(conn: &mut Conn, wanted: &Zone) -> Result<Option<String>, ClusterError> {

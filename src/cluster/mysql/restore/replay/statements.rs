@@ -99,6 +99,12 @@ impl Statements {
         &mut self.conn
     }
 
+    /// A table as it is built.
+    fn built(&self, name: &TableName) -> Option<TableName> {
+        let shadow = self.shadows.shadow(&name.db)?;
+        Some(TableName::new(shadow, name.table.clone()))
+    }
+
     /// The engine of a table as it is built now; `None` when it is not there.
     pub fn engine(&mut self, name: &TableName) -> Result<Option<String>, ClusterError> {
         let Some(shadow) = self.shadows.shadow(&name.db) else {
@@ -361,7 +367,7 @@ impl Statements {
         let n = self.shadows.number;
         state::set_ddl(&mut self.conn, n, &note)?;
         crash_point("mysql.restore.statement-begun");
-        self.execute(query, sql, id)?;
+        self.execute(statement, query, (sql, modes), id)?;
         crash_point("mysql.restore.statement-run");
         note.done = true;
         state::set_ddl(&mut self.conn, n, &note)?;
@@ -455,20 +461,31 @@ impl Statements {
         Ok(publish::own_databases(&mut self.conn, &shadow)?.contains(&shadow))
     }
 
-    fn execute(&mut self, query: &Query<'_>, statement: &str, id: &str) -> Result<(), ClusterError> {
+    fn execute(
+        &mut self,
+        statement: &Statement,
+        query: &Query<'_>,
+        (sql, modes): (&str, Modes),
+        id: &str,
+    ) -> Result<(), ClusterError> {
         let run = Run {
             query,
-            sql: statement,
+            sql,
             shadow: self.shadows.shadow(&query.db),
             id,
+            modes,
+            built: match statement {
+                Statement::AlterTable { table, .. } | Statement::CreateTable { table, .. } => self.built(table),
+                _ => None,
+            },
         };
         self.sessions.set_up(&mut self.conn, &run)?;
-        match self.conn.run(statement) {
+        match self.conn.run(sql) {
             Ok(_) => {}
             // It ended with an error at the source too.
             Err(e) if query.error != 0 && e.code().is_some() => {}
             Err(e) => {
-                let text = crate::model::text::safe(statement, 160);
+                let text = crate::model::text::safe(sql, 160);
                 return Err(e.doing(format!("replaying the statement of transaction {id}: {text}")));
             }
         }
