@@ -24,7 +24,7 @@ pub(super) fn of(beneath: &Beneath) -> StorageFacts {
 fn others(mode: u32) -> &'static str {
     match (mode & 0o022 != 0, mode & 0o055 != 0) {
         (true, _) => "other users of this host may be able to write there",
-        (false, true) => "other users of this host may be able to read there",
+        (false, true) => "other users of this host may be able to look into it",
         (false, false) => "no other user of this host may enter",
     }
 }
@@ -40,8 +40,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for (mode, words) in [
             (0o700, "no other user"),
-            (0o750, "able to read"),
-            (0o711, "able to read"),
+            (0o750, "able to look"),
+            (0o711, "able to look"),
             (0o770, "able to write"),
         ] {
             std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
