@@ -28,10 +28,9 @@ mod views;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::cluster::mysql::binlog::event::{Event, Kind, RowsAct};
-use crate::cluster::mysql::binlog::notes::noted;
 use crate::cluster::mysql::binlog::payload::{self, Head};
 use crate::cluster::mysql::binlog::query::Query;
-use crate::cluster::mysql::binlog::rows::TableMap;
+use crate::cluster::mysql::binlog::{notes::noted, rows::TableMap};
 use crate::cluster::mysql::options::SpoolOptions;
 use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::Modes;
