@@ -263,7 +263,8 @@ fn values_are_computed_with_the_globals_of_the_source() {
         let [source, spare] = servers([kind, kind]);
         source.sql("create database d; create table d.t (a int primary key); insert into d.t values (1)");
         source.sql("set global div_precision_increment = 10; set global default_week_format = 3");
-        let mut work = "alter table d.t add dv decimal(30,20) default (1/3), add wk int default (week('2026-01-01'))".to_owned();
+        let mut work =
+            "alter table d.t add dv decimal(30,20) default (1/3), add wk int default (week('2026-01-01'))".to_owned();
         if kind != Kind::MariaDb1011 {
             source.sql("set global block_encryption_mode = 'aes-256-cbc'");
             work += "; alter table d.t add ae varbinary(100) default (aes_encrypt('x', 'k', '1234567890123456'))";
@@ -281,7 +282,11 @@ fn values_are_computed_with_the_globals_of_the_source() {
         let rows = |s: &Server| look::rows(s).only(|name| name.contains("`d`"));
         rows(&source).assert_same(&rows(&spare), &format!("{kind:?}"));
         let said = |word: &str| receipt.warnings.iter().any(|w| w.contains(word));
-        assert!(said("div_precision_increment") && !said("`om`"), "{:?}", receipt.warnings);
+        assert!(
+            said("div_precision_increment") && !said("`om`"),
+            "{:?}",
+            receipt.warnings
+        );
     }
 }
 

@@ -348,9 +348,6 @@ impl Stream {
     fn hand(&mut self, until: Instant) -> Result<Option<LogEvent>, ClusterError> {
         let Some(next) = self.ready.take() else { return Ok(None) };
         let summary = &next.group.summary;
-        if let Some(statement) = &summary.by_statement {
-            return Err(by_statement(&next, statement));
-        }
         if summary.own && summary.restored.is_none() {
             self.pass(&next);
             return Ok(None);
@@ -385,6 +382,7 @@ impl Stream {
             id: name(&next),
             deltas: next.group.summary.deltas,
             ddl: next.group.summary.ddl,
+            lack: next.group.summary.lack.map(Box::new),
             payload: next.group.payload,
             pieces: next.group.pieces,
         })))
@@ -399,7 +397,8 @@ impl Stream {
             if in_one {
                 notes::add_text(&mut group.payload, &text)?;
             }
-            group.summary.ddl = Some(unread.ddl(text, self.control.info().flavor)?);
+            let ddl = unread.ddl(text, self.control.info().flavor)?;
+            group.summary.reads_as(ddl);
         }
         if group.summary.in_system_zone && in_one {
             let zone = match self.zone.take() {
@@ -459,25 +458,6 @@ fn name(next: &Ready) -> String {
     match &next.gtid {
         Some(gtid) => gtid.to_string(),
         None => next.behind.to_string(),
-    }
-}
-
-fn by_statement(next: &Ready, statement: &str) -> ClusterError {
-    let statement: String = statement.chars().take(120).collect();
-    // MariaDB names its transactions otherwise than MySQL.
-    let always = match &next.gtid {
-        Some(Gtid::Maria { .. }) => {
-            ", or the table keeps its history by the ids of transactions (ROW START is BIGINT), which MariaDB logs so always"
-        }
-        _ => "",
-    };
-    ClusterError::Malformed {
-        what: "the change log",
-        why: format!(
-            "transaction {} was logged as a statement, not as rows ({statement}): a session has set binlog_format itself{always}; \
-             take a new snapshot",
-            name(next)
-        ),
     }
 }
 

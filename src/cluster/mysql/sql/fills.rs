@@ -286,10 +286,19 @@ mod tests {
     fn values_that_hang_on_a_variable() {
         let on = |sql: &str| hangs_on(sql, Modes::of(0, Flavor::MariaDb));
         for (sql, variable) in [
-            ("ALTER TABLE s ADD dv DECIMAL(30,20) DEFAULT (1/3)", Some("div_precision_increment")),
-            ("alter table s add wk int default (week(concat('2026-01-01', '')))", Some("default_week_format")),
+            (
+                "ALTER TABLE s ADD dv DECIMAL(30,20) DEFAULT (1/3)",
+                Some("div_precision_increment"),
+            ),
+            (
+                "alter table s add wk int default (week(concat('2026-01-01', '')))",
+                Some("default_week_format"),
+            ),
             ("alter table s add wk int default (week('2026-01-01', 3))", None),
-            ("alter table s add ae varbinary(100) default (aes_encrypt('x','k'))", Some("block_encryption_mode")),
+            (
+                "alter table s add ae varbinary(100) default (aes_encrypt('x','k'))",
+                Some("block_encryption_mode"),
+            ),
             ("alter table s add a int default 5, add b int", None),
             ("alter table s modify d decimal(30,20) default (1/3)", None),
             ("create table s (d decimal(30,20) default (1/3))", None),

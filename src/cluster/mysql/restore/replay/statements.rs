@@ -20,13 +20,14 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
+use super::alter::Alter;
 use super::events::{Change, Events};
-use super::fills::{self, Orders};
+use super::fills::Orders;
 use super::rewrite::{InShadows, malformed, not_chosen, odd};
 use super::sessions::{Run, Sessions};
 use super::triggers::Triggers;
 use super::views::Views;
-use super::{Collected, collations, looks, partitions, wanted_db};
+use super::{Collected, collations, looks, wanted_db};
 
 /// What runs them.
 pub(super) struct Statements {
@@ -107,13 +108,13 @@ impl Statements {
 
     /// The engine of a table as it is built now; `None` when it is not there.
     pub fn engine(&mut self, name: &TableName) -> Result<Option<String>, ClusterError> {
-        let Some(shadow) = self.shadows.shadow(&name.db) else {
+        let Some(built) = self.built(name) else {
             return Ok(None);
         };
         let sql = format!(
             "SELECT engine FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
-            string(shadow),
-            string(&name.table)
+            string(&built.db),
+            string(&built.table)
         );
         let row = self.conn.row(&sql);
         let row = row.map_err(|e| e.doing(format!("asking for the engine of {name}")))?;
@@ -355,8 +356,15 @@ impl Statements {
             }
         }
         if let Statement::AlterTable { table, .. } = statement {
-            fills::refuse(&mut self.conn, &self.shadows, &self.orders, table, source, modes, id)?;
-            partitions::refuse(&mut self.conn, &self.shadows, table, source, modes, id)?;
+            let alter = Alter {
+                shadows: &self.shadows,
+                table,
+                sql: source,
+                modes,
+                id,
+            };
+            alter.refuse(&mut self.conn, &self.orders)?;
+            self.remarks.extend(alter.remark());
         }
         let mut note = BegunDdl {
             txn: at.0,
@@ -474,10 +482,7 @@ impl Statements {
             shadow: self.shadows.shadow(&query.db),
             id,
             modes,
-            built: match statement {
-                Statement::AlterTable { table, .. } | Statement::CreateTable { table, .. } => self.built(table),
-                _ => None,
-            },
+            built: statement.tables().first().and_then(|t| self.built(t)),
         };
         self.sessions.set_up(&mut self.conn, &run)?;
         match self.conn.run(sql) {
