@@ -11,6 +11,8 @@ mod assets;
 mod commands;
 #[path = "console/dump.rs"]
 mod dump;
+#[path = "console/forms.rs"]
+mod forms;
 #[path = "console/fuzz.rs"]
 mod fuzz;
 #[path = "console/harness.rs"]

@@ -76,7 +76,7 @@ pub struct RestoreRequest {
     pub base: Option<BackupId>,
     /// Which tables; all of them without rules.
     pub filter: TableFilter,
-    /// New names. Beside without a map puts every database `db` into `db_restored`.
+    /// New names. Beside without a map puts every database `db` into `db_restored`, or the next such name that is free.
     pub rename: RenameMap,
     /// Where to.
     pub target: RestoreTarget,

@@ -23,6 +23,7 @@ use crate::model::settings::BackupSettings;
 use crate::model::table::TableName;
 use crate::model::tso::Tso;
 use crate::model::window::Window;
+pub use crate::storage::StorageFacts;
 
 /// Something that answers questions. Calls may block for as long as the work takes; the console asks from its own threads.
 pub trait Desk: Send + Sync {
@@ -499,6 +500,9 @@ pub struct StorageCard {
     pub archives: Vec<(ClusterName, u64)>,
     /// The error, when it cannot be reached.
     pub error: Option<String>,
+    /// What is known of the place itself, when it can be reached.
+    #[serde(default)]
+    pub facts: Option<StorageFacts>,
 }
 
 /// One value of the config.

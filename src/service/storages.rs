@@ -18,6 +18,7 @@ impl LocalDesk {
                 name: s.name.clone(),
                 url: s.place.url(),
                 error: archives.as_ref().err().map(ToString::to_string),
+                facts: open_storage(config, &s.name).ok().map(|storage| storage.facts()),
                 archives: archives.unwrap_or_default(),
             }
         });

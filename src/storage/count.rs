@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::StorageError;
 use super::name::{DirName, ObjectName};
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, Version};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageFacts, Version};
 
 /// What is called. Also how [`super::faults`] chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -186,6 +186,10 @@ impl Storage for Counting {
 
     fn describe(&self) -> String {
         self.inner.describe()
+    }
+
+    fn facts(&self) -> StorageFacts {
+        self.inner.facts()
     }
 }
 

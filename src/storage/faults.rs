@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::count::Call;
 use super::error::{ErrorKind, StorageError};
 use super::name::{DirName, ObjectName};
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, Version};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageFacts, Version};
 
 /// How a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +196,10 @@ impl Storage for Faults {
 
     fn describe(&self) -> String {
         self.inner.describe()
+    }
+
+    fn facts(&self) -> StorageFacts {
+        self.inner.facts()
     }
 }
 

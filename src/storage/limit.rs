@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::error::StorageError;
 use super::name::{DirName, ObjectName};
 use super::pace::{Pace, SystemPace};
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, Version};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageFacts, Version};
 
 /// How much time may be saved up while nothing moves.
 const BURST: Duration = Duration::from_millis(250);
@@ -125,6 +125,10 @@ impl Storage for Limited {
 
     fn describe(&self) -> String {
         self.inner.describe()
+    }
+
+    fn facts(&self) -> StorageFacts {
+        self.inner.facts()
     }
 }
 

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::error::{ErrorKind, StorageError};
 use super::name::{DirName, ObjectName};
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, Version};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageFacts, Version};
 
 #[derive(Clone)]
 struct Object {
@@ -171,6 +171,10 @@ impl Storage for Memory {
 
     fn describe(&self) -> String {
         "memory".to_owned()
+    }
+
+    fn facts(&self) -> StorageFacts {
+        StorageFacts::default()
     }
 }
 

@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub mod count;
 pub mod error;
 pub mod faults;
@@ -91,6 +93,24 @@ pub trait Storage: Send + Sync {
 
     /// Where it is, for people; without secrets.
     fn describe(&self) -> String;
+
+    /// What is known of the place itself.
+    fn facts(&self) -> StorageFacts;
+}
+
+/// What is known of the place where objects are kept, in words for people. What is not known is left out: nothing is guessed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageFacts {
+    /// What lets brine in, without secrets.
+    pub credentials: Option<String>,
+    /// Whether overwritten and deleted objects are kept as older versions.
+    pub versioning: Option<String>,
+    /// Whether objects can be kept from being deleted.
+    pub immutability: Option<String>,
+    /// Bytes that can still be written.
+    pub free: Option<u64>,
+    /// Bytes there is room for in all.
+    pub size: Option<u64>,
 }
 
 /// An object being written. Dropping it without `finish` leaves nothing.

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::error::{ErrorKind, StorageError};
 use super::name::{DirName, ObjectName};
 use super::pace::{Pace, SystemPace};
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, Version};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageFacts, Version};
 
 /// How long and how often to try.
 #[derive(Clone, Copy, Debug)]
@@ -161,6 +161,10 @@ impl Storage for Retrying {
 
     fn describe(&self) -> String {
         self.inner.describe()
+    }
+
+    fn facts(&self) -> StorageFacts {
+        self.inner.facts()
     }
 }
 

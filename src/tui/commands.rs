@@ -146,7 +146,7 @@ impl Scope {
             Scope::Restore => "Restore 1/2",
             Scope::Plan => "Restore 2/2",
             Scope::Jobs => "Jobs",
-            Scope::Run => "job",
+            Scope::Run => "a job's page",
             Scope::Storages => "Storages",
             Scope::Messages => "Messages",
         }

@@ -220,6 +220,12 @@ impl Keymap {
             .or_else(|| in_scope(Scope::Everywhere))
     }
 
+    /// Every command that a key means anywhere, in the table's order.
+    pub fn all(&self, key: Key) -> Vec<&'static Command> {
+        let hits = self.bindings.iter().filter(|(k, _)| *k == key);
+        hits.map(|(_, c)| *c).collect()
+    }
+
     /// The keys of a command as they were written.
     pub fn keys_of(&self, cmd: Cmd) -> &[String] {
         let found = self.shown.iter().find(|(c, _)| *c == cmd);

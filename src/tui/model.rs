@@ -244,6 +244,11 @@ impl Model {
         self.demo.is_some() || self.store.hello().is_some_and(|h| h.demo)
     }
 
+    /// Whether changes are refused, here or by who answers.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only || self.store.hello().is_some_and(|h| h.read_only)
+    }
+
     /// Whether leaving would stop something that runs in this very process.
     pub fn is_busy(&self) -> bool {
         let own = self.store.hello().is_none_or(|h| h.pid == self.pid);

@@ -76,6 +76,12 @@ pub fn fit_middle(text: &str, width: usize, cut: &str) -> String {
     head + &tail.iter().rev().collect::<String>()
 }
 
+/// The first of several wordings, the longest first, that fits into so many cells.
+pub fn first_that_fits(texts: &[impl AsRef<str>], width: usize) -> Option<String> {
+    let mut texts = texts.iter().map(AsRef::as_ref);
+    texts.find(|t| safe(t).width() <= width).map(str::to_owned)
+}
+
 /// Breaks text into lines of a width, at spaces where there are any.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);

@@ -40,8 +40,6 @@ const FRAME: Duration = Duration::from_millis(33);
 const ASKERS: usize = 4;
 /// How long one wait for a change lasts.
 const PULSE_MS: u64 = 120_000;
-/// The terminal's clipboard takes no more than this.
-const CLIPBOARD: usize = 74_000;
 
 /// So long the first picture waits for a desk that is about to open: a picture without data would only flicker, and an
 /// error shall stand in the terminal as it was.
@@ -338,11 +336,6 @@ impl Shell {
     }
 
     fn copy(&self, text: &str) -> anyhow::Result<()> {
-        let end = (0..=CLIPBOARD.min(text.len()))
-            .rev()
-            .find(|i| text.is_char_boundary(*i))
-            .unwrap_or(0);
-        let text = text.get(..end).unwrap_or_default();
         execute!(std::io::stdout(), CopyToClipboard::to_clipboard_from(text)).context("the terminal cannot be written")
     }
 

@@ -109,8 +109,10 @@ fn view_too_small(m: &Model, p: &mut Painter<'_>, area: Rect) {
         &format!("brine needs {w}x{h}, this is {}x{}", area.width, area.height),
         Meaning::Warn,
     );
-    p.put(area.x, area.y + 1, area.width, "q quits", Meaning::Muted);
+    let leaves = if m.screens.len() > 1 { "q goes back" } else { "q quits" };
+    p.put(area.x, area.y + 1, area.width, leaves, Meaning::Muted);
     if let Some(job) = m.store.running().first() {
+        p.put(area.x, area.y + 3, area.width, "X cancels it", Meaning::Muted);
         let text = progress::ticker(m, job, p.glyphs, usize::from(area.width));
         p.put(area.x, area.y + 2, area.width, &text, Meaning::Busy);
     }
@@ -230,7 +232,7 @@ fn badges(m: &Model) -> Vec<(String, Meaning)> {
     if m.is_demo() {
         badges.push((" DEMO ".to_owned(), Meaning::Badge));
     }
-    if m.read_only || m.store.hello().is_some_and(|h| h.read_only) {
+    if m.is_read_only() {
         badges.push((" READ-ONLY ".to_owned(), Meaning::Badge));
     }
     if m.desk_lost {
@@ -262,7 +264,9 @@ fn view_filter(m: &Model, p: &mut Painter<'_>, area: Rect, at: u16) -> u16 {
 
 /// The product and the clock.
 fn corner(m: &Model) -> String {
-    let product = m.card().filter(|_| !matches!(m.scope(), Scope::Fleet)).map(|c| {
+    // Only where the screen is about that cluster.
+    let own = m.screen().cluster(m).filter(|_| !matches!(m.scope(), Scope::Fleet));
+    let product = own.and_then(|name| m.store.card(&name)).map(|c| {
         let address = c.address.as_deref().map(|a| format!(" {a}")).unwrap_or_default();
         format!("{}{address} | ", safe(&c.product))
     });
@@ -332,6 +336,8 @@ fn hinted(m: &Model) -> Vec<&'static Command> {
         .iter()
         .filter(here)
         .filter(|c| c.cmd != Cmd::Accident || m.is_demo())
+        // It quits on the first screen only; elsewhere Esc is shown, which does the same.
+        .filter(|c| c.cmd != Cmd::QuitOrBack || m.screens.len() == 1)
         .filter(|c| !m.keymap.hint(c.cmd).is_empty() && enabled(c.cmd, m).is_ok() && !is_idle_enter(m, c))
         .collect();
     shown.sort_by_key(|c| std::cmp::Reverse(priority(c, scope)));
@@ -348,6 +354,8 @@ fn priority(c: &Command, scope: Scope) -> u8 {
         (Cmd::ZoomIn, Scope::Timeline) => 85,
         (Cmd::ZoomOut, Scope::Timeline) => 84,
         (Cmd::TypeTime, Scope::Timeline) => 87,
+        // Who is led through steps wants to know the way back before other places.
+        (Cmd::Back, Scope::Restore | Scope::Plan | Scope::Run) => 23,
         _ => c.priority,
     }
 }

@@ -1,6 +1,6 @@
 //! Every command in every state of every screen: it can be done, or there is a reason.
 
-use brine::tui::commands::COMMANDS;
+use brine::tui::commands::{COMMANDS, Scope};
 use brine::tui::update::enabled::enabled;
 
 use crate::harness::Console;
@@ -20,6 +20,41 @@ fn every_command_is_enabled_or_has_a_reason() {
             }
         }
     }
+}
+
+#[test]
+fn every_key_of_the_foot_does_on_its_page_what_it_says() {
+    for (name, keys) in PLACES {
+        let mut console = Console::new(Mood::Normal, (200, 50));
+        console.keys(keys);
+        let (map, scope) = (&console.model.keymap, console.model.scope());
+        for c in COMMANDS.iter().filter(|c| c.priority > 0) {
+            let here = c.scopes.iter().any(|s| *s == scope || *s == Scope::Everywhere);
+            if here && enabled(c.cmd, &console.model).is_ok() {
+                let key = map.hint(c.cmd).parse().unwrap();
+                assert_eq!(map.find(key, scope).map(|c| c.id), Some(c.id), "{name}");
+            }
+        }
+        let foot = console.text().lines().last().unwrap_or_default().to_owned();
+        // It goes back there.
+        assert!(
+            !foot.contains("q Quit") || console.model.screens.len() == 1,
+            "{name}: {foot}"
+        );
+    }
+}
+
+#[test]
+fn a_key_of_another_page_says_where_it_works() {
+    let mut console = Console::new(Mood::Normal, (120, 36));
+    console.keys("V").shows("Verify on Backup, Test on");
+    console.keys("4D").shows("Delete on Backup");
+    // Moving about is not worth a word, and what has no meaning anywhere says nothing.
+    let mut console = Console::new(Mood::Normal, (80, 24));
+    console.keys("<Tab>Q").lacks("does nothing here");
+    // Where the demo has its accidents, others have Messages, on every page.
+    let mut console = Console::new(Mood::Normal, (80, 24));
+    console.keys("jj<Enter>R!").shows("> Messages");
 }
 
 #[test]
@@ -46,7 +81,16 @@ fn read_only_refuses_every_change_and_lets_look() {
         assert!(console.model.popups.is_empty(), "{key} opened something");
     }
     console.keys("R<Enter>").shows("Restore 2/2");
-    console.keys("R").shows("read-only");
+    console
+        .wait(10_000)
+        .shows("this plan cannot be run here")
+        .keys("R")
+        .shows("read-only");
+    // Nor is a name asked for that would lead nowhere.
+    console
+        .keys("<Esc><Tab><Tab><Tab><Right><Right><Enter>")
+        .shows("IN PLACE over");
+    console.shows("this plan cannot be run here").lacks("Type prod-eu");
     assert_eq!(console.world.acts(), []);
 }
 

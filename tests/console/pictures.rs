@@ -73,6 +73,16 @@ fn in_120x36() {
     }
 }
 
+/// Where not everything fits: names get shorter before anything is cut.
+#[test]
+fn in_60x20() {
+    let narrow = |name: &str| name.starts_with("restore") || matches!(name, "timeline" | "storages" | "form_settings");
+    for (name, keys) in PLACES.into_iter().filter(|(name, _)| narrow(name)) {
+        let mut console = Console::new(Mood::Normal, (60, 20));
+        snapshot(&format!("60x20_{name}"), console.keys(keys).text());
+    }
+}
+
 #[test]
 fn on_the_first_day() {
     for (name, keys) in [

@@ -287,6 +287,35 @@ fn ctrl_z_with_work_running_asks() {
 }
 
 #[test]
+fn ctrl_z_does_not_stop_a_switch() {
+    let world = World {
+        switching: true,
+        ..World::new(Mood::Normal)
+    };
+    let mut console = Console::with(world, Default::default(), (80, 24));
+    console
+        .keys("<Ctrl-z>")
+        .shows("job 118 is switching prod-eu over")
+        .lacks("Suspend brine");
+    assert_eq!(console.effects, []);
+}
+
+#[test]
+fn what_is_too_long_for_a_clipboard_is_not_copied_in_part() {
+    let world = World::new(Mood::Normal);
+    let mut console = Console::with(world, Default::default(), (80, 24));
+    console
+        .model
+        .toast(brine::model::job::LineLevel::Info, "x".repeat(4000));
+    console.keys("6yi");
+    assert!(matches!(console.effects.as_slice(), [Effect::Copy(_)]));
+    console.effects.clear();
+    console.model.notes[0].text = "x".repeat(80_000);
+    console.keys("gyi").shows("Not copied: it is 78.1 KiB");
+    assert_eq!(console.effects, []);
+}
+
+#[test]
 fn the_filter_narrows_and_escape_clears_it() {
     let mut console = normal();
     console

@@ -49,6 +49,8 @@ pub struct World {
     pub demo: bool,
     pub pid: u32,
     pub asked: Mutex<Vec<Question>>,
+    /// Whether the running job is a restore in its switch.
+    pub switching: bool,
     /// Whether the restore job has ended.
     pub restored: Mutex<bool>,
     /// Whether everything is refused from now on.
@@ -166,6 +168,7 @@ impl World {
             demo: false,
             pid: 1,
             asked: Mutex::new(Vec::new()),
+            switching: false,
             restored: Mutex::new(false),
             refusing: Mutex::new(false),
         }
@@ -369,7 +372,7 @@ impl World {
             pitr_to: if behind_gap {
                 PitrTo::Moment {
                     moment: at(gap().0),
-                    because: "log was lost: gone, or not of rows".to_owned(),
+                    because: "log was lost: the source had thrown it away, or did not write rows".to_owned(),
                 }
             } else {
                 PitrTo::Checkpoint
@@ -489,6 +492,10 @@ impl World {
         }
         let mut verify = self.job(118, Verb::Verify, JobState::Running);
         verify.progress.basis_points = Some(4210);
+        if self.switching {
+            verify.verb = Verb::Restore;
+            verify.steps[1].name = "Switch over".to_owned();
+        }
         let mut failed = self.job(116, Verb::Backup, JobState::Interrupted);
         failed.resumable = true;
         failed.error = vec![self.text("its process ended").to_owned(), "killed".to_owned()];
@@ -753,6 +760,13 @@ impl World {
                 url: self.text("file:///var/backups/brine").to_owned(),
                 archives: vec![(self.name(), 549_755_813_888)],
                 error: None,
+                facts: Some(StorageFacts {
+                    credentials: Some("the rights of brine's user; no other user of this host may enter".into()),
+                    versioning: Some("none: a directory keeps no older versions of a file".into()),
+                    immutability: None,
+                    free: Some(1_319_413_953_331),
+                    size: Some(2_199_023_255_552),
+                }),
             }]),
             Question::InEffect => {
                 let line = |key: &str, value: &str, from: &str| SettingLine {

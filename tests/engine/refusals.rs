@@ -123,6 +123,43 @@ fn filters_and_bases_that_do_not_fit() {
 }
 
 #[test]
+fn a_second_restore_beside_finds_names_that_are_free() {
+    let template = Template::new();
+    let w = template.world();
+    let id = w.view().bases()[0].id.clone();
+    let request = w.request(RestorePoint::Snapshot { id }, RestoreTarget::Beside);
+    let dbs = |w: &World, end: &str| {
+        let sums = w.sums().into_iter();
+        let found = sums.filter_map(|(name, sum)| Some((name.db.strip_suffix(end)?.to_owned(), name.table, sum)));
+        found.collect::<Vec<_>>()
+    };
+    let receipt = w.restore(&request).unwrap();
+    assert!(receipt.next_steps[0].contains("_restored."), "{:?}", receipt.next_steps);
+    let first = dbs(&w, "_restored");
+    assert!(!first.is_empty());
+    let command = w.plan(&request).unwrap().command_line();
+    assert!(command.contains("_restored2'"), "{command}");
+    w.restore(&request).unwrap();
+    assert_eq!(dbs(&w, "_restored"), first);
+    assert_eq!(dbs(&w, "_restored2"), first);
+    // What shall be replaced is no longer in the way.
+    let mut replacing = request.clone();
+    replacing.replace = true;
+    assert!(
+        w.plan(&replacing)
+            .unwrap()
+            .tables
+            .iter()
+            .all(|t| t.replaces && t.target.db.ends_with("_restored"))
+    );
+    // Names that were asked for are taken as they are.
+    let mut named = request;
+    named.rename = RenameMap::parse(&["crm=crm_restored", "shop=shop_restored"]).unwrap();
+    let blocked = w.plan(&named).unwrap().blocked().map(|c| c.name.clone());
+    assert_eq!(blocked.as_deref(), Some("target"));
+}
+
+#[test]
 fn two_tables_never_get_one_name() {
     let template = Template::new();
     let w = template.world();
@@ -184,6 +221,9 @@ fn targets_that_hold_something_or_have_changed() {
     refused(&w, ErrorKind::Refused, &["drifted", "shop_restored.d"], || {
         w.run(&plan, &w.cx())
     });
+    // The next plan finds other names, unless these are asked for.
+    assert!(w.plan(&beside).unwrap().blocked().is_none());
+    beside.rename = RenameMap::parse(&["shop=shop_restored"]).unwrap();
     assert!(
         w.plan(&beside)
             .unwrap()

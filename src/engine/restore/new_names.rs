@@ -1,11 +1,66 @@
-//! The names that tables get: whether they can have them.
+//! The names that tables get: which ones where none were given, and whether they can have them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Check, CheckState};
-use crate::cluster::Cluster;
-use crate::model::filter::RenameMap;
+use super::plan::{Check, CheckState, RestorePlan};
+use crate::cluster::{Cluster, TableFacts};
+use crate::engine::point::{RestoreRequest, RestoreTarget};
+use crate::model::filter::{Rename, RenameMap};
 use crate::model::table::TableName;
+
+/// Behind the names of databases that are restored beside.
+const SUFFIX: &str = "_restored";
+/// So many restores beside each other find free names by themselves.
+const MOST: u32 = 99;
+
+/// The new names of a restore. Beside, every database without one of its own becomes `db_restored`; when a table of an earlier
+/// restore is in the way there and is not to be replaced, `db_restored2`, and so on.
+pub(super) fn given<'t>(
+    request: &RestoreRequest,
+    chosen: impl Iterator<Item = &'t TableName>,
+    there: &[TableFacts],
+) -> RenameMap {
+    let mut map = request.rename.clone();
+    if request.target != RestoreTarget::Beside {
+        return map;
+    }
+    let unnamed: BTreeSet<&TableName> = chosen.filter(|t| map.apply(t) == **t).collect();
+    let taken: BTreeSet<&TableName> = there.iter().map(|t| &t.name).collect();
+    let name = |db: &str, n: u32| match n {
+        1 => format!("{db}{SUFFIX}"),
+        n => format!("{db}{SUFFIX}{n}"),
+    };
+    // One number for all databases: what belongs together is found together.
+    let free = |n: &u32| {
+        let mut targets = unnamed.iter().map(|t| TableName::new(name(&t.db, *n), t.table.clone()));
+        !targets.any(|t| taken.contains(&t))
+    };
+    // Where they are to be replaced, or none is free, the first ones are in the way, and the plan says so.
+    let n = (1..=MOST).find(|n| request.replace || free(n)).unwrap_or(1);
+    let databases: BTreeSet<&str> = unnamed.iter().map(|t| t.db.as_str()).collect();
+    map.0.extend(databases.into_iter().map(|db| Rename::Db {
+        from: db.to_owned(),
+        to: name(db, n),
+    }));
+    map
+}
+
+/// Where what was restored beside is to be found: names, not only that there are new ones.
+pub(super) fn in_words(plan: &RestorePlan) -> String {
+    let mut renamed = plan.tables.iter().filter(|t| t.source != t.target);
+    match (renamed.next(), renamed.count()) {
+        (Some(t), 0) if plan.assumptions.writes.len() == 1 => format!("{} with {}", t.target, t.source),
+        (Some(t), _) => format!(
+            "the restored tables with the live ones ({} was {}, and so on)",
+            t.target, t.source
+        ),
+        // All of them were made by the log.
+        (None, _) => match plan.assumptions.writes.first() {
+            Some(name) => format!("the restored tables ({name} and so on) with the live ones"),
+            None => "the restored tables with the live ones".to_owned(),
+        },
+    }
+}
 
 /// Blocks a restore in which two tables would get one name, or a table a name that the target cannot give it. Names that
 /// stay as they are were possible at the source.

@@ -56,8 +56,9 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
     };
     let whole = is_whole(request);
     let filter = effective_filter(request, whole, &manifest.tables);
-    let rename = effective_rename(request, &filter, &manifest.tables, &log_tables);
     let there = target.cluster.tables()?;
+    let names = manifest.tables.iter().map(|t| &t.name).chain(&log_tables);
+    let rename = new_names::given(request, names.filter(|t| filter.matches(t)), &there);
     let tables = planned_tables(&filter, &rename, &manifest.tables, &there);
     let from_log = log_tables.iter().filter(|t| filter.matches(t)).map(|t| rename.apply(t));
     let mut targets: BTreeSet<TableName> = tables.iter().map(|t| t.target.clone()).chain(from_log).collect();
@@ -274,27 +275,6 @@ fn effective_filter(request: &RestoreRequest, whole: bool, tables: &[ManifestTab
     let mut rules = vec!["*.*".to_owned()];
     rules.extend(system.iter().map(|db| format!("!`{}`.*", db.replace('`', "``"))));
     TableFilter::parse(&rules).unwrap_or_default()
-}
-
-/// Beside, every database without a new name of its own becomes `db_restored`.
-fn effective_rename(
-    request: &RestoreRequest,
-    filter: &TableFilter,
-    tables: &[ManifestTable],
-    log: &[TableName],
-) -> RenameMap {
-    let mut map = request.rename.clone();
-    if request.target != RestoreTarget::Beside {
-        return map;
-    }
-    let names = tables.iter().map(|t| &t.name).chain(log);
-    let unnamed = names.filter(|t| filter.matches(t) && request.rename.apply(t) == **t);
-    let dbs: BTreeSet<&str> = unnamed.map(|t| t.db.as_str()).collect();
-    map.0.extend(dbs.into_iter().map(|db| Rename::Db {
-        from: db.to_owned(),
-        to: format!("{db}_restored"),
-    }));
-    map
 }
 
 fn planned_tables(

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::base;
 use super::load;
+use super::new_names;
 use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
 use super::way_back;
 use crate::archive::state::WayBack;
@@ -518,7 +519,8 @@ impl RestoreRun<'_> {
     fn advice(&self) -> Vec<String> {
         match &self.plan.request.target {
             RestoreTarget::Beside => {
-                vec!["compare the restored tables with the live ones, then copy back what is missing".to_owned()]
+                let what = new_names::in_words(self.plan);
+                vec![format!("compare {what}, then copy back what is missing")]
             }
             RestoreTarget::Cluster { name } => vec![format!("point applications at {name} when you are satisfied")],
             RestoreTarget::InPlace => vec!["applications were disconnected: check that they are back".to_owned()],

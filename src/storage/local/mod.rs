@@ -6,6 +6,7 @@
 //! ours and no objects.
 
 mod beneath;
+mod facts;
 mod listing;
 mod swap;
 mod temp;
@@ -21,7 +22,7 @@ use rustix::io::Errno;
 use super::error::{ErrorKind, StorageError};
 use super::memory::past_end;
 use super::name::{DirName, ObjectName};
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, Version};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageFacts, Version};
 
 use beneath::Beneath;
 use temp::{LocalWriter, clean};
@@ -176,6 +177,10 @@ impl Storage for Local {
 
     fn describe(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn facts(&self) -> StorageFacts {
+        facts::of(&self.beneath)
     }
 }
 

@@ -16,12 +16,14 @@ use crate::model::settings::{BackupSettings, RetentionDays};
 use crate::model::time;
 use crate::service::desk::{Accident, BackupRequest, DataQuestion, LogAct, Question};
 use crate::tui::Exit;
+use crate::tui::commands::Cmd;
 use crate::tui::event::{Effect, Query};
 use crate::tui::model::{Model, Then};
+use crate::tui::update::enabled::enabled;
 
 const LEVELS: [ProofLevel; 3] = [ProofLevel::Files, ProofLevel::Checksums, ProofLevel::Tested];
 /// Orders per second of started traffic.
-const TRAFFIC: u32 = 20;
+pub(super) const TRAFFIC: u32 = 20;
 
 fn text(label: &'static str, value: impl Into<String>, hint: &'static str) -> Field {
     Field::Text {
@@ -131,11 +133,7 @@ pub fn open(m: &mut Model, subject: Subject) -> Vec<Effect> {
 fn settings_fields(was: &BackupSettings) -> Vec<Field> {
     let on_off = |on: bool| usize::from(!on);
     vec![
-        text(
-            "Backup Time",
-            was.backup_time.to_string(),
-            "HH:MM in the cluster's zone",
-        ),
+        text("Backup Time", was.backup_time.to_string(), "HH:MM, cluster's zone"),
         text("Backup Retention", was.retention_days.to_string(), "days, 7 to 90"),
         choice("Daily schedule", &["on", "off"], on_off(was.schedule)),
         choice("Point-in-time", &["on", "off"], on_off(was.pitr)),
@@ -228,7 +226,11 @@ pub fn press(m: &mut Model, form: &Form, button: usize) -> Result<Vec<Effect>, S
             let exit = if button == 1 { Exit::LeaveRunning } else { Exit::Quit };
             return Ok(vec![Effect::Quit(exit)]);
         }
-        Subject::Suspend => return Ok(vec![Effect::Suspend]),
+        Subject::Suspend => {
+            // Work went on while the form was open.
+            enabled(Cmd::Suspend, m).map_err(|why| format!("Not now: {why}."))?;
+            return Ok(vec![Effect::Suspend]);
+        }
         Subject::Marked(marked) => {
             let level = LEVELS.get(form.choice(0)).copied().unwrap_or(ProofLevel::Checksums);
             let questions = marked.questions(level, confirm_name.as_deref());

@@ -1,15 +1,15 @@
 //! A form: a few fields and buttons. The first button always does nothing, and it has the focus where an act could
-//! lose something.
+//! lose something. How it looks is in [`super::form_view`].
 
 use crossterm::event::KeyCode;
-use ratatui::layout::Rect;
 use tui_input::{Input, InputRequest};
 use unicode_width::UnicodeWidthStr;
 
 use super::forms::Subject;
+use crate::model::text::is_hostile;
 use crate::tui::keys::Key;
-use crate::tui::model::Model;
-use crate::tui::paint::{Painter, fit, safe, wrap};
+use crate::tui::paint::{Painter, fit, safe};
+use crate::tui::scroll::Scroll;
 use crate::tui::theme::Meaning;
 
 /// One field.
@@ -61,7 +61,7 @@ pub struct Form {
     /// Why it was not accepted.
     pub error: Option<String>,
     /// Lines of its text scrolled down.
-    pub scroll: usize,
+    pub scroll: Scroll,
 }
 
 /// What a key did to a form.
@@ -75,6 +75,8 @@ pub enum Outcome {
     Close,
     /// The n-th button was pressed; 1 is the first that does something.
     Press(usize),
+    /// The command line that does the same shall be copied.
+    Copy,
 }
 
 /// Applies an editing key to a line of text; false when the key is none.
@@ -96,10 +98,13 @@ pub fn edit(input: &mut Input, key: Key) -> bool {
     true
 }
 
-/// Inserts pasted text, one line of it.
+/// Inserts pasted text: its first line that is not empty, without the blanks around it. A tab is a blank, and other control
+/// characters are left out.
 pub fn paste(input: &mut Input, text: &str) {
-    let line = text.lines().next().unwrap_or_default();
-    for c in safe(line).chars().take(500) {
+    let mut lines = text.split(['\n', '\r']).map(str::trim);
+    let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    let kept = line.chars().map(|c| if c == '\t' { ' ' } else { c });
+    for c in kept.filter(|c| !is_hostile(*c)).take(500) {
         input.handle(InputRequest::InsertChar(c));
     }
 }
@@ -115,7 +120,7 @@ impl Form {
             fields,
             focus: 0,
             error: None,
-            scroll: 0,
+            scroll: Scroll::default(),
         }
     }
 
@@ -154,13 +159,14 @@ impl Form {
         let last = self.fields.len().saturating_sub(1);
         match key.code {
             KeyCode::Esc => return Outcome::Close,
-            KeyCode::PageDown => self.scroll += 5,
-            KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(5),
+            KeyCode::PageDown => self.scroll.by(5),
+            KeyCode::PageUp => self.scroll.by(-5),
             KeyCode::Tab if self.beside(true) => {}
             KeyCode::BackTab if self.beside(false) => {}
             KeyCode::Tab | KeyCode::Down => self.go(true),
             KeyCode::BackTab | KeyCode::Up => self.go(false),
             KeyCode::Enter => return self.on_enter(last),
+            KeyCode::Char('y') if key.ctrl => return Outcome::Copy,
             _ => return self.on_field_key(key),
         }
         Outcome::Stay
@@ -243,146 +249,24 @@ impl Form {
             _ => Outcome::Stay,
         }
     }
-
-    /// Paints it.
-    pub fn view(&self, m: &Model, p: &mut Painter<'_>, screen: Rect) {
-        let width = screen.width.saturating_sub(4).min(78);
-        let inner = usize::from(width.saturating_sub(4)).max(10);
-        let mut text: Vec<(String, Meaning)> = Vec::new();
-        for (line, meaning) in self.subject.body(m, self) {
-            text.extend(wrap(&safe(&line), inner).into_iter().map(|l| (l, meaning)));
-        }
-        let errors = self.error.as_deref().map(|e| wrap(&safe(e), inner)).unwrap_or_default();
-        let fixed = self.fields.len() + errors.len() + 4;
-        let room = usize::from(screen.height).saturating_sub(fixed + 2).max(1);
-        let shown = text.len().min(room);
-        let size = (width, (shown + fixed) as u16);
-        let area = super::frame(p, screen, size, &self.subject.title(m), self.subject.is_dangerous());
-        let from = self.scroll.min(text.len() - shown);
-        let mut y = area.y;
-        for (line, meaning) in text.iter().skip(from).take(shown) {
-            p.put(area.x, y, area.width, line, *meaning);
-            y += 1;
-        }
-        if text.len() > shown {
-            p.put_right(area.x, y, area.width, "PgDn PgUp scroll", Meaning::Muted);
-        }
-        y += 1;
-        for (i, field) in self.fields.iter().enumerate() {
-            if y >= area.bottom() {
-                // In a terminal that is too small, the buttons are what is left.
-                y = area.bottom().saturating_sub(1);
-            }
-            if matches!(field, Field::Buttons { .. }) {
-                for line in &errors {
-                    p.put(area.x, y, area.width, line, Meaning::Error);
-                    y += 1;
-                }
-                y = area.bottom().saturating_sub(1);
-            }
-            p.clear(Rect { y, height: 1, ..area });
-            field.view(p, Rect { y, height: 1, ..area }, i == self.focus);
-            y += 1;
-        }
-    }
 }
 
 fn on_button_key(labels: &[String], at: &mut usize, key: Key) -> Outcome {
     let last = labels.len().saturating_sub(1);
+    if key.ctrl || key.alt {
+        // They mean other things elsewhere, and must not consent by mistake.
+        return Outcome::Stay;
+    }
     match key.code {
         KeyCode::Left | KeyCode::Char('h') => *at = at.saturating_sub(1),
         KeyCode::Right | KeyCode::Char('l') => *at = (*at + 1).min(last),
         KeyCode::Char('n') => return Outcome::Close,
         KeyCode::Char('y') if labels.len() == 2 => return Outcome::Press(1),
         KeyCode::Char('q') => return Outcome::Close,
+        KeyCode::Char('c') => return Outcome::Copy,
         _ => {}
     }
     Outcome::Stay
-}
-
-impl Field {
-    fn view(&self, p: &mut Painter<'_>, area: Rect, focus: bool) {
-        let (x, y) = (area.x, area.y);
-        let label_meaning = if focus { Meaning::Key } else { Meaning::Muted };
-        match self {
-            Field::Text { label, input, hint } => {
-                p.put(x, y, 18, label, label_meaning);
-                let cells = area.width.saturating_sub(18).min(34);
-                view_input(p, (x + 18, y), cells, input, focus);
-                p.put(
-                    x + 19 + cells,
-                    y,
-                    area.width.saturating_sub(19 + cells),
-                    hint,
-                    Meaning::Muted,
-                );
-            }
-            Field::Choice { label, options, at } => {
-                p.put(x, y, 18, label, label_meaning);
-                let mut at_x = x + 18;
-                for (i, option) in options.iter().enumerate() {
-                    let chosen = i == *at;
-                    let sign = if chosen { p.glyphs.chosen } else { p.glyphs.open };
-                    let meaning = if chosen { Meaning::Title } else { Meaning::Muted };
-                    if chosen && focus {
-                        p.cursor_at(at_x + 1, y);
-                    }
-                    at_x = p.put(
-                        at_x,
-                        y,
-                        area.right().saturating_sub(at_x),
-                        &format!("{sign} {option}  "),
-                        meaning,
-                    );
-                }
-            }
-            Field::Typed { input, must } => {
-                // A name too long for the line stands in the form's title.
-                let short = must.width() <= 30;
-                let label = if short {
-                    format!("Type {must}: ")
-                } else {
-                    "Type the cluster's name: ".to_owned()
-                };
-                let at = p.put(x, y, area.width.saturating_sub(12), &label, label_meaning);
-                let cells = (must.width() as u16 + 4).clamp(8, area.right().saturating_sub(at).max(8));
-                view_input(p, (at, y), cells, input, focus);
-                p.put(
-                    at + cells + 1,
-                    y,
-                    area.right().saturating_sub(at + cells + 1),
-                    "then Enter",
-                    Meaning::Muted,
-                );
-            }
-            Field::Buttons { labels, at } => {
-                let mut at_x = x;
-                for (i, label) in labels.iter().enumerate() {
-                    let here = focus && i == *at;
-                    let meaning = if here { Meaning::Selection } else { Meaning::Base };
-                    if here {
-                        p.cursor_at(at_x, y);
-                    }
-                    at_x = p.put(
-                        at_x,
-                        y,
-                        area.right().saturating_sub(at_x),
-                        &format!("[ {label} ]"),
-                        meaning,
-                    ) + 2;
-                }
-                let hint = if labels.len() == 2 {
-                    "y n, or Tab and Enter"
-                } else {
-                    "Tab and Enter"
-                };
-                let room = area.right().saturating_sub(at_x);
-                if usize::from(room) > hint.len() {
-                    p.put_right(at_x, y, room, hint, Meaning::Muted);
-                }
-            }
-        }
-    }
 }
 
 /// Paints a line of text with the cursor in it.

@@ -10,6 +10,7 @@ use crate::tui::commands::{COMMANDS, Command, Scope};
 use crate::tui::keys::Key;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, wrap};
+use crate::tui::scroll::Scroll;
 use crate::tui::theme::Meaning;
 use crate::tui::update::enabled::enabled;
 
@@ -17,7 +18,7 @@ use crate::tui::update::enabled::enabled;
 #[derive(Clone, Debug, Default)]
 pub struct Help {
     /// Lines scrolled down.
-    pub scroll: usize,
+    pub scroll: Scroll,
     /// What is looked for.
     pub filter: Input,
     /// Whether it is being typed.
@@ -25,6 +26,14 @@ pub struct Help {
 }
 
 impl Help {
+    /// Pasted text is searched for, where text is being typed.
+    pub fn on_paste(&mut self, text: &str) {
+        if self.typing {
+            super::form::paste(&mut self.filter, text);
+            self.scroll = Scroll::default();
+        }
+    }
+
     /// Takes a key; true closes.
     pub fn on_key(&mut self, key: Key) -> bool {
         if self.typing {
@@ -36,7 +45,7 @@ impl Help {
                 }
                 _ => {
                     edit(&mut self.filter, key);
-                    self.scroll = 0;
+                    self.scroll = Scroll::default();
                 }
             }
             return false;
@@ -44,11 +53,14 @@ impl Help {
         match key.code {
             KeyCode::Char('/') => self.typing = true,
             KeyCode::Esc if !self.filter.value().is_empty() => self.filter.reset(),
-            KeyCode::Down | KeyCode::Char('j') => self.scroll += 1,
-            KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
-            KeyCode::PageDown | KeyCode::Char(' ') => self.scroll += 10,
-            KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(10),
-            KeyCode::Home => self.scroll = 0,
+            KeyCode::Char('d') if key.ctrl => self.scroll.by(10),
+            KeyCode::Char('u') if key.ctrl => self.scroll.by(-10),
+            KeyCode::Down | KeyCode::Char('j') => self.scroll.by(1),
+            KeyCode::Up | KeyCode::Char('k') => self.scroll.by(-1),
+            KeyCode::PageDown | KeyCode::Char(' ') => self.scroll.by(10),
+            KeyCode::PageUp => self.scroll.by(-10),
+            KeyCode::Home | KeyCode::Char('g') => self.scroll = Scroll::default(),
+            KeyCode::End | KeyCode::Char('G') => self.scroll.to_end(),
             KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | '?') | KeyCode::F(1) => return true,
             _ => {}
         }
@@ -62,7 +74,7 @@ impl Help {
         let area = super::frame(p, screen, size, &title, false);
         let lines = lines(m, self.filter.value(), usize::from(area.width));
         let room = usize::from(area.height.saturating_sub(1));
-        let from = self.scroll.min(lines.len().saturating_sub(room));
+        let from = self.scroll.first(lines.len(), room as u16);
         for (i, line) in lines.iter().skip(from).take(room).enumerate() {
             let y = area.y + i as u16;
             match line {

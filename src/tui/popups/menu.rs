@@ -77,6 +77,7 @@ impl Menu {
         match key.code {
             KeyCode::Esc | KeyCode::Char('q') => Outcome::Close,
             KeyCode::Enter => Outcome::Pick(self.at),
+            KeyCode::Char(_) if key.ctrl || key.alt => Outcome::Stay,
             KeyCode::Char(c) => {
                 let found = self.items.iter().position(|i| i.key == c);
                 found.map_or(Outcome::Stay, Outcome::Pick)

@@ -11,6 +11,7 @@ use super::theme::Meaning;
 
 pub mod acts;
 pub mod form;
+pub mod form_view;
 pub mod forms;
 pub mod help;
 pub mod marked;
@@ -18,6 +19,7 @@ pub mod menu;
 pub mod palette;
 pub mod tables;
 pub mod themes;
+pub mod twin;
 
 /// A popup with its state.
 #[derive(Clone, Debug)]
@@ -93,6 +95,8 @@ pub fn moved(at: usize, len: usize, key: Key) -> Option<usize> {
 /// The same where letters are not typed: with j and k.
 pub fn moved_by_letters(at: usize, len: usize, key: Key) -> Option<usize> {
     let code = match key.code {
+        KeyCode::Char('d') if key.ctrl => KeyCode::PageDown,
+        KeyCode::Char('u') if key.ctrl => KeyCode::PageUp,
         KeyCode::Char('j') => KeyCode::Down,
         KeyCode::Char('k') => KeyCode::Up,
         code => code,

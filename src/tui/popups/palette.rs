@@ -37,6 +37,8 @@ pub enum Goal {
 pub struct Entry {
     /// What it says.
     pub text: String,
+    /// Its name alone.
+    pub label: &'static str,
     /// Its key.
     pub key: String,
     /// What it does, or why it cannot be done now.
@@ -106,7 +108,8 @@ impl Palette {
             let Some(e) = entries.get(i) else { return };
             let (text, meaning) = match &e.goal {
                 Ok(_) => (e.text.clone(), Meaning::Base),
-                Err(why) => (format!("{} ({why})", e.text), Meaning::Muted),
+                // Why not says more than what it would do, and must not be cut off.
+                Err(why) => (format!("{}: {why}", e.label), Meaning::Muted),
             };
             p.put_right(line.x, line.y, line.width, &e.key, Meaning::Key);
             p.put(line.x + 1, line.y, line.width.saturating_sub(10), &text, meaning);
@@ -140,10 +143,15 @@ fn candidates(m: &Model) -> Vec<Entry> {
             let goal = if here(c.scopes) {
                 enabled(c.cmd, m).map(|()| Goal::Run(c.cmd))
             } else {
-                Err(format!("on {}", c.scopes.first().map_or("", |s| s.words())))
+                Err(format!("only on {}", c.scopes.first().map_or("", |s| s.words())))
+            };
+            let text = match c.help.starts_with(c.label) {
+                true => c.help.to_owned(),
+                false => format!("{}: {}", c.label, c.help),
             };
             Entry {
-                text: format!("{}: {}", c.label, c.help),
+                text,
+                label: c.label,
                 key: m.keymap.hint(c.cmd).to_owned(),
                 goal,
             }
@@ -151,6 +159,7 @@ fn candidates(m: &Model) -> Vec<Entry> {
         .collect();
     out.extend(m.store.fleet().unwrap_or_default().iter().map(|c| Entry {
         text: format!("backups {}", c.name),
+        label: "backups",
         key: String::new(),
         goal: Ok(Goal::Visit(c.name.clone())),
     }));

@@ -133,6 +133,13 @@ impl Tables {
         Outcome::Stay
     }
 
+    /// Pasted text narrows the list as typed text does.
+    pub fn on_paste(&mut self, text: &str) {
+        super::form::paste(&mut self.input, text);
+        self.lines = self.find();
+        self.at = 0;
+    }
+
     /// Chooses a line, or no longer; a database stands for its tables.
     fn toggle(&mut self, at: usize) {
         match self.lines.get(at).cloned() {

@@ -20,7 +20,7 @@ use crate::tui::event::Query;
 use crate::tui::filter::{Col, column};
 use crate::tui::list::{Lines, List};
 use crate::tui::model::Model;
-use crate::tui::paint::{Painter, fit_middle, safe};
+use crate::tui::paint::{Painter, first_that_fits, fit_middle, safe};
 use crate::tui::theme::Meaning;
 use crate::tui::view::ViewCache;
 use crate::tui::widgets::bar::{self, Stretch};
@@ -447,7 +447,7 @@ fn view_detail(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage, e
     let (x, width) = (area.x + 1, area.width.saturating_sub(2));
     let lines = [
         (format!("at {}", status::echo(m, s.commit)), Meaning::Base),
-        (contents(m, entry), Meaning::Base),
+        (contents(m, entry, usize::from(width)), Meaning::Base),
         (origin(page, entry), Meaning::Muted),
         remark(m, entry),
     ];
@@ -456,7 +456,7 @@ fn view_detail(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage, e
     }
 }
 
-fn contents(m: &Model, entry: &BackupEntry) -> String {
+fn contents(m: &Model, entry: &BackupEntry, width: usize) -> String {
     let s = &entry.summary;
     let took = time::took(s.finished.since(s.started).max(0));
     let filter = if s.is_full() {
@@ -468,10 +468,11 @@ fn contents(m: &Model, entry: &BackupEntry) -> String {
     let largest = known.and_then(|t| t.iter().max_by_key(|t| t.sum.bytes));
     let largest = largest.map(|t| format!(", largest {}", t.name)).unwrap_or_default();
     let (tables, rows) = (status::plural(s.tables, "table"), status::plural(s.totals.rows, "row"));
-    format!(
-        "{tables}, {rows}, {} of rows, {filter}, took {took}{largest}",
+    let text = format!(
+        "{tables}, {rows}, {} of rows, {filter}, took {took}",
         size::iec(s.totals.bytes)
-    )
+    );
+    first_that_fits(&[format!("{text}{largest}")], width).unwrap_or(text)
 }
 
 fn origin(page: &ClusterPage, entry: &BackupEntry) -> String {

@@ -25,10 +25,9 @@ pub fn rows(m: &Model, list: &List) -> Vec<Line> {
         theme,
         "c chooses another".to_owned(),
     ));
-    let writes = m.read_only || m.store.hello().is_some_and(|h| h.read_only);
     all.push((
         "console in use: read-only".to_owned(),
-        on(writes),
+        on(m.is_read_only()),
         "flag --read-only, or who answers".to_owned(),
     ));
     for card in m.store.fleet().unwrap_or_default() {

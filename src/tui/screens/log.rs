@@ -317,13 +317,13 @@ fn actual(m: &Model, log: &LogStatus) -> String {
 fn runs(m: &Model, log: &LogStatus) -> Vec<Fact> {
     let last = log.runs.iter().rev().take(3);
     last.map(|r| {
-        let ended = r.ended.as_ref().map_or("grows", |e| e.words());
+        let ended = r.ended.as_ref().map_or("goes on", |e| e.words());
         let text = format!(
             "{} -> {}: {ended}",
             m.stamp_seconds(r.from.at),
             m.stamp_seconds(r.to.at)
         );
-        ("Stretch", text, Meaning::Muted)
+        ("Archived", text, Meaning::Muted)
     })
     .collect()
 }

@@ -85,6 +85,9 @@ impl Plan {
 
     /// Whether the target's name must be typed: the plan says so, or the cluster is protected.
     pub fn needs_name(&self, m: &Model, plan: &RestorePlan) -> bool {
+        if m.is_read_only() {
+            return false;
+        }
         plan.needs_typed_name() || m.store.card(&plan.target).is_some_and(|c| c.protected)
     }
 
@@ -170,6 +173,9 @@ impl Plan {
                     check.name, check.wanted
                 ),
             );
+        } else if m.is_read_only() {
+            let text = "brine was started read-only: this plan cannot be run here. y copies its command line.";
+            wrapped(p, text);
         } else if !self.needs_name(m, plan) {
             p.put(x, area.y, width, "Nothing is overwritten. R restores.", Meaning::Ok);
         }

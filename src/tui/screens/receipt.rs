@@ -7,8 +7,12 @@ use crate::model::job::Job;
 use crate::model::size;
 use crate::model::time;
 use crate::tui::model::Model;
+use crate::tui::paint::{safe, wrap};
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::status::{self, count, plural};
+
+/// Longer labels are none.
+const LABEL: usize = 17;
 
 type Line = (String, Meaning);
 
@@ -21,6 +25,33 @@ pub fn lines(m: &Model, job: &Job) -> Vec<Line> {
         Ok(receipt) => restored(m, job, &receipt),
         Err(_) => fields(value),
     }
+}
+
+/// A line with what does not fit below its text, not below its label or number.
+pub fn hanging(text: &str, width: usize) -> Vec<String> {
+    let text = safe(text);
+    let number = || {
+        text.starts_with("  ")
+            .then(|| text.find(". ").map(|at| at + 2))
+            .flatten()
+    };
+    // A label ends with two blanks or more.
+    let label = || {
+        let (label, rest) = text.split_once("  ").filter(|(label, _)| label.len() < LABEL)?;
+        Some(label.len() + 2 + rest.len() - rest.trim_start().len())
+    };
+    let at = number().or_else(label).filter(|at| width > 2 * at).unwrap_or(0);
+    let (lead, body) = text.split_at_checked(at).unwrap_or(("", &text));
+    let lines = wrap(body, width - at).into_iter().enumerate();
+    lines
+        .map(|(i, line)| {
+            if i == 0 {
+                format!("{lead}{line}")
+            } else {
+                format!("{}{line}", " ".repeat(at))
+            }
+        })
+        .collect()
 }
 
 fn restored(m: &Model, job: &Job, r: &RestoreReceipt) -> Vec<Line> {
@@ -94,5 +125,22 @@ fn plain(value: &Value) -> String {
         Value::Bool(b) => if *b { "yes" } else { "no" }.to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_stands_below_its_text() {
+        let text = "compared    the rows equal what was written";
+        assert_eq!(hanging(text, 80), [text]);
+        assert_eq!(
+            hanging(text, 30),
+            ["compared    the rows equal", "            what was written"]
+        );
+        assert_eq!(hanging("  1. take a new base", 15), ["  1. take a new", "     base"]);
+        assert_eq!(hanging("Restored beside, in demo", 16), ["Restored beside,", "in demo"]);
     }
 }

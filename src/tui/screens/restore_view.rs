@@ -1,20 +1,20 @@
 //! How Restore 1/2 looks: the choices, the timeline, the list to choose from, and the live answer below.
 
 use ratatui::layout::Rect;
-use unicode_width::UnicodeWidthStr;
 
 use super::log::{view_changes, what_where};
-use super::restore::{Focus, Mode, Place, Point, Restore, Which};
+use super::restore::{Focus, Mode, Place, Point, Restore, SUFFIX, Which};
 use crate::model::position::Moment;
 use crate::model::size;
 use crate::model::time;
 use crate::model::window::{Span, Window};
 use crate::tui::event::Query;
 use crate::tui::model::Model;
-use crate::tui::paint::{Painter, fit, safe, wrap};
+use crate::tui::paint::{Painter, first_that_fits, safe, wrap};
 use crate::tui::popups::form::view_input;
 use crate::tui::theme::Meaning;
 use crate::tui::view::ViewCache;
+use crate::tui::widgets::pick::{self, Pick};
 use crate::tui::widgets::table::{self, left, right};
 use crate::tui::widgets::{bar, status};
 
@@ -72,72 +72,33 @@ pub fn view(s: &Restore, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, 
     );
 }
 
-fn modes(s: &Restore) -> Vec<(String, bool)> {
-    let option = |text: &str, mode| (text.to_owned(), s.mode == mode);
+fn modes(s: &Restore) -> Vec<Pick> {
+    let option = |long: &str, short, mode| Pick::new(long, short, s.mode == mode);
     vec![
-        option("Basic Snapshot Restore", Mode::Snapshot),
-        option("Point-in-Time Restore", Mode::PointInTime),
+        option("Basic Snapshot Restore", "Snapshot", Mode::Snapshot),
+        option("Point-in-Time Restore", "Point-in-Time", Mode::PointInTime),
     ]
 }
 
-fn points(s: &Restore) -> Vec<(String, bool)> {
-    let option = |text: &str, point| (text.to_owned(), s.point == point);
+fn points(s: &Restore) -> Vec<Pick> {
+    let option = |long: &str, short, point| Pick::new(long, short, s.point == point);
+    let (change, short) = match s.through {
+        true => ("Through a change", "Through"),
+        false => ("Just before a change", "Before"),
+    };
     vec![
-        option("Latest", Point::Latest),
-        option("Exact time", Point::Exact),
-        option(
-            if s.through {
-                "Through a change"
-            } else {
-                "Just before a change"
-            },
-            Point::BeforeChange,
-        ),
-        option("Fastest", Point::Fastest),
+        option("Latest", "Latest", Point::Latest),
+        option("Exact time", "Exact", Point::Exact),
+        option(change, short, Point::BeforeChange),
+        option("Fastest", "Fastest", Point::Fastest),
     ]
 }
 
 /// A label and its choices on one line.
-fn choices(p: &mut Painter<'_>, area: Rect, y: u16, label: &str, focus: bool, options: &[(String, bool)]) {
+fn choices(p: &mut Painter<'_>, area: Rect, y: u16, label: &str, focus: bool, options: &[Pick]) {
     let x = area.x + 1;
     p.put(x, y, LABEL, label, if focus { Meaning::Key } else { Meaning::Muted });
-    let mut at = x + LABEL;
-    let room = usize::from(area.width.saturating_sub(LABEL + 2));
-    let whole = |space: usize| options.iter().map(|(text, _)| text.width() + 4 + space).sum::<usize>();
-    let space = if whole(2) > room { 1 } else { 2 };
-    // Where not all fit, the chosen one is whole and the others are cut.
-    let chosen_width = options.iter().find(|(_, c)| *c).map_or(0, |(text, _)| text.width());
-    let others = options.len().saturating_sub(1).max(1);
-    let fixed = chosen_width + 5 * options.len();
-    let most = if whole(space) > room {
-        (room.saturating_sub(fixed) / others).max(3)
-    } else {
-        usize::MAX
-    };
-    for (text, chosen) in options {
-        let sign = if *chosen { p.glyphs.chosen } else { p.glyphs.open };
-        let text = if *chosen || most == usize::MAX {
-            text.clone()
-        } else {
-            fit(&safe(text), most, p.glyphs.cut)
-        };
-        let meaning = match (chosen, focus) {
-            (true, true) => Meaning::Selection,
-            (true, false) => Meaning::Title,
-            (false, _) => Meaning::Base,
-        };
-        if *chosen && focus {
-            p.cursor_at((at + 1).min(area.right().saturating_sub(1)), y);
-        }
-        at = p.put(
-            at,
-            y,
-            area.right().saturating_sub(at + 1),
-            &format!("{sign} {text}"),
-            meaning,
-        );
-        at += space as u16;
-    }
+    pick::paint(p, (x + LABEL, y, area.width.saturating_sub(LABEL + 2)), focus, options);
 }
 
 /// Both ends of the window with the age of the later one, and its gaps.
@@ -147,16 +108,26 @@ fn bounds(s: &Restore, m: &Model) -> String {
     };
     let zone = m.zone_shown();
     let gaps = status::holes(&window.holes());
+    let few = match window.holes().len() {
+        1 => "1 hole".to_owned(),
+        n => format!("{n} holes"),
+    };
+    let offset = time::offset(to.at, zone);
     let (a, b) = (time::short_seconds(from.at, zone), time::short_seconds(to.at, zone));
-    let bounds = format!("{a} -> {b} {} ({})", time::offset(to.at, zone), m.ago(to.at));
+    let bounds = format!("{a} -> {b} {offset} ({})", m.ago(to.at));
+    let short = format!(
+        "{} -> {} {offset}",
+        time::short(from.at, zone),
+        time::short(to.at, zone)
+    );
     // Both ends stand beside the field whatever the width; where the holes are, the bar below shows.
     let room = usize::from(m.size.0.saturating_sub(LABEL + 2));
-    let whole = format!("{bounds}, {gaps}");
-    match (whole.width() <= room, window.holes().len()) {
-        (true, _) => whole,
-        (false, 1) => format!("{bounds}, 1 hole"),
-        (false, n) => format!("{bounds}, {n} holes"),
-    }
+    let forms = [
+        format!("{bounds}, {gaps}"),
+        format!("{bounds}, {few}"),
+        format!("{short}, {few}"),
+    ];
+    first_that_fits(&forms, room).unwrap_or(short)
 }
 
 /// Two lines: the bar, and a mark under the chosen moment between the ends' times.
@@ -248,14 +219,14 @@ fn middle_part(s: &Restore, m: &Model, cache: &mut ViewCache, p: &mut Painter<'_
                 &s.time,
                 focus,
             );
-            let hint = "2026-11-20 02:47:12 +01:00, yesterday 02:00, 10m ago, or a TSO";
-            p.put(
-                area.x + 1 + LABEL,
-                body.y + 1,
-                area.width.saturating_sub(LABEL + 2),
-                hint,
-                Meaning::Muted,
-            );
+            let hints = [
+                "2026-11-20 02:47:12 +01:00, yesterday 02:00, 10m ago, or a TSO",
+                "2026-11-20 02:47:12, yesterday 02:00, 10m ago",
+                "2026-11-20 02:47, yesterday 02:00, 10m ago",
+            ];
+            let room = area.width.saturating_sub(LABEL + 2);
+            let hint = first_that_fits(&hints, usize::from(room)).unwrap_or_default();
+            p.put(area.x + 1 + LABEL, body.y + 1, room, &hint, Meaning::Muted);
             let zone = format!("without a zone: {}", m.zone_of(Some(&s.cluster)).name());
             p.put(
                 area.x + 1 + LABEL,
@@ -332,7 +303,10 @@ fn answer(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect) {
     let exact = moment.as_ref().ok().copied();
     let moment = moment.map_or_else(
         |_| ("none yet".to_owned(), Meaning::Error),
-        |at| (status::echo_time(m, at), Meaning::Base),
+        |at| {
+            let room = usize::from(width.saturating_sub(LABEL));
+            (status::echo_within(m, at, room), Meaning::Base)
+        },
     );
     p.pieces(
         x,
@@ -430,26 +404,26 @@ pub fn yes(m: &Model, window: &Window, span: &Span, at: Moment) -> String {
     )
 }
 
-fn whiches(s: &Restore, m: &Model) -> Vec<(String, bool)> {
+fn whiches(s: &Restore, m: &Model) -> Vec<Pick> {
     let table = s
         .change(m)
         .and_then(|c| c.table.clone())
         .map(|t| t.to_string())
         .unwrap_or_default();
-    let text = |w: Which| match w {
-        Which::Whole => "whole cluster".to_owned(),
-        Which::TableOfChange => table.clone(),
-        Which::Chosen => "choose tables".to_owned(),
+    let pick = |w: Which| match w {
+        Which::Whole => Pick::new("whole cluster", "whole", s.which == w),
+        Which::TableOfChange => Pick::new(&table, "", s.which == w),
+        Which::Chosen => Pick::new("choose tables", "choose", s.which == w),
     };
-    s.whiches(m).into_iter().map(|w| (text(w), s.which == w)).collect()
+    s.whiches(m).into_iter().map(pick).collect()
 }
 
-fn places(s: &Restore) -> Vec<(String, bool)> {
-    let option = |text: &str, place| (text.to_owned(), s.place == place);
+fn places(s: &Restore) -> Vec<Pick> {
+    let option = |long: &str, short, place| Pick::new(long, short, s.place == place);
     vec![
-        option("beside it, under new names", Place::Beside),
-        option("other cluster", Place::Other),
-        option("IN PLACE", Place::InPlace),
+        option("beside it, under new names", "beside it", Place::Beside),
+        option("other cluster", "other cluster", Place::Other),
+        option("IN PLACE", "IN PLACE", Place::InPlace),
     ]
 }
 
@@ -502,19 +476,28 @@ fn detail(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect, y: u16) {
                 18
             };
             view_input(p, (x + LABEL, y), cells, &s.suffix, focus);
-            let text = match s.suffix.value().trim() {
-                rules if rules.contains('=') => "each name=new name".to_owned(),
-                suffix => format!("shop -> shop{suffix}; or write a.b=c.d"),
+            let room = rest.saturating_sub(cells + 1);
+            let texts = match s.suffix.value().trim() {
+                rules if rules.contains('=') => ["each name=new name".to_owned(), String::new()],
+                // The engine looks for the first such name that is free.
+                SUFFIX => [
+                    format!("shop -> shop{SUFFIX}, or the next free name"),
+                    "or the next free name".to_owned(),
+                ],
+                suffix => [
+                    format!("shop -> shop{suffix}; or write a.b=c.d"),
+                    format!("shop -> shop{suffix}"),
+                ],
             };
-            let at = cells + 1;
-            p.put(x + LABEL + at, y, rest.saturating_sub(at), &text, Meaning::Muted);
+            let text = first_that_fits(&texts, usize::from(room)).unwrap_or_default();
+            p.put(x + LABEL + cells + 1, y, room, &text, Meaning::Muted);
         }
         Place::Other => {
             p.put(x, y, LABEL, "  Cluster", label(s.focus == Focus::Other));
             let others = s.others(m);
-            let options: Vec<(String, bool)> = others
+            let options: Vec<Pick> = others
                 .iter()
-                .map(|o| (o.to_string(), Some(o) == s.other.as_ref()))
+                .map(|o| Pick::new(o.as_str(), "", Some(o) == s.other.as_ref()))
                 .collect();
             if options.is_empty() {
                 p.put(
@@ -531,20 +514,16 @@ fn detail(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect, y: u16) {
             p.put(x, y + 1, LABEL, "  New names", label(focus));
             let cells = 32.min(rest / 2);
             view_input(p, (x + LABEL, y + 1), cells, &s.names, focus);
-            let hint = "empty: as they are; shop=shop2 a.b=c.d";
-            p.put(
-                x + LABEL + cells + 1,
-                y + 1,
-                rest.saturating_sub(cells + 1),
-                hint,
-                Meaning::Muted,
-            );
+            let room = rest.saturating_sub(cells + 1);
+            let hints = ["empty: as they are; shop=shop2 a.b=c.d", "empty: as they are"];
+            let hint = first_that_fits(&hints, usize::from(room)).unwrap_or_default();
+            p.put(x + LABEL + cells + 1, y + 1, room, &hint, Meaning::Muted);
         }
         Place::InPlace => {
             let focus = s.focus == Focus::StayClosed;
             let options = [
-                ("open it".to_owned(), !s.stay_closed),
-                ("stay closed until I open it".to_owned(), s.stay_closed),
+                Pick::new("open it", "", !s.stay_closed),
+                Pick::new("stay closed until I open it", "stay closed", s.stay_closed),
             ];
             choices(p, area, y, "  Afterwards", focus, &options);
         }

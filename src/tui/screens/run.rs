@@ -101,7 +101,7 @@ impl Run {
         if !receipt.is_empty() {
             out.push(rule("receipt"));
             for (text, meaning) in receipt {
-                out.extend(wrapped(&text).into_iter().map(|l| (l, meaning)));
+                out.extend(super::receipt::hanging(&text, width).into_iter().map(|l| (l, meaning)));
             }
         }
         out.push(rule("steps"));

@@ -8,12 +8,15 @@ use crate::tui::event::Query;
 use crate::tui::filter::{Col, line};
 use crate::tui::list::List;
 use crate::tui::model::Model;
-use crate::tui::paint::{Painter, fit_middle, safe};
+use crate::tui::paint::{Painter, fit_middle, safe, wrap};
 use crate::tui::theme::Meaning;
 use crate::tui::view::ViewCache;
 use crate::tui::widgets::spark::share;
 use crate::tui::widgets::status::plural;
 use crate::tui::widgets::table::{self, left, right};
+
+/// How wide the names of facts are.
+const FACT: u16 = 14;
 
 /// The lines shown.
 pub fn rows<'a>(m: &'a Model, list: &List) -> Vec<&'a StorageCard> {
@@ -45,11 +48,13 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
     ];
     let [name, state, stored, address] = columns;
     table::header(p, area, area.y, &columns);
+    // Facts and archives, where there is room for both.
+    let detail = if area.height >= 16 { 11 } else { 5 };
     let body = Rect::new(
         area.x,
         area.y + 1,
         area.width,
-        area.height.saturating_sub(1 + m.below(5)),
+        area.height.saturating_sub(1 + m.below(detail)),
     );
     let selected = list.index().min(rows.len() - 1);
     let offset = table::rows(
@@ -79,23 +84,44 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
     let width = area.width.saturating_sub(2);
     let y = body.bottom() + 1;
     if let Some(error) = &s.error {
-        let lines = crate::tui::paint::wrap(&safe(error), usize::from(width));
+        let lines = wrap(&safe(error), usize::from(width));
         for (i, line) in lines.iter().take(4).enumerate() {
             p.put(area.x + 1, y + i as u16, width, line, Meaning::Error);
         }
         return;
     }
+    let mut y = y;
+    if detail > 5 {
+        for (label, text) in facts(s) {
+            let lines = wrap(&safe(&text), usize::from(width.saturating_sub(FACT)));
+            p.put(area.x + 1, y, FACT, label, Meaning::Muted);
+            for line in lines.iter().take(2) {
+                p.put(area.x + 1 + FACT, y, width.saturating_sub(FACT), line, Meaning::Base);
+                y += 1;
+            }
+        }
+    }
     if s.archives.is_empty() {
-        p.put(
-            area.x + 1,
-            y,
-            width,
-            "No archive lies in it yet. V tests it.",
-            Meaning::Muted,
-        );
+        let text = "No archive lies in it yet. V tests it.";
+        p.put(area.x + 1, y, width, text, Meaning::Muted);
         return;
     }
-    view_archives(p, Rect::new(area.x + 1, y, width, 4), s);
+    view_archives(p, Rect::new(area.x + 1, y, width, area.bottom().saturating_sub(y)), s);
+}
+
+/// What is known of the place itself; what is not known is said to be so.
+fn facts(s: &StorageCard) -> Vec<(&'static str, String)> {
+    let facts = s.facts.clone().unwrap_or_default();
+    let known = |text: Option<String>| text.unwrap_or_else(|| "not known".to_owned());
+    let room = facts.free.zip(facts.size);
+    let room = room.map(|(free, size)| format!("{} free of {}", size::iec(free), size::iec(size)));
+    vec![
+        ("Address", s.url.clone()),
+        ("Access", known(facts.credentials)),
+        ("Room", known(room)),
+        ("Versions", known(facts.versioning)),
+        ("Immutability", known(facts.immutability)),
+    ]
 }
 
 /// Which clusters' archives lie in a storage, the largest first.
@@ -103,10 +129,11 @@ fn view_archives(p: &mut Painter<'_>, area: Rect, s: &StorageCard) {
     let total: u64 = s.archives.iter().map(|(_, bytes)| bytes).sum();
     let mut archives: Vec<_> = s.archives.iter().collect();
     archives.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-    for (i, (cluster, bytes)) in archives.iter().take(4).enumerate() {
+    let most = usize::from(area.height.min(5));
+    for (i, (cluster, bytes)) in archives.iter().take(most).enumerate() {
         let y = area.y + i as u16;
-        if i == 3 && archives.len() > 4 {
-            let more = format!("and {}", plural(archives.len() as u64 - 3, "archive"));
+        if i + 1 == most && archives.len() > most {
+            let more = format!("and {} more", plural((archives.len() - i) as u64, "archive"));
             p.put(area.x, y, area.width, &more, Meaning::Muted);
             return;
         }

@@ -391,7 +391,8 @@ fn view_answer(s: &Timeline, m: &Model, p: &mut Painter<'_>, area: Rect) {
         y += 1;
     }
     let moment = s.moment(m);
-    let echo = moment.map(|at| status::echo_time(m, at)).unwrap_or_default();
+    let room = usize::from(width.saturating_sub(LABEL));
+    let echo = moment.map(|at| status::echo_within(m, at, room)).unwrap_or_default();
     if m.accessible && s.typing.is_none() && s.focus != Focus::Changes {
         // Who hears the screen hears the line of the cursor: the moment in words, not the bar.
         p.cursor_at(x, y);

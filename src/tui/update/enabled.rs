@@ -3,7 +3,7 @@
 use crate::cluster::ClusterState;
 use crate::model::backup::{BackupEntry, BackupStatus};
 use crate::model::ids::ClusterName;
-use crate::model::job::{Job, Verb};
+use crate::model::job::{Job, JobState, Verb};
 use crate::service::desk::ClusterCard;
 use crate::tui::commands::Cmd;
 use crate::tui::model::Model;
@@ -12,6 +12,9 @@ use crate::tui::screens::Screen;
 use crate::tui::screens::jobs;
 use crate::tui::screens::restore::{Mode, Point};
 use crate::tui::screens::timeline::Timeline;
+
+/// The step in which a restore puts what it built in its place.
+const SWITCH: &str = "Switch over";
 
 type Verdict = Result<(), String>;
 
@@ -145,6 +148,7 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             _ => Ok(()),
         },
         Cmd::Sort | Cmd::SortReverse => require(!m.screen().orders().is_empty(), "this list has one order only"),
+        Cmd::Suspend => suspend(m),
         Cmd::Themes => require(m.theme.is_some(), "colours are off (NO_COLOR or --no-color)"),
         Cmd::Backward => require(m.screens.len() > 1, "this is the first screen"),
         Cmd::Forward => require(!m.left.is_empty(), "no screen was left by going back"),
@@ -166,7 +170,6 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
         | Cmd::Right
         | Cmd::QuitOrBack
         | Cmd::Interrupt
-        | Cmd::Suspend
         | Cmd::Repaint
         | Cmd::Palette
         | Cmd::Help
@@ -204,8 +207,7 @@ fn changes(cmd: Cmd) -> bool {
 }
 
 fn writable(m: &Model) -> Verdict {
-    let read_only = m.read_only || m.store.hello().is_some_and(|h| h.read_only);
-    require(!read_only, "brine was started read-only")
+    require(!m.is_read_only(), "brine was started read-only")
 }
 
 fn cluster(m: &Model) -> Result<ClusterName, String> {
@@ -257,6 +259,25 @@ fn undo(m: &Model) -> Verdict {
     let name = cluster(m)?;
     let page = m.store.page(&name).ok_or("the cluster is not loaded yet")?;
     require(page.undo.is_some(), "no restore into this cluster can be undone")
+}
+
+/// A process that is stopped holds what it holds: not while others wait for that.
+fn suspend(m: &Model) -> Verdict {
+    let own = m.store.hello().is_none_or(|h| h.pid == m.pid);
+    for job in m.store.running().into_iter().filter(|_| own) {
+        let step = job.steps.last().filter(|s| s.ended.is_none());
+        if step.is_some_and(|s| s.name == SWITCH) {
+            return Err(format!(
+                "job {} is switching {} over: wait until it has",
+                job.id, job.cluster
+            ));
+        }
+        if job.verb == Verb::Backup && job.state == JobState::Running && job.steps.is_empty() {
+            let who = format!("job {} may hold locks of {}", job.id, job.cluster);
+            return Err(format!("{who} while it opens its view: try again in a moment"));
+        }
+    }
+    Ok(())
 }
 
 fn backup(m: &Model) -> Result<&BackupEntry, String> {

@@ -5,27 +5,33 @@ use tui_input::Input;
 
 use super::{go, run};
 use crate::model::job::LineLevel;
+use crate::model::size;
 use crate::service::desk::Question;
-use crate::tui::commands::Cmd;
+use crate::tui::commands::{Cmd, Scope};
 use crate::tui::event::{Effect, Query};
 use crate::tui::keys::Key;
 use crate::tui::model::Model;
 use crate::tui::popups::form::{self, edit};
+use crate::tui::popups::forms::Subject;
 use crate::tui::popups::menu::{self, Pick};
 use crate::tui::popups::palette::{self, Goal};
 use crate::tui::popups::{Popup, acts};
-use crate::tui::popups::{tables, themes};
+use crate::tui::popups::{tables, themes, twin};
 use crate::tui::screens::Screen;
 use crate::tui::screens::plan::Plan;
 use crate::tui::screens::restore::{Focus, Which};
+use crate::tui::update::enabled::enabled;
+
+/// A terminal's clipboard takes no more than this.
+const CLIPBOARD: usize = 74_000;
 
 /// Takes a key.
 pub fn on_key(m: &mut Model, key: Key) -> Vec<Effect> {
     if key.ctrl && matches!(key.code, KeyCode::Char('c' | 'l' | 'z')) {
         return on_command(m, key);
     }
-    if m.too_small() && m.popups.is_empty() && !matches!(key.code, KeyCode::Char('q' | 'X')) {
-        return Vec::new();
+    if m.too_small() && m.popups.is_empty() {
+        return on_small(m, key);
     }
     if let Some(popup) = m.popups.pop() {
         return on_popup(m, popup, key);
@@ -39,11 +45,45 @@ pub fn on_key(m: &mut Model, key: Key) -> Vec<Effect> {
     on_command(m, key)
 }
 
+/// Where no screen is shown: leaving, and stopping the job that is.
+fn on_small(m: &mut Model, key: Key) -> Vec<Effect> {
+    let command = m.keymap.find(key, m.scope()).or_else(|| m.keymap.find(key, Scope::Run));
+    match command.map(|c| c.cmd) {
+        Some(Cmd::QuitOrBack) => go::attempt(m, Cmd::QuitOrBack),
+        Some(Cmd::CancelJob) => match m.store.running().first().map(|j| (j.id, enabled(Cmd::CancelJob, m))) {
+            Some((job, Ok(()))) => acts::open(m, Subject::Cancel { job }),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
 fn on_command(m: &mut Model, key: Key) -> Vec<Effect> {
-    let Some(command) = m.keymap.find(key, m.scope()) else {
-        return Vec::new();
-    };
-    go::attempt(m, command.cmd)
+    match m.keymap.find(key, m.scope()) {
+        Some(command) => go::attempt(m, command.cmd),
+        None => elsewhere(m, key),
+    }
+}
+
+/// A key that means something on other screens only: says where, so that none is dead.
+fn elsewhere(m: &mut Model, key: Key) -> Vec<Effect> {
+    let found = m.keymap.all(key);
+    if !m.is_demo() && found.iter().any(|c| c.cmd == Cmd::Accident) {
+        return go::attempt(m, Cmd::GoMessages);
+    }
+    // Moving about is not worth a word.
+    let told = found.iter().filter(|c| c.priority > 0 && c.cmd != Cmd::NextField);
+    let words: Vec<String> = told
+        .map(|c| {
+            let names: Vec<&str> = c.scopes.iter().take(2).map(|s| s.words()).collect();
+            format!("{} on {}", c.label, names.join(" and "))
+        })
+        .collect();
+    if !words.is_empty() {
+        let text = format!("{key} does nothing here; it is {}.", words.join(", "));
+        m.toast(LineLevel::Info, text);
+    }
+    Vec::new()
 }
 
 /// Text fields of a screen take what they can; true when one did.
@@ -104,7 +144,18 @@ pub fn on_paste(m: &mut Model, text: &str) -> Vec<Effect> {
         }
         Some(Popup::Palette(mut palette)) => {
             form::paste(&mut palette.input, text);
+            palette.at = 0;
             m.popups.push(Popup::Palette(palette));
+            return Vec::new();
+        }
+        Some(Popup::Tables(mut tables)) => {
+            tables.on_paste(text);
+            m.popups.push(Popup::Tables(tables));
+            return Vec::new();
+        }
+        Some(Popup::Help(mut help)) => {
+            help.on_paste(text);
+            m.popups.push(Popup::Help(help));
             return Vec::new();
         }
         Some(other) => {
@@ -129,6 +180,7 @@ pub fn on_paste(m: &mut Model, text: &str) -> Vec<Effect> {
         Screen::Timeline(s) => {
             if let Some(input) = &mut s.typing {
                 form::paste(input, text);
+                s.error = None;
             }
         }
         Screen::Plan(s) if s.typing => {
@@ -144,6 +196,11 @@ fn on_popup(m: &mut Model, popup: Popup, key: Key) -> Vec<Effect> {
         Popup::Form(mut form) => match form.on_key(key) {
             form::Outcome::Close => Vec::new(),
             form::Outcome::Stay => keep(m, Popup::Form(form)),
+            form::Outcome::Copy => {
+                let commands = twin::commands(&form);
+                m.popups.push(Popup::Form(form));
+                copy_commands(m, &commands)
+            }
             form::Outcome::Changed => {
                 let effects = acts::changed(m, &mut form);
                 m.popups.push(Popup::Form(form));
@@ -219,6 +276,28 @@ fn on_popup(m: &mut Model, popup: Popup, key: Key) -> Vec<Effect> {
     }
 }
 
+/// Copies the command lines that do the same as a form.
+fn copy_commands(m: &mut Model, commands: &[String]) -> Vec<Effect> {
+    if commands.is_empty() {
+        m.toast(LineLevel::Info, "Nothing to copy: no command line does this.");
+        return Vec::new();
+    }
+    copy(m, commands.join("\n"))
+}
+
+/// Sends a text to the terminal's clipboard. A part of it would look like the whole: what is too long is not sent.
+fn copy(m: &mut Model, text: String) -> Vec<Effect> {
+    if text.len() > CLIPBOARD {
+        let (is, most) = (size::iec(text.len() as u64), size::iec(CLIPBOARD as u64));
+        let text = format!("Not copied: it is {is}, and terminals take {most}. The command with --json prints it.");
+        m.toast(LineLevel::Warning, text);
+        return Vec::new();
+    }
+    // Nobody can know whether it has arrived.
+    m.toast(LineLevel::Info, "Sent to the terminal's clipboard.");
+    vec![Effect::Copy(text)]
+}
+
 fn keep(m: &mut Model, popup: Popup) -> Vec<Effect> {
     m.popups.push(popup);
     Vec::new()
@@ -227,10 +306,7 @@ fn keep(m: &mut Model, popup: Popup) -> Vec<Effect> {
 fn picked(m: &mut Model, pick: Pick) -> Vec<Effect> {
     match pick {
         Pick::Open(subject) => acts::open(m, *subject),
-        Pick::Copy(text) => {
-            m.toast(LineLevel::Info, "Sent to the terminal's clipboard.");
-            vec![Effect::Copy(text)]
-        }
+        Pick::Copy(text) => copy(m, text),
         Pick::Replan(request) => {
             if let Screen::Plan(s) = m.screen_mut() {
                 let source = s.source.clone();

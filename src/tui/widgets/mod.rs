@@ -2,6 +2,7 @@
 
 pub mod bar;
 pub mod month;
+pub mod pick;
 pub mod progress;
 pub mod spark;
 pub mod status;

@@ -12,6 +12,7 @@ use crate::model::window::Hole;
 use crate::service::desk::{ClusterCard, HealthLevel, NextRun};
 use crate::tui::glyphs::Glyphs;
 use crate::tui::model::Model;
+use crate::tui::paint::first_that_fits;
 use crate::tui::theme::Meaning;
 
 /// Text and its meaning.
@@ -184,6 +185,18 @@ pub fn echo(m: &Model, moment: Moment) -> String {
 pub fn echo_time(m: &Model, moment: Moment) -> String {
     let echo = time::Echo::of(moment, m.zone_here(), m.now);
     format!("{} = {}, {}", echo.local, echo.utc, m.ago(moment.at))
+}
+
+/// The same in so many cells: the age goes first, then UTC.
+pub fn echo_within(m: &Model, moment: Moment, room: usize) -> String {
+    let echo = time::Echo::of(moment, m.zone_here(), m.now);
+    let both = format!("{} = {}", echo.local, echo.utc);
+    let forms = [
+        format!("{both}, {}", m.ago(moment.at)),
+        both,
+        format!("{}, {}", echo.local, m.ago(moment.at)),
+    ];
+    first_that_fits(&forms, room).unwrap_or(echo.local)
 }
 
 /// A moment as local time, UTC and, where there is one, TSO.
