@@ -99,15 +99,14 @@ pub fn hangs_on(sql: &str, modes: Modes) -> Option<&'static str> {
     let default = defaults.find(|(n, _)| at(n + 1).is_some_and(|t| t.is_symbol('(') || t.kind == TokenKind::Word))?;
     let called = |n: usize| at(n + 1).is_some_and(|t| t.is_symbol('('));
     let values = all.iter().enumerate().skip(default.0 + 1);
-    let found = values.filter(|_| adds).find_map(|(n, token)| match () {
+    values.filter(|_| adds).find_map(|(n, token)| match () {
         () if token.is_symbol('/') => Some("div_precision_increment"),
         () if token.is("WEEK") && called(n) && week_of_one(all.get(n + 2..).unwrap_or_default()) => {
             Some("default_week_format")
         }
         () if (token.is("AES_ENCRYPT") || token.is("AES_DECRYPT")) && called(n) => Some("block_encryption_mode"),
         () => None,
-    });
-    found
+    })
 }
 
 /// Whether the list that ends here has one part: `WEEK` with two takes nothing from a variable.

@@ -76,7 +76,7 @@ mod tests {
     fn what_only_the_server_knew() {
         for (sql, word) in [
             ("ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY", "numbered"),
-            ("ALTER TABLE t ADD u CHAR(36) DEFAULT (uuid())", "UUID"),
+            ("ALTER TABLE t ADD u CHAR(36) DEFAULT (uuid())", "uuid"),
             ("ALTER IGNORE TABLE t ADD UNIQUE (a)", "equal rows"),
             ("ALTER TABLE t IMPORT TABLESPACE", "with a file (IMPORT"),
             (
