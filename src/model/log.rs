@@ -198,3 +198,11 @@ pub struct Change {
     /// Bytes of the change in the log.
     pub bytes: u64,
 }
+
+impl Change {
+    /// Whether its table was not there before it.
+    pub fn makes_its_table(&self) -> bool {
+        let first = |text: &str| text.split_whitespace().next().map(str::to_ascii_lowercase);
+        matches!(&self.kind, ChangeKind::Ddl { text } if first(text).as_deref() == Some("create"))
+    }
+}
