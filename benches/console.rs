@@ -83,6 +83,7 @@ fn window(bases: usize) -> Window {
         first_hash: String::new(),
         last_hash: String::new(),
         ended: None,
+        lacking: Vec::new(),
     };
     Window::new((0..bases).map(base).collect(), &[run])
 }
@@ -121,7 +122,7 @@ fn summary(id: BackupId, n: usize) -> BackupSummary {
     BackupSummary {
         id,
         cluster: ClusterName::new("cluster-000").unwrap(),
-        cluster_identity: "0123456789abcdef0123456789abcdef".to_owned(),
+        cluster_identity: "0123456789abcdef0123456789abcdef".into(),
         incarnation: IncarnationId(1),
         kind: if n.is_multiple_of(7) {
             BackupType::Manual
@@ -139,9 +140,9 @@ fn summary(id: BackupId, n: usize) -> BackupSummary {
         filter: Vec::new(),
         keep_days: None,
         note: None,
-        source_version: "embedded 0.1".to_owned(),
-        tool_version: "0.1.0".to_owned(),
-        asked_by: "schedule".to_owned(),
+        source_version: "embedded 0.1".into(),
+        tool_version: "0.1.0".into(),
+        asked_by: "schedule".into(),
     }
 }
 

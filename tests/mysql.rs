@@ -36,6 +36,8 @@ mod fidelity;
 mod globals;
 #[path = "mysql/killed.rs"]
 mod killed;
+#[path = "mysql/lacking.rs"]
+mod lacking;
 #[path = "mysql/large.rs"]
 mod large;
 #[path = "mysql/linking.rs"]

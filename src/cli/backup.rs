@@ -127,7 +127,7 @@ fn page(entry: &BackupEntry, tables: &[BackupTable], at: At) -> Vec<String> {
         ("position", s.position.to_string()),
         ("type", s.kind.word().to_owned()),
         ("note", s.note.clone().unwrap_or_default()),
-        ("asked by", s.asked_by.clone()),
+        ("asked by", s.asked_by.to_string()),
         ("took", time::took(s.finished.since(s.started))),
         ("holds", receipt::held(s.tables, s.totals.rows, s.totals.bytes)),
         ("filter", s.filter.join(" ")),

@@ -167,12 +167,16 @@ pub(super) fn state(state: &ClusterState) -> String {
 
 /// What a change did.
 pub(super) fn change(change: &Change) -> String {
-    match &change.kind {
-        ChangeKind::Ddl { text } => text.clone(),
-        ChangeKind::MassDelete => "mass delete".to_owned(),
-        ChangeKind::MassUpdate => "mass update".to_owned(),
-        ChangeKind::BigTransaction => "big transaction".to_owned(),
-        ChangeKind::Transaction => "transaction".to_owned(),
+    let what = match &change.kind {
+        ChangeKind::Ddl { text } => text.as_str(),
+        ChangeKind::MassDelete => "mass delete",
+        ChangeKind::MassUpdate => "mass update",
+        ChangeKind::BigTransaction => "big transaction",
+        ChangeKind::Transaction => "transaction",
+    };
+    match &change.lacks {
+        None => what.to_owned(),
+        Some(lacks) => format!("{what} (not whole in the log: {lacks})"),
     }
 }
 

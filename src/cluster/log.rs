@@ -36,6 +36,15 @@ pub struct Ddl {
     pub rows: u64,
 }
 
+/// What a transaction did that its record does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// The table, where it is about one.
+    pub table: Option<TableName>,
+    /// As a clause.
+    pub what: String,
+}
+
 /// A transaction of the change log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Txn {
@@ -49,6 +58,8 @@ pub struct Txn {
     pub deltas: Vec<TableDelta>,
     /// The schema change, if it is one.
     pub ddl: Option<Ddl>,
+    /// What else it did, so that no replay of the record gives the same.
+    pub lack: Option<Box<Lack>>,
     /// The record itself, for the archive and for [`Restorer::replay`](super::Restorer::replay); of a transaction in
     /// pieces, its opening.
     pub payload: Vec<u8>,

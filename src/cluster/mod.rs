@@ -26,7 +26,7 @@ mod lost;
 pub mod mysql;
 
 pub use checks::{CheckResult, RestoreCheck};
-pub use log::{Changes, Ddl, LogEvent, PieceStore, Pieces, ReplayTxn, TableDelta, Txn};
+pub use log::{Changes, Ddl, Lack, LogEvent, PieceStore, Pieces, ReplayTxn, TableDelta, Txn};
 
 /// What kind of database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -452,7 +452,7 @@ impl Take<'_> {
         BackupSummary {
             id: self.begun.id.clone(),
             cluster: self.plan.cluster.clone(),
-            cluster_identity: self.plan.cluster_identity.clone(),
+            cluster_identity: self.plan.cluster_identity.as_str().into(),
             incarnation: self.begun.incarnation,
             kind: self.plan.kind,
             commit: mark.moment,
@@ -466,9 +466,9 @@ impl Take<'_> {
             filter: self.plan.filter.rules().to_vec(),
             keep_days: self.plan.keep_days,
             note: self.plan.note.clone(),
-            source_version: self.version.clone(),
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            asked_by: self.cx.asked_by().to_owned(),
+            source_version: self.version.as_str().into(),
+            tool_version: env!("CARGO_PKG_VERSION").into(),
+            asked_by: self.cx.asked_by().into(),
         }
     }
 }

@@ -120,6 +120,7 @@ fn transactions(
             table,
             rows,
             bytes,
+            lacks: None,
         };
         if let Some(ddl) = ddl {
             take(change(

@@ -190,6 +190,7 @@ pub struct TestCx {
     resume: Arc<dyn ResumeLog>,
     steps: Mutex<Vec<(String, Arc<Meter>)>>,
     lines: Mutex<Vec<(LineLevel, String)>>,
+    meanwhile: Option<(String, Box<dyn Fn() + Send + Sync>)>,
 }
 
 impl Default for TestCx {
@@ -208,6 +209,7 @@ impl TestCx {
             resume: Arc::new(MemoryResumeLog::default()),
             steps: Mutex::default(),
             lines: Mutex::default(),
+            meanwhile: None,
         }
     }
 
@@ -222,6 +224,13 @@ impl TestCx {
     #[must_use]
     pub fn with_resume(mut self, resume: Arc<dyn ResumeLog>) -> Self {
         self.resume = resume;
+        self
+    }
+
+    /// The same, where something else happens when the job comes to a step.
+    #[must_use]
+    pub fn at_step(mut self, name: &str, act: impl Fn() + Send + Sync + 'static) -> Self {
+        self.meanwhile = Some((name.to_owned(), Box::new(act)));
         self
     }
 
@@ -267,6 +276,9 @@ impl JobCx for TestCx {
     }
 
     fn step(&self, name: &str, unit: Unit, total: Option<u64>) -> Arc<Meter> {
+        if let Some((_, act)) = self.meanwhile.as_ref().filter(|(at, _)| at == name) {
+            act();
+        }
         let meter = Arc::new(Meter::new(unit, total));
         self.steps.lock().push((name.to_owned(), Arc::clone(&meter)));
         meter

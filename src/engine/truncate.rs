@@ -118,6 +118,7 @@ pub fn run(archive: &Archive, lock: &ArchiveLock, until: Moment, cx: &dyn JobCx)
                 (Some(known), Some(new)) => {
                     (known.first_seq, known.first_hash) = (new.first_seq, new.first_hash.clone());
                     (known.from, known.from_position) = (new.from, new.from_position.clone());
+                    known.lacking.retain(|l| l.at > new.from);
                 }
                 (Some(_), None) => doc.runs.retain(|r| r.first_seq != old.0 || r.first_hash != old.1),
                 (None, _) => {}

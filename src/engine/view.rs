@@ -21,20 +21,33 @@ use crate::model::window::{Base, Window, covering_run};
 
 /// Summaries of manifests that were read before; can be thrown away at any time.
 #[derive(Debug, Default)]
-pub struct SummaryCache(Mutex<HashMap<BackupId, Arc<BackupSummary>>>);
+pub struct SummaryCache(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    summaries: HashMap<BackupId, Arc<BackupSummary>>,
+    /// The one that was read last: most say much alike.
+    last: Option<Arc<BackupSummary>>,
+}
 
 impl SummaryCache {
     fn get(&self, archive: &Archive, id: &BackupId) -> Result<Arc<BackupSummary>, EngineError> {
-        if let Some(known) = self.0.lock().get(id) {
+        if let Some(known) = self.0.lock().summaries.get(id) {
             return Ok(Arc::clone(known));
         }
-        let summary = Arc::new(archive.read_summary(id)?);
-        self.0.lock().insert(id.clone(), Arc::clone(&summary));
+        let mut summary = archive.read_summary(id)?;
+        let mut known = self.0.lock();
+        if let Some(last) = &known.last {
+            summary.share(last);
+        }
+        let summary = Arc::new(summary);
+        known.summaries.insert(summary.id.clone(), Arc::clone(&summary));
+        known.last = Some(Arc::clone(&summary));
         Ok(summary)
     }
 
     fn keep_only(&self, ids: &BTreeSet<BackupId>) {
-        self.0.lock().retain(|id, _| ids.contains(id));
+        self.0.lock().summaries.retain(|id, _| ids.contains(id));
     }
 }
 

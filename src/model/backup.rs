@@ -9,6 +9,7 @@ use super::clock::Millis;
 use super::ids::{BackupId, ClusterName, IncarnationId};
 use super::position::{Moment, Position};
 use super::table::TableName;
+use super::word::Word;
 
 /// Why a snapshot backup was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,7 +37,7 @@ impl BackupType {
     }
 }
 
-/// What a manifest says about its backup as a whole.
+/// What a manifest says about its backup as a whole. What many of them say alike is shared, see [`BackupSummary::share`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupSummary {
     /// The backup's id.
@@ -44,7 +45,7 @@ pub struct BackupSummary {
     /// The cluster it was taken of, by the name it had then.
     pub cluster: ClusterName,
     /// The identity of that cluster.
-    pub cluster_identity: String,
+    pub cluster_identity: Word,
     /// The incarnation it belongs to.
     pub incarnation: IncarnationId,
     /// Why it was taken.
@@ -73,14 +74,25 @@ pub struct BackupSummary {
     /// The operator's note.
     pub note: Option<String>,
     /// Kind and version of the source.
-    pub source_version: String,
+    pub source_version: Word,
     /// Version of brine.
-    pub tool_version: String,
+    pub tool_version: Word,
     /// Who asked: `user@host` or `schedule`.
-    pub asked_by: String,
+    pub asked_by: Word,
 }
 
 impl BackupSummary {
+    /// Shares with another one what both say alike: of a hundred thousand, each copy would cost megabytes.
+    pub fn share(&mut self, with: &BackupSummary) {
+        if self.cluster == with.cluster {
+            self.cluster = with.cluster.clone();
+        }
+        self.cluster_identity.share(&with.cluster_identity);
+        self.source_version.share(&with.source_version);
+        self.tool_version.share(&with.tool_version);
+        self.asked_by.share(&with.asked_by);
+    }
+
     /// Whether it holds the whole cluster, and so can be the base of any restore.
     pub fn is_full(&self) -> bool {
         self.filter.is_empty()

@@ -6,6 +6,7 @@ use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
 use super::clock::Millis;
+use super::word::Word;
 
 /// Why a name or id was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,13 +47,15 @@ fn check_name(what: &'static str, s: &str) -> Result<(), BadName> {
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
+        ///
+        /// Copies share their text: there may be a hundred thousand.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Word);
 
         impl $name {
             /// Checks and wraps a name.
-            pub fn new(s: impl Into<String>) -> Result<Self, BadName> {
+            pub fn new(s: impl Into<Word>) -> Result<Self, BadName> {
                 let s = s.into();
                 check_name($what, &s)?;
                 Ok($name(s))
@@ -100,7 +103,7 @@ name_type!(
 impl BackupId {
     /// What stands in the list for a run that has left no backup: `job-7`.
     pub fn of_job(job: JobId) -> BackupId {
-        BackupId(format!("job-{job}"))
+        BackupId(format!("job-{job}").into())
     }
 
     /// The second of its commit_ts, which its first fourteen digits tell; `None` for ids of another form.

@@ -74,6 +74,23 @@ pub struct LogRun {
     pub last_hash: String,
     /// Why it ended; `None` for the run that grows.
     pub ended: Option<RunEnd>,
+    /// The transactions that it does not hold whole, the last ones: see [`Lacking`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<Lacking>,
+}
+
+/// A transaction that did at the source what the log does not hold. A restore that has to replay it may end there; one from a
+/// snapshot behind it does not come by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// When it was committed.
+    pub at: Moment,
+    /// Its id.
+    pub transaction: String,
+    /// The table, where it is about one.
+    pub table: Option<TableName>,
+    /// What is lacking, as a clause.
+    pub what: String,
 }
 
 /// Why a stretch of log ended.
@@ -197,6 +214,9 @@ pub struct Change {
     pub rows: u64,
     /// Bytes of the change in the log.
     pub bytes: u64,
+    /// What of it the log does not hold, as a clause: a restore from before it may end there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<String>,
 }
 
 impl Change {

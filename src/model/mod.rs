@@ -23,3 +23,4 @@ pub mod text;
 pub mod time;
 pub mod tso;
 pub mod window;
+pub mod word;

@@ -180,6 +180,7 @@ mod tests {
             first_hash: String::new(),
             last_hash: String::new(),
             ended,
+            lacking: Vec::new(),
         }
     }
 

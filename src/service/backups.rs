@@ -15,6 +15,7 @@ use crate::model::ids::{BackupId, IncarnationId};
 use crate::model::job::{Job, JobState, Verb};
 use crate::model::position::{Moment, Position};
 use crate::model::tso::Tso;
+use crate::model::word::Word;
 
 /// So many of the newest backup jobs are looked at for runs that left no backup.
 const RUNS: u32 = 50;
@@ -84,7 +85,7 @@ fn entry(ward: &Ward, id: BackupId, at: Millis, kind: BackupType, by: &str, stat
         summary: Arc::new(BackupSummary {
             id,
             cluster: ward.name().clone(),
-            cluster_identity: String::new(),
+            cluster_identity: Word::default(),
             incarnation: IncarnationId(0),
             kind,
             commit: Moment::of_millis(at),
@@ -98,9 +99,9 @@ fn entry(ward: &Ward, id: BackupId, at: Millis, kind: BackupType, by: &str, stat
             filter: Vec::new(),
             keep_days: None,
             note: None,
-            source_version: String::new(),
-            tool_version: String::new(),
-            asked_by: by.to_owned(),
+            source_version: Word::default(),
+            tool_version: Word::default(),
+            asked_by: by.into(),
         }),
         status,
         protection: None,

@@ -70,7 +70,9 @@ pub static UNICODE: Glyphs = Glyphs {
 };
 
 /// For `--ascii`, a locale without UTF-8, and the Linux console.
-pub static ASCII: Glyphs = Glyphs {
+pub static ASCII: Glyphs = PLAIN;
+
+const PLAIN: Glyphs = Glyphs {
     ok: "*",
     warn: "!",
     bad: "x",
@@ -105,33 +107,20 @@ pub static ASCII: Glyphs = Glyphs {
 /// stands beside them in words. The signs of states are left out too where the word says it all.
 pub static QUIET: Glyphs = Glyphs {
     ok: " ",
-    warn: "!",
     bad: "!",
     off: " ",
     busy: " ",
-    unknown: "?",
-    select: ">",
     up: " ",
     down: " ",
-    crumb: ">",
     rule: " ",
     side: " ",
-    cut: "~",
-    base: "+",
-    log: "=",
-    broken: "x",
-    turn: "/",
-    change: "!",
-    check: "]",
-    part: "~",
     end: " ",
-    here: "^",
     done: " ",
     todo: " ",
     chosen: "(x)",
-    open: "( )",
     levels: [" "; 5],
     quiet: true,
+    ..PLAIN
 };
 
 /// Whether the environment asks for ASCII: a locale without UTF-8, or the Linux console.

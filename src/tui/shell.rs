@@ -185,7 +185,6 @@ impl Shell {
         }
         let to_watch = events.clone();
         terminal::watch(move || drop(to_watch.send(What::Hangup)))?;
-        watch_opening(Arc::clone(&desk), events.clone())?;
         let asking = askers(&desk, &events)?;
         pulse(desk, events)?;
         let size = screen.size().context("the terminal's size cannot be read")?;
@@ -514,22 +513,13 @@ fn ask(desk: &dyn Desk, question: Question) -> Result<Answer, Refusal> {
     })
 }
 
-/// A thread that says when the desk cannot be opened.
-fn watch_opening(desk: Arc<OpeningDesk>, events: UnboundedSender<What>) -> anyhow::Result<()> {
+/// A thread that waits for changes at the desk and says so, or that the desk could not be opened.
+fn pulse(desk: Arc<OpeningDesk>, events: UnboundedSender<What>) -> anyhow::Result<()> {
     let work = move || {
         if let Err(refusal) = desk.wait() {
             // A console that has ended meanwhile needs no word of it.
-            let _ = events.send(What::NotOpened(refusal));
+            return drop(events.send(What::NotOpened(refusal)));
         }
-    };
-    let thread = std::thread::Builder::new().name("brine-opened".to_owned());
-    thread.spawn(work).context("a thread that waits cannot be started")?;
-    Ok(())
-}
-
-/// A thread that waits for changes at the desk and says so.
-fn pulse(desk: Arc<OpeningDesk>, events: UnboundedSender<What>) -> anyhow::Result<()> {
-    let work = move || {
         let mut since = 0;
         loop {
             let question = Question::Pulse {

@@ -130,7 +130,7 @@ pub fn summary(id: BackupId) -> BackupSummary {
     BackupSummary {
         id,
         cluster: identity().cluster,
-        cluster_identity: identity().cluster_identity,
+        cluster_identity: identity().cluster_identity.into(),
         incarnation: IncarnationId(1),
         kind: BackupType::Manual,
         commit: moment(0),
@@ -144,9 +144,9 @@ pub fn summary(id: BackupId) -> BackupSummary {
         filter: Vec::new(),
         keep_days: None,
         note: Some("before the upgrade".to_owned()),
-        source_version: "embedded 1".to_owned(),
-        tool_version: "0.1.0".to_owned(),
-        asked_by: "ana@bastion".to_owned(),
+        source_version: "embedded 1".into(),
+        tool_version: "0.1.0".into(),
+        asked_by: "ana@bastion".into(),
     }
 }
 

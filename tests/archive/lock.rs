@@ -235,16 +235,21 @@ fn second_process() {
 }
 
 fn spawn(path: &Path) -> (Child, BufReader<std::process::ChildStderr>) {
+    let (child, mut lines) = start(path, "lock::second_process");
+    assert!(wait_for(&mut lines, "taken").starts_with("taken"));
+    (child, lines)
+}
+
+fn start(path: &Path, test: &str) -> (Child, BufReader<std::process::ChildStderr>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "lock::second_process", "--ignored", "--nocapture"])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .env("BRINE_TEST_ARCHIVE", path)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap());
-    assert!(wait_for(&mut lines, "taken").starts_with("taken"));
+    let lines = BufReader::new(child.stderr.take().unwrap());
     (child, lines)
 }
 
@@ -289,6 +294,82 @@ fn a_holder_that_was_stopped_past_expiry_is_fenced() {
         .filter(|s| s.has_manifest)
         .collect();
     assert_eq!(left.len(), 1, "a fenced writer published a backup");
+}
+
+/// One of several processes that take the lock by turns and note something each time; does nothing when run with the others.
+#[test]
+#[ignore = "run by the test that needs several processes"]
+fn one_of_several() {
+    let Some(path) = std::env::var_os("BRINE_TEST_ARCHIVE") else {
+        return;
+    };
+    let archive = open(Path::new(&path));
+    let (mut noted, mut fenced) = (0, 0);
+    while noted < 3 {
+        let Ok(lock) = ArchiveLock::take_with(&archive, here(), Arc::new(SystemClock), FAST) else {
+            std::thread::yield_now();
+            continue;
+        };
+        for _ in 0..3 {
+            match archive.update(&lock, |doc: &mut LogDoc| doc.task += 1) {
+                Ok(_) => noted += 1,
+                Err(ArchiveError::Lock(LockError::Fenced(_))) => {
+                    fenced += 1;
+                    break;
+                }
+                Err(e) if e.kind() == ErrorKind::Temporary => break,
+                Err(e) => panic!("{e}"),
+            }
+        }
+    }
+    eprintln!("noted {noted} {fenced}");
+}
+
+/// The one that holds the lock is stopped, again and again, until another one has taken it; then it goes on.
+#[test]
+fn of_eight_processes_one_writes_at_a_time_however_long_the_others_were_stopped() {
+    let temp = tempfile::tempdir().unwrap();
+    let archive = open(temp.path());
+    let mut children: Vec<_> = (0..8).map(|_| start(temp.path(), "lock::one_of_several")).collect();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let mut stopped = 0;
+    while stopped < 3 && children.iter_mut().any(|c| c.0.try_wait().unwrap().is_none()) {
+        assert!(Instant::now() < deadline, "nobody goes on");
+        let Some(status) = ArchiveLock::status(&archive).unwrap() else {
+            std::thread::yield_now();
+            continue;
+        };
+        let Some(child) = children.iter().find(|c| c.0.id() == status.holder.pid) else {
+            continue;
+        };
+        let pid = Pid::from_child(&child.0);
+        kill_process(pid, Signal::STOP).unwrap();
+        let holds = || {
+            ArchiveLock::status(&archive)
+                .unwrap()
+                .is_some_and(|s| s.holder.pid == child.0.id())
+        };
+        // Stopped in the middle of a swap it keeps everybody out until it goes on.
+        let patience = Instant::now() + 6 * FAST.expiry;
+        while holds() && Instant::now() < patience {
+            std::thread::yield_now();
+        }
+        stopped += u32::from(!holds());
+        kill_process(pid, Signal::CONT).unwrap();
+    }
+    let (mut noted, mut fenced) = (0, 0);
+    for (mut child, mut lines) in children {
+        let told = wait_for(&mut lines, "noted");
+        let counts: Vec<u32> = told.split_whitespace().skip(1).map(|n| n.parse().unwrap()).collect();
+        (noted, fenced) = (noted + counts[0], fenced + counts[1]);
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(
+        archive.state::<LogDoc>().unwrap().value.task,
+        noted,
+        "{fenced} were fenced"
+    );
+    assert!(stopped > 0);
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub fn new_run(first_seq: u64) -> LogRun {
         first_hash: start.clone(),
         last_hash: start,
         ended: None,
+        lacking: Vec::new(),
     }
 }
 

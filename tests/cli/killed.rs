@@ -4,7 +4,7 @@
 use crate::env::{Brine, wait_until};
 
 /// One line per verb; `{id}` is the newest backup.
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 24] = [
     "backup create demo",
     "backup verify demo {id} --level test",
     "backup protect demo {id}",
@@ -22,7 +22,13 @@ const VERBS: [&str; 18] = [
     "restore demo --latest --beside --yes",
     "restore demo --latest --in-place --confirm-name demo --yes",
     "undo demo --confirm-name demo --yes",
+    "cluster open demo",
+    "cluster adopt demo --confirm-name demo --yes",
     "data load demo shop.orders --rows 300 --yes",
+    "data put demo shop.orders 000000000003 other",
+    "data delete demo shop.orders 000000000004",
+    "data traffic demo --rate 500 --seconds 3",
+    "data drop demo shop.orders --confirm-name shop.orders --yes",
 ];
 
 #[test]
@@ -37,6 +43,9 @@ fn at_random_moments_of_every_verb() {
         let line = verb.replace("{id}", &id);
         let args: Vec<&str> = line.split(' ').collect();
         for _ in 0..3 {
+            if *verb == "cluster open demo" {
+                brine.ok("restore demo --latest --in-place --stay-closed --confirm-name demo --yes");
+            }
             let child = brine.spawn(&args);
             let wait = fastrand::u64(5..400);
             std::thread::park_timeout(std::time::Duration::from_millis(wait));
@@ -66,10 +75,8 @@ fn check(brine: &Brine, n: usize, line: &str) {
         brine.json("cluster show demo")["card"]["state"]["state"] == "available"
             || brine.run(&["cluster", "open", "demo"]).code == 0
     });
-    for db in ["shop_restored"] {
-        for table in ["orders", "notes"] {
-            brine.run(&["data", "drop", "demo", &format!("{db}.{table}"), "--yes"]);
-        }
+    for table in ["shop_restored.orders", "shop_restored.notes"] {
+        brine.run(&["data", "drop", "demo", table, "--yes"]);
     }
     brine.put("shop.notes", &n.to_string(), "after the kills");
     for act in ["log resume demo", "log start demo"] {

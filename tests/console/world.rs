@@ -88,6 +88,7 @@ fn run(from: i64, to: i64, ended: Option<RunEnd>) -> LogRun {
         first_hash: "00".to_owned(),
         last_hash: "ff".to_owned(),
         ended,
+        lacking: Vec::new(),
     }
 }
 
@@ -386,7 +387,7 @@ impl World {
         BackupSummary {
             id: id(age),
             cluster: self.name(),
-            cluster_identity: "c1".to_owned(),
+            cluster_identity: "c1".into(),
             incarnation: IncarnationId(1),
             kind,
             commit: at(age),
@@ -404,9 +405,9 @@ impl World {
             filter: Vec::new(),
             keep_days: None,
             note: (kind == BackupType::Manual).then(|| self.text("before the 8.4 upgrade").to_owned()),
-            source_version: "embedded 0.1".to_owned(),
-            tool_version: "0.1.0".to_owned(),
-            asked_by: self.text("schedule").to_owned(),
+            source_version: "embedded 0.1".into(),
+            tool_version: "0.1.0".into(),
+            asked_by: self.text("schedule").into(),
         }
     }
 
@@ -452,6 +453,7 @@ impl World {
             table: Some(self.table(table)),
             rows,
             bytes: rows * 40,
+            lacks: None,
         };
         if self.mood == Mood::Empty {
             return Vec::new();

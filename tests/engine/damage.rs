@@ -12,7 +12,7 @@ use brine::model::position::Moment;
 use brine::storage::memory::Memory;
 use brine::storage::{ObjectName, Storage};
 
-use crate::env::{World, chain};
+use crate::env::{World, chain, t};
 use crate::moments::other;
 use crate::verbs::{Template, Verb};
 
@@ -309,6 +309,77 @@ fn a_lost_document_is_no_empty_one_to_those_who_write() {
         }
         assert_eq!(w.listing(), before, "nothing is deleted or written");
     }
+}
+
+/// Where a copy of an archive may leave a segment a second time: under another day, and behind the end of the log.
+fn twins(name: &str) -> [String; 2] {
+    let (dir, file) = name.rsplit_once('/').unwrap();
+    let (log, day) = dir.rsplit_once('/').unwrap();
+    let day: u32 = day.parse().unwrap();
+    let mut parts: Vec<&str> = file.split('-').collect();
+    (parts[0], parts[1]) = ("000000000900", "000000000900");
+    [
+        format!("{log}/{}/{file}", day + 1),
+        format!("{dir}/{}", parts.join("-")),
+    ]
+}
+
+#[test]
+fn a_segment_that_is_there_twice_is_replayed_once() {
+    let template = Template::new();
+    let segments: Vec<&String> = template.objects.keys().filter(|n| n.ends_with(".seg")).collect();
+    assert!(segments.len() > 1, "{segments:?}");
+    let other = other();
+    let (mut restored, mut went_on) = (0, 0);
+    for name in segments {
+        for twin in twins(name) {
+            other.restore_something(&template);
+            let before = other.sums();
+            let memory = Memory::new();
+            for (n, b) in &template.objects {
+                memory.overwrite(&object(n), b);
+            }
+            memory.overwrite(&object(&twin), &template.objects[name]);
+            let w = template.on(Arc::new(memory.clone()));
+            let request = w.request_to(&other, template.job.at);
+            match w.restore_to(&request, &other) {
+                Ok(_) => {
+                    assert_eq!(other.sums(), template.want, "{twin}");
+                    restored += 1;
+                }
+                Err(e) => {
+                    assert_eq!(e.kind(), ErrorKind::Corrupt, "{twin}: {}", chain(&e));
+                    assert!(
+                        chain(&e).contains(twin.rsplit_once('/').unwrap().1),
+                        "{twin}: {}",
+                        chain(&e)
+                    );
+                    assert_eq!(other.sums(), before, "{twin}");
+                    continue;
+                }
+            }
+            // The log goes on behind its own end, and what comes then is restored with what was before; or it says what is
+            // in its way.
+            w.app().create_table(&t("shop", "twice"), "{}").unwrap();
+            w.app().put(&t("shop", "twice"), b"k", b"v").unwrap();
+            if let Err(e) = w.try_catch_up(&w.cx()) {
+                assert_eq!(e.kind(), ErrorKind::Corrupt, "{twin}: {}", chain(&e));
+                assert!(chain(&e).contains(&twin), "{twin}: {}", chain(&e));
+                continue;
+            }
+            went_on += 1;
+            let end = w.app().put(&t("shop", "twice"), b"k", b"w").unwrap();
+            w.catch_up();
+            let request = w.request_to(&other, end);
+            w.restore_to(&request, &other)
+                .unwrap_or_else(|e| panic!("{twin}: {}", chain(&e)));
+            assert_eq!(other.sums(), w.sums(), "{twin}");
+        }
+    }
+    assert!(
+        restored > 0 && went_on > 0,
+        "{restored} {went_on}: a twin is no reason to refuse everything"
+    );
 }
 
 #[test]

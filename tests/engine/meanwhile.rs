@@ -4,15 +4,13 @@
 use std::sync::Arc;
 
 use brine::cluster::ClusterError;
-use brine::engine::cx::{Cancelled, JobCx, MemoryResumeLog, Meter, ResumeError, ResumeLog, TestCx};
+use brine::engine::cx::{JobCx, MemoryResumeLog, ResumeError, ResumeLog};
 use brine::engine::error::{EngineError, ErrorKind};
 use brine::engine::point::{RestorePoint, RestoreTarget};
 use brine::engine::restore::run::{LogControl, RestoreRun};
 use brine::engine::view::base_of;
 use brine::engine::{delete, retention};
-use brine::model::clock::Clock;
 use brine::model::ids::ClusterName;
-use brine::model::job::{LineLevel, Unit};
 use brine::model::position::Moment;
 use brine::model::window::covering_run;
 use brine::storage::memory::Memory;
@@ -20,37 +18,6 @@ use brine::storage::{ObjectName, Storage};
 use parking_lot::Mutex;
 
 use crate::env::{World, t};
-
-/// Does something when a job comes to a step.
-struct Meddler<'a> {
-    cx: TestCx,
-    at: &'a str,
-    act: Box<dyn Fn() + Send + Sync + 'a>,
-}
-
-impl JobCx for Meddler<'_> {
-    fn check(&self) -> Result<(), Cancelled> {
-        self.cx.check()
-    }
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.cx.clock()
-    }
-    fn step(&self, name: &str, unit: Unit, total: Option<u64>) -> Arc<Meter> {
-        if name == self.at {
-            (self.act)();
-        }
-        self.cx.step(name, unit, total)
-    }
-    fn line(&self, level: LineLevel, text: String) {
-        self.cx.line(level, text);
-    }
-    fn resume_log(&self) -> &dyn ResumeLog {
-        self.cx.resume_log()
-    }
-    fn asked_by(&self) -> &str {
-        "test"
-    }
-}
 
 /// One table with a row, and a backup of it.
 fn world() -> (World, RestorePoint) {
@@ -66,15 +33,13 @@ fn a_table_that_came_into_being_during_a_restore_beside_is_not_overwritten() {
     let (w, point) = world();
     let plan = w.plan(&w.request(point, RestoreTarget::Beside)).unwrap();
     let name = t("shop_restored", "a");
-    let meddler = Meddler {
-        cx: w.cx(),
-        at: "Switch over",
-        act: Box::new(|| {
-            w.app().create_table(&name, "{}").unwrap();
-            w.app().put(&name, b"theirs", b"!").unwrap();
-        }),
-    };
-    let e = w.run(&plan, &meddler).unwrap_err();
+    let (cluster, theirs) = (w.c().clone(), name.clone());
+    let meddled = w.cx().at_step("Switch over", move || {
+        let app = cluster.session("app").unwrap();
+        app.create_table(&theirs, "{}").unwrap();
+        app.put(&theirs, b"theirs", b"!").unwrap();
+    });
+    let e = w.run(&plan, &meddled).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Refused, "{e}");
     assert_eq!(w.app().get(&name, b"theirs").unwrap().as_deref(), Some(&b"!"[..]));
     assert_eq!(w.app().get(&name, b"k").unwrap(), None);
@@ -142,12 +107,11 @@ fn a_cluster_that_becomes_exactly_the_source_is_closed_meanwhile() {
     };
     let plan = w.plan_to(&w.request(point, target), spare).unwrap();
     assert!(plan.whole && plan.losses.is_none());
-    let meddler = Meddler {
-        cx: w.cx(),
-        at: "Switch over",
-        act: Box::new(|| assert!(matches!(spare.c().session("app"), Err(ClusterError::Closed(_))))),
-    };
-    w.run_to(&plan, spare, false, &meddler).unwrap();
+    let cluster = spare.c().clone();
+    let meddled = w.cx().at_step("Switch over", move || {
+        assert!(matches!(cluster.session("app"), Err(ClusterError::Closed(_))));
+    });
+    w.run_to(&plan, spare, false, &meddled).unwrap();
     assert_eq!(spare.sums(), w.sums());
     spare.app().put(&t("shop", "a"), b"open", b"again").unwrap();
 }

@@ -52,7 +52,7 @@ fn summary(n: usize, at: Moment, incarnation: u32, kind: BackupType, keep_days: 
     BackupSummary {
         id: BackupId::new(format!("b{n:04}")).unwrap(),
         cluster: name("demo"),
-        cluster_identity: "x".to_owned(),
+        cluster_identity: "x".into(),
         incarnation: IncarnationId(incarnation),
         kind,
         commit: at,
@@ -66,9 +66,9 @@ fn summary(n: usize, at: Moment, incarnation: u32, kind: BackupType, keep_days: 
         filter: Vec::new(),
         keep_days,
         note: None,
-        source_version: String::new(),
-        tool_version: String::new(),
-        asked_by: String::new(),
+        source_version: "".into(),
+        tool_version: "".into(),
+        asked_by: "".into(),
     }
 }
 
@@ -84,6 +84,7 @@ fn run(incarnation: u32, from: Moment, to: Moment, seq: u64) -> LogRun {
         first_hash: format!("{seq}"),
         last_hash: format!("{}", seq + 1),
         ended: None,
+        lacking: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A server that is closed for a restore: who is kept out, who cannot be, and what is said of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use brine::cluster::{ClosedAs, Cluster, ClusterState};
 use brine::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
@@ -15,6 +16,11 @@ fn state(w: &World) -> ClusterState {
 
 /// Does something over and over in the background.
 fn meanwhile<T>(again: impl Fn() + Sync, work: impl FnOnce() -> T) -> T {
+    meanwhile_from(&AtomicBool::new(true), again, work)
+}
+
+/// The same, from a moment on.
+fn meanwhile_from<T>(begun: &AtomicBool, again: impl Fn() + Sync, work: impl FnOnce() -> T) -> T {
     struct Stop<'a>(&'a AtomicBool);
     impl Drop for Stop<'_> {
         fn drop(&mut self) {
@@ -26,7 +32,10 @@ fn meanwhile<T>(again: impl Fn() + Sync, work: impl FnOnce() -> T) -> T {
         for _ in 0..4 {
             scope.spawn(|| {
                 while !stop.load(Ordering::SeqCst) {
-                    again();
+                    match begun.load(Ordering::SeqCst) {
+                        true => again(),
+                        false => std::thread::yield_now(),
+                    }
                 }
             });
         }
@@ -66,16 +75,50 @@ fn an_application_that_comes_back_with_brines_account_is_named() {
         let backup = w.backup();
         let before = look::everything(&s);
         let error = meanwhile(
-            || drop(s.try_sql("select sleep(5)")),
+            || drop(s.try_sql("select sleep(0.2)")),
             || chain(&w.try_in_place(snapshot(&backup.id)).unwrap_err()),
         );
         assert!(
             error.contains("comes back") && error.contains("account of its own"),
             "{kind:?}: {error}"
         );
-        assert_eq!(state(&w), ClusterState::Available);
+        assert_eq!(state(&w), ClusterState::Available, "{kind:?}: {error}");
         before.assert_same(&look::everything(&s), "opened again");
         s.session_as("app", "pw").run("insert into d.t values (2)");
+    }
+}
+
+/// Nobody of theirs was connected while the server was closed; they come before it is built in, and before the switch.
+#[test]
+fn an_application_that_comes_late_with_brines_account_is_named_too() {
+    for at in ["Create the tables", "Switch over"] {
+        let s = server(Kind::MariaDb1011);
+        let w = World::new(&s);
+        s.sql(D);
+        let backup = w.backup();
+        let before = look::everything(&s);
+        let request = w.request(snapshot(&backup.id), RestoreTarget::InPlace);
+        let plan = w.plan_to(&request, &w).unwrap();
+        let (begun, inside) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (begin, entered) = (begun.clone(), inside.clone());
+        let cx = w.cx().at_step(at, move || {
+            begin.store(true, Ordering::SeqCst);
+            while entered.load(Ordering::SeqCst) < 4 {
+                std::thread::yield_now();
+            }
+        });
+        let application = || {
+            let mut session = s.session();
+            if session.try_run("select 1").is_some() {
+                inside.fetch_add(1, Ordering::SeqCst);
+                session.try_run("select sleep(5)");
+            }
+        };
+        let restore = || chain(&w.run_to(&plan, &w, false, &cx).unwrap_err());
+        let error = meanwhile_from(&begun, application, restore);
+        assert!(error.contains("comes back"), "{at}: {error}");
+        assert_eq!(state(&w), ClusterState::Available, "{at}: {error}");
+        before.assert_same(&look::everything(&s), "opened again");
     }
 }
 
@@ -226,8 +269,11 @@ fn the_fence_is_put_up_again_and_what_happened_is_said() {
             until: backup.commit,
             spares: false,
         };
-        w.c().restorer(&ask).unwrap().abandon().unwrap();
+        let restorer = w.c().restorer(&ask).unwrap();
+        restorer.define_others(&[]).unwrap();
         assert!(init_connect(&s).contains("brine"), "{kind:?}");
+        restorer.abandon().unwrap();
+        drop(restorer);
         // Somebody gets in through the operator's door.
         s.sql("insert into d.t values (2)");
         let receipt = w.in_place(snapshot(&backup.id));

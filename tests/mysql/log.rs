@@ -422,32 +422,20 @@ fn what_would_lose_changes_is_refused() {
         assert!(matches!(e, ClusterError::Unsupported { .. }), "{e}");
         assert!(e.to_string().contains(word), "{e}");
     }
-    let cases = [
-        (
-            "set session binlog_format = 'STATEMENT'; insert into d.t values (1)",
-            "insert into d.t values (1)",
-        ),
-        (
-            "set session server_id = 7, gtid_seq_no = 2; insert into d.t values (2)",
-            "0-7-2",
-        ),
-    ];
-    for (sql, word) in cases {
-        let [s] = servers_with([Kind::MariaDb1011], &["--gtid-strict-mode=0"]);
-        s.sql("create database d; create table d.t (a int)");
-        let mut follower = Follower::new(&s);
-        s.sql(sql);
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let e = loop {
-            assert!(Instant::now() < deadline);
-            if let Err(e) = follower.step() {
-                break e;
-            }
-        };
-        assert!(matches!(e, ClusterError::Malformed { .. }), "{e}");
-        assert!(e.to_string().contains(word), "{e}");
-        assert!(follower.txns.is_empty());
-    }
+    let [s] = servers_with([Kind::MariaDb1011], &["--gtid-strict-mode=0"]);
+    s.sql("create database d; create table d.t (a int)");
+    let mut follower = Follower::new(&s);
+    s.sql("set session server_id = 7, gtid_seq_no = 2; insert into d.t values (2)");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let e = loop {
+        assert!(Instant::now() < deadline);
+        if let Err(e) = follower.step() {
+            break e;
+        }
+    };
+    assert!(matches!(e, ClusterError::Malformed { .. }), "{e}");
+    assert!(e.to_string().contains("0-7-2"), "{e}");
+    assert!(follower.txns.is_empty());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::model::position::Moment;
 use crate::storage::{ErrorKind, ObjectInfo, ObjectName};
 
 use crate::archive::lock::ArchiveLock;
-use crate::archive::sealed::{ByteSink, FrameKind, Level, ObjectKind, SealedWriter};
+use crate::archive::sealed::{ByteSink, FrameKind, Level, ObjectKind, SealedWriter, Sealing};
 use crate::archive::{Archive, ArchiveError, Result};
 
 use super::chain::ChainHash;
@@ -18,7 +18,7 @@ const BATCH: usize = 1 << 20;
 
 /// Appends entries to a sealed file and keeps the chain.
 pub(super) struct EntryWriter<S: ByteSink> {
-    file: SealedWriter<S>,
+    file: Sealing<S>,
     batch: Vec<u8>,
     chain: ChainHash,
     last: Option<Moment>,
@@ -37,10 +37,10 @@ fn uneven() -> ArchiveError {
     }
 }
 
-impl<S: ByteSink> EntryWriter<S> {
+impl<S: ByteSink + Send + 'static> EntryWriter<S> {
     pub(super) fn new(file: SealedWriter<S>, prev: ChainHash) -> Self {
         EntryWriter {
-            file,
+            file: Sealing::new(file),
             batch: Vec::new(),
             chain: prev,
             last: None,
@@ -97,7 +97,7 @@ impl<S: ByteSink> EntryWriter<S> {
             });
         }
         if !self.batch.is_empty() && self.batch.len() + head.len() > BATCH {
-            self.flush()?;
+            self.file.put(&mut self.batch)?;
         }
         if head.len() > BATCH {
             self.batch.reserve_exact(head.len());
@@ -108,36 +108,28 @@ impl<S: ByteSink> EntryWriter<S> {
         self.chain = self.chain.after(&head, entry.id.as_bytes(), entry.payload);
         self.last = Some(entry.commit);
         self.raw_bytes += head.len() as u64;
-        if self.batch.len() >= BATCH {
-            self.flush()
-        } else {
-            Ok(())
+        match self.batch.len() >= BATCH {
+            true => self.file.put(&mut self.batch),
+            false => Ok(()),
         }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.file.put(FrameKind::Payload, &self.batch)?;
-        self.batch.clear();
-        // One giant transaction must not keep its memory.
-        self.batch.shrink_to(BATCH);
-        Ok(())
     }
 
     /// Writes index, end and trailer; gives the sink back.
-    pub(super) fn finish(mut self, facts: &Facts) -> Result<(S, u64)> {
+    pub(super) fn finish(self, facts: &Facts) -> Result<(S, u64)> {
         if self.due > 0 {
             return Err(uneven());
         }
+        let mut file = self.file.finish()?;
         if !self.batch.is_empty() {
-            self.flush()?;
+            file.put(FrameKind::Payload, &self.batch)?;
         }
         let json = serde_json::to_vec(facts).map_err(|e| ArchiveError::Unfit {
             what: "the index of a segment",
             why: e.to_string(),
         })?;
-        let trailer = encode_trailer(self.file.header_hash(), self.file.written(), self.file.frames());
-        self.file.put(FrameKind::Index, &json)?;
-        let (mut sink, written) = self.file.finish()?;
+        let trailer = encode_trailer(file.header_hash(), file.written(), file.frames());
+        file.put(FrameKind::Index, &json)?;
+        let (mut sink, written) = file.finish()?;
         sink.push(&trailer)?;
         Ok((sink, written + trailer.len() as u64))
     }

@@ -4,11 +4,13 @@
 //! header's hash and the frame's number, so a frame that was cut, swapped, repeated or taken from another
 //! file is found. Sizes are limits, never allocations.
 
+mod behind;
 mod frame;
 mod header;
 mod reader;
 mod writer;
 
+pub(super) use behind::Sealing;
 pub(super) use frame::{FrameKind, MAX_BATCH};
 pub use header::ArchiveId;
 pub(super) use header::{Form, ObjectKind, SALT_LEN, take};

@@ -167,6 +167,7 @@ impl Stream {
             id: ts.to_string(),
             deltas,
             ddl,
+            lack: None,
             payload: record.to_vec(),
             pieces: None,
         }))

@@ -182,6 +182,7 @@ mod tests {
                 id: self.n.to_string(),
                 deltas: Vec::new(),
                 ddl: None,
+                lack: None,
                 payload: vec![0; self.size],
                 pieces: None,
             })))

@@ -46,6 +46,14 @@ impl IndexBuilder {
             let kind = ChangeKind::Ddl { text: ddl.text.clone() };
             self.note(txn, kind, ddl.table.clone(), ddl.rows, txn.bytes());
         }
+        if let Some(lack) = &txn.lack {
+            if txn.ddl.is_none() {
+                self.note(txn, ChangeKind::Transaction, lack.table.clone(), rows, txn.bytes());
+            }
+            if let Some(change) = self.changes.last_mut() {
+                change.lacks = Some(lack.what.clone());
+            }
+        }
         self.rate(txn.commit.at, rows);
         self.consider_big(txn, rows);
     }
@@ -94,6 +102,7 @@ impl IndexBuilder {
             table,
             rows,
             bytes,
+            lacks: None,
         });
     }
 
@@ -121,6 +130,7 @@ impl IndexBuilder {
             table: widest.map(|d| d.table.clone()),
             rows,
             bytes,
+            lacks: None,
         });
         self.biggest.sort_by_key(|c| std::cmp::Reverse(c.bytes));
         self.biggest.truncate(BIGGEST);
@@ -138,7 +148,7 @@ fn mass_change(delta: &TableDelta) -> Option<ChangeKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Ddl;
+    use crate::cluster::{Ddl, Lack};
     use crate::model::position::{Moment, Position};
     use crate::model::tso::Tso;
 
@@ -150,6 +160,7 @@ mod tests {
             id: tso.to_string(),
             deltas,
             ddl,
+            lack: None,
             payload: vec![0; bytes],
             pieces: None,
         }
@@ -200,6 +211,33 @@ mod tests {
         assert_eq!(kinds[1], (&ChangeKind::MassUpdate, 5_000));
         assert!(matches!(kinds[2], (ChangeKind::Ddl { .. }, 7)));
         assert!(i.changes[1].id.ends_with(".1"));
+    }
+
+    #[test]
+    fn what_the_log_lacks_is_noted_with_the_change_or_by_itself() {
+        let lack = |what: &str| {
+            Some(Box::new(Lack {
+                table: Some(TableName::new("shop", "a")),
+                what: what.to_owned(),
+            }))
+        };
+        let ddl = Ddl {
+            text: "ALTER TABLE shop.a ADD u INT DEFAULT (rand())".into(),
+            table: Some(TableName::new("shop", "a")),
+            rows: 0,
+        };
+        let altered = Txn {
+            lack: lack("values"),
+            ..txn(10, vec![], Some(ddl), 50)
+        };
+        let torn = Txn {
+            lack: lack("rows"),
+            ..txn(20, vec![delta("a", 1, 0, 0)], None, 50)
+        };
+        let i = index(&[altered, torn, txn(30, vec![delta("a", 1, 0, 0)], None, 50)]);
+        let lacks: Vec<_> = i.changes.iter().map(|c| (&c.kind, c.lacks.as_deref())).collect();
+        assert!(matches!(lacks[0], (ChangeKind::Ddl { .. }, Some("values"))));
+        assert_eq!(lacks[1..], [(&ChangeKind::Transaction, Some("rows"))]);
     }
 
     #[test]

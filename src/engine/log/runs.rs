@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ahead;
 use crate::archive::log::{ChainHash, SegmentInfo};
-use crate::archive::state::{IncarnationsDoc, LogDoc, Versioned};
+use crate::archive::state::{IncarnationsDoc, LogDoc};
 use crate::archive::{Archive, ArchiveError, ArchiveLock};
 use crate::cluster::{Changes, Cluster, ClusterError, Mark};
 use crate::engine::cx::JobCx;
@@ -16,8 +16,11 @@ use crate::model::backup::BackupSummary;
 use crate::model::crash::crash_point;
 use crate::model::ids::IncarnationId;
 use crate::model::job::LineLevel;
-use crate::model::log::{LogRun, RunEnd};
+use crate::model::log::{Lacking, LogRun, RunEnd};
 use crate::model::position::{Moment, Position};
+
+/// So many transactions that the log does not hold whole are named.
+const LACKING: usize = 200;
 
 /// The stretch of log that grows, and the source's stream behind its end.
 pub(super) struct OpenRun {
@@ -40,7 +43,6 @@ pub(super) fn open(
         other => drop(other?),
     }
     let view = View::read(archive, &SummaryCache::default())?;
-    incarnation::check(&view.incarnations, &view.log)?;
     let live = view.live();
     if let Some(run) = continuable(&view.log) {
         let end = Mark {
@@ -171,6 +173,7 @@ pub(super) fn begin(
             first_hash: hash.clone(),
             last_hash: hash.clone(),
             ended: None,
+            lacking: Vec::new(),
         };
         doc.runs.retain(|r| r.end_seq > r.first_seq || r.from < r.to);
         doc.runs.push(run.clone());
@@ -254,6 +257,18 @@ fn take_in(run: &mut LogRun, segment: &SegmentInfo) {
     run.last_hash = segment.last_hash.hex();
     run.to = segment.name.to;
     run.to_position = segment.to_position.clone();
+    let lacking = segment.index.changes.iter().filter_map(|change| {
+        Some(Lacking {
+            at: change.at,
+            transaction: change.transaction.clone(),
+            table: change.table.clone(),
+            what: change.lacks.clone()?,
+        })
+    });
+    run.lacking.extend(lacking);
+    // Whoever has so many needs the newest ones only: a base that misses an old one misses the newer ones too.
+    let old = run.lacking.len().saturating_sub(LACKING);
+    run.lacking.drain(..old);
 }
 
 /// Moves the checkpoint while nothing happens at the source.
@@ -277,17 +292,10 @@ pub(super) fn advance_idle(
 /// do not continue the chain (nothing ever referred to them).
 fn adopt(archive: &Archive, lock: &ArchiveLock, cx: &dyn JobCx) -> Result<(), EngineError> {
     loop {
-        let Versioned { value: doc, version } = archive.state::<LogDoc>()?;
+        let doc = archive.state::<LogDoc>()?.value;
         let Some(name) = archive.segments(doc.next_seq..u64::MAX, None)?.next()? else {
             return Ok(());
         };
-        if version.is_none() {
-            // A stretch is in the document before its first segment is written.
-            return Err(EngineError::Corrupt(format!(
-                "`state/log` is missing although there is log, such as `{}`: put it back from a copy of the archive",
-                name.object
-            )));
-        }
         if name.first_seq < doc.next_seq {
             // Somebody went on and merged since the document was read: look again.
             if archive.state::<LogDoc>()?.value.next_seq != doc.next_seq {

@@ -61,12 +61,25 @@ fn needs_base(view: &View) -> Option<String> {
     let live = view.live();
     let run = view.log.runs.last();
     let run = run.filter(|r| r.ended.is_none() && r.incarnation == live)?;
-    let has_base = view
-        .bases()
+    let bases = view.bases();
+    let newest = bases
         .iter()
-        .any(|b| b.incarnation == live && covering_run(b, std::slice::from_ref(run)).is_some());
-    (!has_base).then(|| {
-        let since = run.from.at.utc().format("%d %b %H:%M UTC");
-        format!("take a snapshot: the log since {since} has no base to start from")
-    })
+        .filter(|b| b.incarnation == live && covering_run(b, std::slice::from_ref(run)).is_some())
+        .map(|b| b.commit)
+        .max();
+    let minute = |at: Millis| at.utc().format("%d %b %H:%M UTC").to_string();
+    let Some(newest) = newest else {
+        return Some(format!(
+            "take a snapshot: the log since {} has no base to start from",
+            minute(run.from.at)
+        ));
+    };
+    let lacking = run.lacking.iter().find(|l| l.at > newest)?;
+    Some(format!(
+        "take a snapshot: a restore from before {} may end there, because the log does not hold all of transaction {}{}: {}",
+        minute(lacking.at.at),
+        lacking.transaction,
+        lacking.table.as_ref().map(|t| format!(" ({t})")).unwrap_or_default(),
+        lacking.what
+    ))
 }

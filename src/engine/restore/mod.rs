@@ -8,6 +8,7 @@ mod load;
 mod new_names;
 pub mod plan;
 pub mod planner;
+mod preflight;
 mod resolve;
 pub mod run;
 mod stays;

@@ -6,14 +6,12 @@
 use std::collections::BTreeSet;
 
 use super::new_names;
-use super::plan::{
-    Assumptions, BaseOption, Check, CheckState, LogSpan, Losses, PlannedTable, RestorePlan, WayBackPlan,
-};
+use super::plan::{Assumptions, BaseOption, LogSpan, Losses, PlannedTable, RestorePlan, WayBackPlan};
 use super::resolve::{self, Resolved};
-use super::stays;
+use super::{preflight, stays};
 use crate::archive::log::LogPlan;
 use crate::archive::{Archive, ManifestTable};
-use crate::cluster::{CheckResult, Cluster, ClusterFacts, RestoreCheck, TableFacts};
+use crate::cluster::{Cluster, ClusterFacts, TableFacts};
 use crate::engine::error::{Doing, EngineError};
 use crate::engine::lookup;
 use crate::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
@@ -104,17 +102,22 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
             .transpose()?,
         way_back: destructive.then(|| way_back(target)),
         checks: {
-            let mut checks = preflight(&request, target, &facts, &in_the_way);
-            checks.extend(resolution(&request, &base));
-            checks.extend(damage(source.view, &request));
+            let run = log.as_ref().map(|(run, _)| run);
+            let mut checks = vec![
+                preflight::identity(&facts),
+                preflight::log(run, &base, resolved.until, &request.filter),
+                preflight::target(&request, target, &in_the_way),
+            ];
+            checks.extend(preflight::resolution(&request, &base));
+            checks.extend(preflight::damage(source.view, &request));
             checks.extend(names);
-            checks.extend(product(&base.source_version, &facts.version));
+            checks.extend(preflight::product(&base.source_version, &facts.version));
             checks.extend(
                 target
                     .cluster
                     .restore_checks(whole || destructive)?
                     .into_iter()
-                    .map(driver_check),
+                    .map(preflight::driver),
             );
             if !whole && !in_the_way.is_empty() {
                 checks.extend(stays::referring(&target.cluster.referring(&in_the_way)?));
@@ -374,137 +377,6 @@ fn way_back(target: &Target<'_>) -> WayBackPlan {
     match view.bases().into_iter().rev().find(grows) {
         Some(base) => WayBackPlan::Bookmark { base: base.id },
         None => WayBackPlan::Snapshot,
-    }
-}
-
-fn preflight(
-    request: &RestoreRequest,
-    target: &Target<'_>,
-    facts: &ClusterFacts,
-    in_the_way: &[TableName],
-) -> Vec<Check> {
-    let line = |name: &str, state, found: String, wanted: &str| Check {
-        name: name.to_owned(),
-        state,
-        found,
-        wanted: wanted.to_owned(),
-    };
-    let mut checks = vec![line(
-        "identity",
-        CheckState::Ok,
-        format!("{} {}", facts.kind.word(), facts.identity),
-        "known target",
-    )];
-    checks.push(line(
-        "log, files",
-        CheckState::Ok,
-        "gapless to the moment, all objects present".to_owned(),
-        "nothing missing",
-    ));
-    let in_place = request.target == RestoreTarget::InPlace;
-    let blocked = !in_place && !request.replace && !in_the_way.is_empty();
-    let names = in_the_way
-        .iter()
-        .take(3)
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ");
-    checks.push(match (blocked, in_the_way.len()) {
-        (true, n) => line(
-            "target",
-            CheckState::Blocked,
-            format!(
-                "{} in the way in {}: {names}",
-                if n == 1 {
-                    "1 table is".to_owned()
-                } else {
-                    format!("{n} tables are")
-                },
-                target.name
-            ),
-            "choose other names, an empty cluster, or --replace",
-        ),
-        (false, 0) => line("target", CheckState::Ok, "nothing is in the way".to_owned(), "empty"),
-        (false, n) => line(
-            "target",
-            CheckState::Warning,
-            format!(
-                "{n} {} will be replaced: {names}",
-                if n == 1 { "table" } else { "tables" }
-            ),
-            "agreed by typing the name",
-        ),
-    });
-    checks
-}
-
-/// Types, accounts and programs of one product are not the other's, nor all of a newer version an older one's.
-fn product(source: &str, target: &str) -> Option<Check> {
-    let parts = |text: &str| {
-        let (name, version) = text.split_once(' ')?;
-        let mut numbers = version.split('.').map_while(|n| n.parse::<u32>().ok());
-        Some((name.to_owned(), (numbers.next()?, numbers.next()?)))
-    };
-    let ((from, old), (into, new)) = (parts(source)?, parts(target)?);
-    let (state, wanted) = match from == into {
-        false => (CheckState::Blocked, format!("a {from} server as the target")),
-        true if new < old => (
-            CheckState::Warning,
-            "a version as new as the source's: an older one may lack types, collations and keywords".to_owned(),
-        ),
-        true => return None,
-    };
-    Some(Check {
-        name: "product".to_owned(),
-        state,
-        found: format!("the backup is of {source}, the target is {target}"),
-        wanted,
-    })
-}
-
-/// What a moment means where the source stamps its transactions only roughly.
-fn resolution(request: &RestoreRequest, base: &BackupSummary) -> Option<Check> {
-    let by_time = matches!(request.point, RestorePoint::At { .. });
-    (by_time && base.source_version.contains("MariaDB")).then(|| Check {
-        name: "resolution".to_owned(),
-        state: CheckState::Ok,
-        found: "the source dates transactions by the second in which they began (floored to 1 s)".to_owned(),
-        wanted: "see the last one in and the first one out".to_owned(),
-    })
-}
-
-/// Documents of the archive that cannot be used, and are not needed for this restore.
-fn damage(view: &View, request: &RestoreRequest) -> Option<Check> {
-    // A restore in place begins a new history, which is written there.
-    let (state, wanted) = match request.target {
-        RestoreTarget::InPlace => (
-            CheckState::Blocked,
-            "mend them, or restore the snapshot beside what is there or into another cluster: that needs none of them",
-        ),
-        _ => (
-            CheckState::Warning,
-            "the snapshot itself does not need them; all else of this archive does",
-        ),
-    };
-    (!view.damaged.is_empty()).then(|| Check {
-        name: "archive".to_owned(),
-        state,
-        found: view.damaged.join("; "),
-        wanted: wanted.to_owned(),
-    })
-}
-
-/// What the driver itself found.
-fn driver_check(c: RestoreCheck) -> Check {
-    Check {
-        name: c.name,
-        state: match c.result {
-            CheckResult::Ok => CheckState::Ok,
-            CheckResult::Warning => CheckState::Warning,
-            CheckResult::Blocked => CheckState::Blocked,
-        },
-        found: c.found,
-        wanted: c.wanted,
     }
 }
 

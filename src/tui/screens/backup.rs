@@ -126,12 +126,7 @@ impl Backup {
 
     /// What the page needs to know.
     pub fn wants(&self, m: &Model) -> super::Wants {
-        let backups = Question::Backups {
-            cluster: self.cluster.clone(),
-            deleted: self.trash,
-        };
-        let mut wants = super::page(&self.cluster);
-        wants.push((Query::Backups(self.cluster.clone(), self.trash), backups));
+        let mut wants = super::page_and_backups(&self.cluster, self.trash);
         let known = |id: &BackupId| m.store.tables(&self.cluster, id).is_some();
         if let Some(entry) = self
             .selected(m)

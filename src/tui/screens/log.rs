@@ -131,7 +131,11 @@ pub fn ask_changes(cluster: &ClusterName, all: bool) -> (Query, Question) {
 
 /// What happened, in a few words: `DROP TABLE`, `DELETE, 1 trx`.
 pub fn what(change: &Change) -> String {
-    match &change.kind {
+    let whole = match &change.lacks {
+        None => "",
+        Some(_) => ", not whole",
+    };
+    let what = match &change.kind {
         ChangeKind::Ddl { text } => text
             .split_whitespace()
             .take(2)
@@ -142,7 +146,8 @@ pub fn what(change: &Change) -> String {
         ChangeKind::MassUpdate => "UPDATE, 1 trx".to_owned(),
         ChangeKind::BigTransaction => "big transaction".to_owned(),
         ChangeKind::Transaction => "transaction".to_owned(),
-    }
+    };
+    what + whole
 }
 
 /// What happened to which table: `DROP TABLE shop.orders`.

@@ -227,6 +227,22 @@ impl Screen {
     }
 }
 
+/// The page of a cluster and its backups, as questions.
+fn page_and_backups(cluster: &ClusterName, deleted: bool) -> Wants {
+    let mut wants = page(cluster);
+    wants.push(backups(cluster, deleted));
+    wants
+}
+
+/// The backups of a cluster, or what was deleted of them, as a question.
+fn backups(cluster: &ClusterName, deleted: bool) -> (Query, Question) {
+    let question = Question::Backups {
+        cluster: cluster.clone(),
+        deleted,
+    };
+    (Query::Backups(cluster.clone(), deleted), question)
+}
+
 /// The page of a cluster, as a question.
 pub fn page(cluster: &ClusterName) -> Wants {
     let question = Question::Cluster {

@@ -10,7 +10,7 @@ use crate::model::ids::ClusterName;
 use crate::model::log::ChangeKind;
 use crate::model::size;
 use crate::model::time;
-use crate::service::desk::{ClusterPage, Question};
+use crate::service::desk::ClusterPage;
 use crate::tui::event::Query;
 use crate::tui::model::Model;
 use crate::tui::paint::{Painter, first_that_fits, fit_middle, pad, safe};
@@ -49,12 +49,7 @@ impl Overview {
 
     /// What the page needs to know.
     pub fn wants(&self, m: &Model) -> super::Wants {
-        let mut wants = super::page(&self.cluster);
-        let backups = Question::Backups {
-            cluster: self.cluster.clone(),
-            deleted: false,
-        };
-        wants.push((Query::Backups(self.cluster.clone(), false), backups));
+        let mut wants = super::page_and_backups(&self.cluster, false);
         // Reading every transaction is work: once is enough for the volumes by table.
         if m.store.changes(&self.cluster, true).is_none() {
             wants.push(super::log::ask_changes(&self.cluster, true));

@@ -344,13 +344,8 @@ impl Restore {
 
     /// What the page needs to know.
     pub fn wants(&self, m: &Model) -> super::Wants {
-        let mut wants = super::page(&self.cluster);
+        let mut wants = super::page_and_backups(&self.cluster, false);
         wants.push((Query::Fleet, Question::Fleet));
-        let backups = Question::Backups {
-            cluster: self.cluster.clone(),
-            deleted: false,
-        };
-        wants.push((Query::Backups(self.cluster.clone(), false), backups));
         wants.push(super::log::ask_changes(&self.cluster, self.all));
         let newest = self.base_id(m).filter(|id| m.store.tables(&self.cluster, id).is_none());
         if let Some(id) = newest {

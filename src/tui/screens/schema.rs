@@ -85,12 +85,7 @@ impl Schema {
 
     /// What the page needs to know.
     pub fn wants(&self, m: &Model) -> super::Wants {
-        let mut wants = super::page(&self.cluster);
-        let backups = Question::Backups {
-            cluster: self.cluster.clone(),
-            deleted: false,
-        };
-        wants.push((Query::Backups(self.cluster.clone(), false), backups));
+        let mut wants = super::page_and_backups(&self.cluster, false);
         wants.push(ask_changes(&self.cluster, false));
         if let Some(entry) = self.backup(m) {
             let (cluster, id) = (self.cluster.clone(), entry.summary.id.clone());

@@ -40,13 +40,9 @@ pub fn fits(m: &Model) -> bool {
 /// What the pane needs to know beside what the screen asks for itself.
 pub fn wants(screen: &Screen, m: &Model) -> super::Wants {
     match screen {
-        Screen::Fleet(s) => s.selected(m).map_or_else(Vec::new, |c| {
-            let (cluster, deleted) = (c.name.clone(), false);
-            vec![(
-                Query::Backups(cluster.clone(), deleted),
-                Question::Backups { cluster, deleted },
-            )]
-        }),
+        Screen::Fleet(s) => s
+            .selected(m)
+            .map_or_else(Vec::new, |c| vec![super::backups(&c.name, false)]),
         Screen::Jobs(list) => jobs::selected(m, list).map_or_else(Vec::new, |j| {
             vec![(Query::Lines(j.id), Question::JobLines { id: j.id, after: 0 })]
         }),

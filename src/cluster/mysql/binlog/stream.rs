@@ -344,9 +344,6 @@ impl Stream {
     fn hand(&mut self, until: Instant) -> Result<Option<LogEvent>, ClusterError> {
         let Some(next) = self.ready.take() else { return Ok(None) };
         let summary = &next.group.summary;
-        if let Some(statement) = &summary.by_statement {
-            return Err(by_statement(&next, statement));
-        }
         if summary.own && summary.restored.is_none() {
             self.pass(&next);
             return Ok(None);
@@ -379,6 +376,7 @@ impl Stream {
             id: name(&next),
             deltas: next.group.summary.deltas,
             ddl: next.group.summary.ddl,
+            lack: next.group.summary.lack.map(Box::new),
             payload: next.group.payload,
             pieces: next.group.pieces,
         })))
@@ -432,25 +430,6 @@ fn name(next: &Ready) -> String {
     match &next.gtid {
         Some(gtid) => gtid.to_string(),
         None => next.behind.to_string(),
-    }
-}
-
-fn by_statement(next: &Ready, statement: &str) -> ClusterError {
-    let statement: String = statement.chars().take(120).collect();
-    // MariaDB names its transactions otherwise than MySQL.
-    let always = match &next.gtid {
-        Some(Gtid::Maria { .. }) => {
-            ", or the table keeps its history by the ids of transactions (ROW START is BIGINT), which MariaDB logs so always"
-        }
-        _ => "",
-    };
-    ClusterError::Malformed {
-        what: "the change log",
-        why: format!(
-            "transaction {} was logged as a statement, not as rows ({statement}): a session has set binlog_format itself{always}; \
-             take a new snapshot",
-            name(next)
-        ),
     }
 }
 

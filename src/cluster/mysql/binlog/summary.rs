@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::statement::Statement;
+use crate::cluster::mysql::sql::lacks::{self, is_rollback};
+use crate::cluster::mysql::sql::statement::{Statement, TransactionWord};
 use crate::cluster::mysql::sql::tokens::{TokenKind, tokens};
 use crate::cluster::mysql::wire::Flavor;
 use crate::cluster::mysql::{OWN_DB, SHADOW_PREFIX};
-use crate::cluster::{ClusterError, Ddl, TableDelta};
+use crate::cluster::{ClusterError, Ddl, Lack, TableDelta};
 use crate::model::table::TableName;
 
 use super::event::{Event, Kind};
@@ -28,8 +29,8 @@ pub(super) struct Summary {
     pub own: bool,
     /// The restore that wrote its marker with it.
     pub restored: Option<Tso>,
-    /// A change of rows that was logged as a statement.
-    pub by_statement: Option<String>,
+    /// What no replay of it gives.
+    pub lack: Option<Lack>,
 }
 
 /// Whether a database is one of brine's own: its tables, or what a restore builds.
@@ -81,7 +82,10 @@ impl Summing {
                 self.maps.insert(map.id, map);
             }
             Kind::QUERY => self.query(event)?,
-            Kind::EXECUTE_LOAD_QUERY => self.out.by_statement = Some("LOAD DATA".to_owned()),
+            Kind::EXECUTE_LOAD_QUERY => {
+                self.lacks(None, lacks::rows_of("LOAD DATA", self.flavor));
+                self.seen_other = true;
+            }
             _ => self.rows(event),
         }
         Ok(())
@@ -91,6 +95,10 @@ impl Summing {
     pub fn finish(mut self) -> Summary {
         self.out.own = self.seen_own && !self.seen_other;
         self.out
+    }
+
+    fn lacks(&mut self, table: Option<TableName>, what: String) {
+        self.out.lack.get_or_insert(Lack { table, what });
     }
 
     fn see_db(&mut self, db: &str) {
@@ -144,12 +152,20 @@ impl Summing {
         let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), self.flavor);
         let statement = Statement::classify(&text, &query.db, modes);
         match &statement {
+            Statement::Transaction(TransactionWord::Savepoint) if is_rollback(&text) => {
+                self.lacks(None, lacks::ROLLED_BACK.to_owned());
+                return Ok(());
+            }
             Statement::Transaction(_) | Statement::Xa(..) | Statement::Session | Statement::Admin => return Ok(()),
             Statement::Rows => {
-                self.out.by_statement = Some(text);
+                self.lacks(None, lacks::rows_of(&text, self.flavor));
+                self.seen_other = true;
                 return Ok(());
             }
             _ => {}
+        }
+        if let Some(what) = lacks::of(&text, modes) {
+            self.lacks(statement.tables().first().map(|t| (*t).clone()), what);
         }
         self.out.restored = marker::parse(&text).map(|(_, at)| at);
         let databases = statement.databases();

@@ -55,6 +55,8 @@ pub(super) struct Building {
     waiting: Waiting,
     /// The switch has begun: no statement may be ended from outside any more.
     switches: AtomicBool,
+    /// The server was found fit in this run.
+    ready: AtomicBool,
     /// Holds the server's lock on restores for as long as it lives.
     _lock: Mutex<Conn>,
 }
@@ -93,15 +95,6 @@ impl Building {
             back::start_again(&mut conn, memory.number)?;
             memory.phase = Phase::Loading;
         }
-        // Once the tables have moved there is no way but forward.
-        if memory.phase < Phase::Switching {
-            before::alone(&mut conn)?;
-            session::exact(&mut conn)?;
-        }
-        // The server may have been restarted since.
-        if memory.phase < Phase::Done {
-            fence::hold(&mut conn)?;
-        }
         let is_switching = memory.phase >= Phase::Switching;
         let shadows = state::shadows(&mut conn, memory.number)?;
         let known = state::tables(&mut conn, memory.number)?
@@ -124,8 +117,25 @@ impl Building {
             replay: Mutex::new(None),
             waiting: Waiting::default(),
             switches: AtomicBool::new(is_switching),
+            ready: AtomicBool::new(false),
             _lock: Mutex::new(conn),
         })
+    }
+
+    /// Looks whether the server is fit to be built in, once a run. Not a part of opening: what was built must be thrown away
+    /// from a server that is not fit (any more), or it would stay closed with it.
+    fn make_ready(&self) -> Result<(), ClusterError> {
+        if self.phase() >= Phase::Switching || self.ready.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.pool.with(|conn| {
+            before::alone(conn)?;
+            session::exact(conn)?;
+            // It may have been restarted since it was closed.
+            fence::hold(conn)
+        })?;
+        self.ready.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -244,7 +254,8 @@ impl Building {
             remarks: &mut remarks,
             waiting: &self.waiting,
         };
-        if let Err(e) = switching.run() {
+        // It may have been restarted since, and somebody may have come in.
+        if let Err(e) = fence::hold(switching.conn).and_then(|()| switching.run()) {
             return Err(self.undo_switch(e));
         }
         let memory = Memory::find(&mut conn, &self.ask)?;
@@ -312,10 +323,12 @@ impl Restorer for Building {
     }
 
     fn define_all(&self, tables: &[(TableDef, u64)]) -> Result<(), ClusterError> {
+        self.make_ready()?;
         together::define(self, tables)
     }
 
     fn define_others(&self, definitions: &[Definition]) -> Result<(), ClusterError> {
+        self.make_ready()?;
         let mut inner = self.inner.lock();
         inner.definitions = definitions.to_vec();
         // A table that the log creates takes its character set from its database.

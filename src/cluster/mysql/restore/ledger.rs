@@ -14,26 +14,10 @@ use crate::cluster::mysql::wire::{Conn, Flavor};
 /// What a note begins with: the place is that of the last statement of the replay, which has ended.
 const OURS: &str = "accounts\n";
 
-const MARIADB: &[&str] = &[
-    "global_priv",
-    "db",
-    "tables_priv",
-    "columns_priv",
-    "procs_priv",
-    "proxies_priv",
-    "roles_mapping",
-];
-const MYSQL: &[&str] = &[
-    "user",
-    "db",
-    "tables_priv",
-    "columns_priv",
-    "procs_priv",
-    "proxies_priv",
-    "role_edges",
-    "default_roles",
-    "global_grants",
-];
+/// The tables of accounts and grants that every server has, and those of each kind.
+pub(super) const OF_ALL: &[&str] = &["db", "tables_priv", "columns_priv", "procs_priv", "proxies_priv"];
+pub(super) const OF_MARIADB: &[&str] = &["global_priv", "roles_mapping"];
+pub(super) const OF_MYSQL: &[&str] = &["user", "role_edges", "default_roles", "global_grants"];
 
 /// What is noted of the statement that was begun last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,11 +40,11 @@ pub(super) struct Ledger {
 
 /// How the accounts look.
 fn looks(conn: &mut Conn) -> Result<String, ClusterError> {
-    let tables = match conn.info().flavor {
-        Flavor::MariaDb => MARIADB,
-        Flavor::MySql => MYSQL,
+    let own = match conn.info().flavor {
+        Flavor::MariaDb => OF_MARIADB,
+        Flavor::MySql => OF_MYSQL,
     };
-    let list: Vec<String> = tables.iter().map(|t| format!("mysql.{t}")).collect();
+    let list: Vec<String> = OF_ALL.iter().chain(own).map(|t| format!("mysql.{t}")).collect();
     let rows = conn
         .rows(&format!("CHECKSUM TABLE {}", list.join(", ")))
         .map_err(|e| e.doing("looking at the accounts"))?;

@@ -1,8 +1,10 @@
 //! Building databases from a backup beside the live ones, and switching to them.
 //!
-//! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`], [`together`] many small ones; [`linking`] links tables; [`publish`] works out the [`steps`] of the switch, among them [`rename`], [`programs`] and [`accounts`] (with a [`ledger`] of what the log did to them),
-//! minding [`links`] to other tables, [`merges`] and [`live`] programs; [`back`] goes back while that is possible;
-//! [`state`] is what a restore remembers on the server that it writes; [`names`] says where things are built.
+//! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`], [`together`] many small ones;
+//! [`linking`] links tables; [`publish`] works out the [`steps`] of the switch, among them [`rename`], [`programs`] and
+//! [`accounts`] (with a [`ledger`] of what the log did to them), minding [`links`] to other tables, [`merges`] and [`live`]
+//! programs; [`back`] goes back while that is possible; [`state`] is what a restore remembers on the server that it writes;
+//! [`names`] says where things are built.
 //!
 //! Everything is built in databases of its own (`_brine_<n>_<k>`, one for each database of the source), where the log is
 //! replayed too. The live tables are touched only by the switch, whose steps are written down first. A failure before they

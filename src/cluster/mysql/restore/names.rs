@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ledger;
 use crate::cluster::RestoreAsk;
 use crate::cluster::mysql::SHADOW_PREFIX;
 use crate::model::filter::Rename;
@@ -77,18 +78,7 @@ pub(in crate::cluster::mysql) fn refused(name: &TableName) -> Option<&'static st
 /// Whether a table of the server's own is changed by statements (`GRANT`, `CREATE PROCEDURE` ...), of which the log holds no
 /// rows: rows of it were changed by hand.
 pub(super) fn is_told_by_statements(table: &TableName) -> bool {
-    const TABLES: [&str; 18] = [
-        "global_priv",
-        "user",
-        "db",
-        "tables_priv",
-        "columns_priv",
-        "procs_priv",
-        "proxies_priv",
-        "roles_mapping",
-        "role_edges",
-        "default_roles",
-        "global_grants",
+    const OTHERS: &[&str] = &[
         "password_history",
         "proc",
         "event",
@@ -97,7 +87,8 @@ pub(super) fn is_told_by_statements(table: &TableName) -> bool {
         "servers",
         "component",
     ];
-    table.db == "mysql" && TABLES.contains(&table.table.as_str())
+    let lists = [ledger::OF_ALL, ledger::OF_MARIADB, ledger::OF_MYSQL, OTHERS];
+    table.db == "mysql" && lists.iter().any(|list| list.contains(&table.table.as_str()))
 }
 
 /// Whether a restore brings a table of the source.

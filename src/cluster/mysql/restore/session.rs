@@ -168,16 +168,13 @@ pub(super) fn exact(conn: &mut Conn) -> Result<(), ClusterError> {
     })
 }
 
-/// Puts a session, whatever was done in it, into the state for building.
+/// Puts a session that was just made [`super::super::login::anew`] into the state for building.
 pub(super) fn prepare(conn: &mut Conn) -> Result<(), ClusterError> {
     keep_out_of_log(conn)?;
     let info = conn.info().clone();
     let mut statements = vec![
-        "SET SESSION foreign_key_checks = 0, unique_checks = 1, timestamp = DEFAULT, autocommit = 1",
-        "SET SESSION innodb_lock_wait_timeout = 120",
-        "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'",
         // What the source let pass is made here too.
-        "SET SESSION innodb_strict_mode = 0",
+        "SET SESSION foreign_key_checks = 0, innodb_strict_mode = 0, innodb_lock_wait_timeout = 120",
     ];
     match info.flavor {
         Flavor::MariaDb => {

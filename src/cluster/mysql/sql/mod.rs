@@ -2,6 +2,7 @@
 
 mod classify;
 pub mod fills;
+pub mod lacks;
 mod reader;
 pub mod rename;
 pub mod statement;

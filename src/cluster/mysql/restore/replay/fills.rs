@@ -2,17 +2,16 @@
 //!
 //! Numbers are the same here where the server reads the rows in the same order. Rows with a clustered key are read in its
 //! order. Others are read as they were stored, and the log has transactions as they were committed: the order is known only
-//! of rows that the base brought, which keeps it (old ones did not always), and of those that one transaction wrote into an empty table.
+//! of rows that the base brought, which keeps it (old ones did not always), and of those that one transaction wrote into an
+//! empty table.
 
 use std::collections::HashMap;
 
+use super::alter::Alter;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::event::RowsAct;
-use crate::cluster::mysql::binlog::query::Query;
-use crate::cluster::mysql::restore::names::Shadows;
 use crate::cluster::mysql::restore::state::KnownTable;
 use crate::cluster::mysql::schema::create::{CreateTable, ItemKind};
-use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::fills::{Fill, Filling, fills};
 use crate::cluster::mysql::sql::statement::Statement;
 use crate::cluster::mysql::text::{string, table};
@@ -111,38 +110,21 @@ impl Orders {
 }
 
 /// Refuses to run an ALTER TABLE that would fill the rows that are there with something else than at the source.
-pub(super) fn refuse(
-    conn: &mut Conn,
-    shadows: &Shadows,
-    orders: &Orders,
-    name: &TableName,
-    query: &Query<'_>,
-    modes: Modes,
-    id: &str,
-) -> Result<(), ClusterError> {
-    let sql = query.sql()?;
-    let all = fills(&sql, modes);
-    let Some(shadow) = shadows.shadow(&name.db).filter(|_| !all.is_empty()) else {
+pub(super) fn refuse(conn: &mut Conn, alter: &Alter<'_>, orders: &Orders) -> Result<(), ClusterError> {
+    let (name, all) = (alter.table, fills(&alter.sql, alter.modes));
+    let Some(built) = alter.built().filter(|_| !all.is_empty()) else {
         return Ok(());
     };
-    let Some(found) = Found::of(conn, &TableName::new(shadow, name.table.clone()), name)? else {
+    let Some(found) = Found::of(conn, &built, name)? else {
         return Ok(());
     };
-    for fill in all {
-        if let Some(why) = found.refuses(&fill, orders.known(name)) {
-            return Err(ClusterError::Unsupported {
-                what: format!(
-                    "the log does not say what transaction {id} put into the rows of {name}, {why}: {}",
-                    crate::model::text::safe(&sql, 160)
-                ),
-                hint: format!(
-                    "restore to just before it (--before {id}); what came after it can be restored from a snapshot \
-                     that was taken after it"
-                ),
-            });
-        }
+    match all.iter().find_map(|fill| found.refuses(fill, orders.known(name))) {
+        None => Ok(()),
+        Some(why) => Err(alter.is_the_end(&format!(
+            "what transaction {} put into the rows of {name}, {why}",
+            alter.id
+        ))),
     }
-    Ok(())
 }
 
 /// A table as it is built now.

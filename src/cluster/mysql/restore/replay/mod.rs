@@ -10,6 +10,7 @@
 //!
 //! *Invariants: a statement is run only with every table and database in it renamed. What is not understood is an error.*
 
+mod alter;
 mod collations;
 mod events;
 mod fills;
@@ -33,6 +34,7 @@ use crate::cluster::mysql::binlog::rows::TableMap;
 use crate::cluster::mysql::options::SpoolOptions;
 use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::Modes;
+use crate::cluster::mysql::sql::lacks::is_rollback;
 use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
 use crate::cluster::{ClusterError, Pieces, ReplayTxn, RestoreAsk, RestoreScope};
 use crate::model::definition::Definition;
@@ -525,12 +527,7 @@ fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, ClusterError> {
                     Some(Statement::Xa(XaWord::Commit, xid)) => ending = Ending::XaCommit(plain_xid(&xid)),
                     Some(Statement::Xa(XaWord::Rollback, xid)) => ending = Ending::XaRollback(plain_xid(&xid)),
                     Some(Statement::Transaction(TransactionWord::Rollback)) => ending = Ending::RolledBack,
-                    Some(Statement::Transaction(TransactionWord::Savepoint))
-                        if sql
-                            .trim_start()
-                            .get(..8)
-                            .is_some_and(|w| w.eq_ignore_ascii_case("ROLLBACK")) =>
-                    {
+                    Some(Statement::Transaction(TransactionWord::Savepoint)) if is_rollback(sql) => {
                         return Err(ClusterError::Unsupported {
                             what: "a transaction of the log was rolled back in part, and the log holds the rows all the same"
                                 .to_owned(),

@@ -1,50 +1,34 @@
 //! Statements that take a partition of a table whose history goes into the next partition after so many rows: a restore ends
 //! before them, because other rows lie in that partition than at the source.
 
+use super::alter::Alter;
 use crate::cluster::ClusterError;
-use crate::cluster::mysql::binlog::query::Query;
-use crate::cluster::mysql::restore::names::Shadows;
 use crate::cluster::mysql::schema::history;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::text::table;
 use crate::cluster::mysql::wire::{Conn, Flavor};
-use crate::model::table::TableName;
 
 /// Refuses such a one.
-pub(super) fn refuse(
-    conn: &mut Conn,
-    shadows: &Shadows,
-    name: &TableName,
-    query: &Query<'_>,
-    modes: Modes,
-    id: &str,
-) -> Result<(), ClusterError> {
-    let sql = query.sql()?;
-    if conn.info().flavor != Flavor::MariaDb || !takes_a_partition(&sql, modes) {
+pub(super) fn refuse(conn: &mut Conn, alter: &Alter<'_>) -> Result<(), ClusterError> {
+    if conn.info().flavor != Flavor::MariaDb || !takes_a_partition(&alter.sql, alter.modes) {
         return Ok(());
     }
-    let Some(shadow) = shadows.shadow(&name.db) else {
+    let (name, Some(built)) = (alter.table, alter.built()) else {
         return Ok(());
     };
-    let shown = match conn.row(&format!("SHOW CREATE TABLE {}", table(shadow, &name.table))) {
+    let shown = match conn.row(&format!("SHOW CREATE TABLE {}", table(&built.db, &built.table))) {
         Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),
         Err(e) if matches!(e.code(), Some(1146 | 1049)) => return Ok(()),
         Err(e) => return Err(e.doing(format!("reading the definition of {name}"))),
     };
-    if !history::by_number(&shown) {
-        return Ok(());
+    match history::by_number(&shown) {
+        false => Ok(()),
+        true => Err(alter.is_the_end(&format!(
+            "which old rows of {name} transaction {} took away with a partition (PARTITION BY SYSTEM_TIME LIMIT)",
+            alter.id
+        ))),
     }
-    Err(ClusterError::Unsupported {
-        what: format!(
-            "the log does not say which old rows of {name} transaction {id} took away with a partition (PARTITION BY SYSTEM_TIME \
-             LIMIT): {}",
-            crate::model::text::safe(&sql, 160)
-        ),
-        hint: format!(
-            "restore to just before it (--before {id}); what came after it can be restored from a snapshot that was taken after it"
-        ),
-    })
 }
 
 fn takes_a_partition(sql: &str, modes: Modes) -> bool {

@@ -20,6 +20,7 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
+use super::alter::Alter;
 use super::events::{Change, Events};
 use super::fills::{self, Orders};
 use super::rewrite::{InShadows, malformed, not_chosen, odd};
@@ -351,8 +352,15 @@ impl Statements {
             }
         }
         if let Statement::AlterTable { table, .. } = statement {
-            fills::refuse(&mut self.conn, &self.shadows, &self.orders, table, query, modes, id)?;
-            partitions::refuse(&mut self.conn, &self.shadows, table, query, modes, id)?;
+            let alter = Alter {
+                shadows: &self.shadows,
+                table,
+                sql: query.sql()?,
+                modes,
+                id,
+            };
+            fills::refuse(&mut self.conn, &alter, &self.orders)?;
+            partitions::refuse(&mut self.conn, &alter)?;
         }
         let mut note = BegunDdl {
             txn: at.0,

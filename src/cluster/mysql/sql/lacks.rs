@@ -1,0 +1,96 @@
+//! What a statement did at the source that its text does not say: known when it is archived, long before somebody restores.
+//!
+//! Whether it did so hangs on the tables as they were then, which only a replay finds out: these are possibilities.
+
+use super::Modes;
+use super::fills::{Filling, fills};
+use super::tokens::words;
+use crate::cluster::mysql::wire::Flavor;
+use crate::model::text::safe;
+
+/// Of a transaction that was rolled back to a savepoint around rows of tables without transactions.
+pub const ROLLED_BACK: &str = "a part of it was rolled back, and the log holds the rows of that part all the same";
+
+/// Rows that were logged as a statement.
+pub fn rows_of(sql: &str, flavor: Flavor) -> String {
+    // MariaDB logs these tables so always, whatever binlog_format says.
+    let or = match flavor {
+        Flavor::MariaDb => ", or the table keeps its history by the ids of transactions",
+        Flavor::MySql => "",
+    };
+    format!(
+        "its rows were logged as a statement ({}): a session has set binlog_format itself{or}",
+        safe(sql, 80)
+    )
+}
+
+/// Whether a statement about a savepoint is the way back to one.
+pub fn is_rollback(sql: &str) -> bool {
+    sql.trim_start()
+        .get(..8)
+        .is_some_and(|word| word.eq_ignore_ascii_case("ROLLBACK"))
+}
+
+/// What a statement may have put into tables besides what it says.
+pub fn of(sql: &str, modes: Modes) -> Option<String> {
+    if let Some(fill) = fills(sql, modes).first() {
+        return Some(match &fill.filling {
+            Filling::Numbers { .. } => {
+                "rows that were there may have been numbered in an order that only the server knew".to_owned()
+            }
+            Filling::FirstOfEqual => "which of several equal rows stayed, only the server knew".to_owned(),
+            Filling::Value(function) => {
+                format!("rows that were there got values of {function}, which only the server knew")
+            }
+        });
+    }
+    let all = words(sql, modes);
+    let tablespace = |word: &str| {
+        all.first().is_some_and(|t| t.is("ALTER"))
+            && all
+                .windows(2)
+                .any(|two| matches!(two, [verb, what] if verb.is(word) && what.is("TABLESPACE")))
+    };
+    tablespace("IMPORT").then(|| "the rows came in a file (IMPORT TABLESPACE)".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lacks(sql: &str) -> Option<String> {
+        of(sql, Modes::of(0, Flavor::MariaDb))
+    }
+
+    #[test]
+    fn what_only_the_server_knew() {
+        for (sql, word) in [
+            ("ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY", "numbered"),
+            ("ALTER TABLE t ADD u CHAR(36) DEFAULT (uuid())", "uuid"),
+            ("ALTER IGNORE TABLE t ADD UNIQUE (a)", "equal rows"),
+            ("ALTER TABLE t IMPORT TABLESPACE", "in a file"),
+        ] {
+            let told = lacks(sql).unwrap_or_default();
+            assert!(told.contains(word), "{sql}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_a_statement_says_itself() {
+        for sql in [
+            "ALTER TABLE t ADD a INT DEFAULT 5",
+            "ALTER TABLE t ADD KEY (a)",
+            "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, u CHAR(36) DEFAULT (uuid()))",
+            "ALTER TABLE t RENAME COLUMN import TO tablespace",
+            "DROP TABLE import, tablespace",
+        ] {
+            assert_eq!(lacks(sql), None, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_statement_of_rows_is_named() {
+        let told = rows_of("insert into d.t select uuid()", Flavor::MySql);
+        assert!(told.contains("insert into d.t") && !told.contains("history"), "{told}");
+    }
+}
