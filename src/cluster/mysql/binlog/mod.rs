@@ -8,6 +8,7 @@ mod gtid_event;
 mod host;
 mod known;
 pub mod marker;
+pub mod notes;
 pub mod payload;
 pub mod query;
 pub mod rows;

@@ -12,6 +12,7 @@ use parking_lot::MutexGuard;
 
 use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
 use super::group::{Group, Groups};
+use super::notes::{self, SystemZone};
 use super::payload::Head;
 use super::{COUNTED_WITHIN, format, host};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
@@ -55,6 +56,8 @@ pub(super) struct Stream {
     behind: Option<Instant>,
     /// After a damaged event the stream was opened once more.
     again: bool,
+    /// The time zone of the server, when it was asked for.
+    zone: Option<SystemZone>,
 }
 
 /// A dump, a connection beside it, and how they begin.
@@ -102,6 +105,7 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
         server_clock: (after.moment.at, now),
         behind: None,
         again: false,
+        zone: None,
     };
     stream.first()?;
     Ok(stream)
@@ -177,7 +181,7 @@ impl Stream {
                 // It may have been damaged on its way: what the log really holds is seen by reading it again.
                 self.again = true;
                 let opened = connect(&self.core, &mut self.at)?;
-                (self.dump, self.control) = (opened.dump, opened.control);
+                (self.dump, self.control, self.zone) = (opened.dump, opened.control, None);
                 (self.read, self.skip, self.by_place) = (opened.read, opened.skip, opened.by_place);
                 self.dates.forget_target();
                 self.groups.forget();
@@ -369,6 +373,8 @@ impl Stream {
             .dates
             .date(&mut state, next.gtid.as_ref(), &next.behind, stamp, server_now);
         drop(state);
+        let mut next = next;
+        self.note(&mut next.group)?;
         self.pass(&next);
         Ok(Some(LogEvent::Txn(Txn {
             commit,
@@ -380,6 +386,28 @@ impl Stream {
             payload: next.group.payload,
             pieces: next.group.pieces,
         })))
+    }
+
+    /// Keeps with a transaction what only the server can tell.
+    fn note(&mut self, group: &mut Group) -> Result<(), ClusterError> {
+        let in_one = group.pieces.is_none();
+        if let Some(unread) = group.summary.unread.take()
+            && let Some(text) = unread.read(&mut self.control)?
+        {
+            if in_one {
+                notes::add_text(&mut group.payload, &text)?;
+            }
+            let ddl = unread.ddl(text, self.control.info().flavor)?;
+            group.summary.reads_as(ddl);
+        }
+        if group.summary.in_system_zone && in_one {
+            let zone = match self.zone.take() {
+                Some(zone) => zone,
+                None => SystemZone::ask(&mut self.control).map_err(|e| e.doing("asking for the server's time zone"))?,
+            };
+            self.zone.insert(zone).note(&mut group.payload)?;
+        }
+        Ok(())
     }
 
     /// The place moves behind a transaction.
