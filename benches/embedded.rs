@@ -319,6 +319,7 @@ fn replay(bench: &Bench, rows: u64) {
     let mut keys = fastrand::Rng::with_seed(5);
     let mut updates = (0..changes).map(|_| row(keys.u64(0..rows), &mut dice));
     session.load(&table(), &mut updates).unwrap();
+    println!("{:44} {:4} MB at most", format!("{changes} rows changed"), peak_mb());
     let (archive_s, _) = timed(|| bench.task().catch_up(&bench.cx).unwrap());
     let view = View::read(&bench.archive, &SummaryCache::default()).unwrap();
     let run = view.log.runs.last().unwrap().clone();

@@ -11,6 +11,7 @@ pub mod marker;
 pub mod payload;
 pub mod query;
 pub mod rows;
+mod semisync;
 mod stream;
 mod summary;
 mod unfold;

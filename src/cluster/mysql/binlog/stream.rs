@@ -13,6 +13,7 @@ use parking_lot::MutexGuard;
 use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
 use super::group::{Group, Groups};
 use super::payload::Head;
+use super::semisync::SemiSync;
 use super::{COUNTED_WITHIN, format, host};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
 use crate::cluster::mysql::core::Core;
@@ -42,6 +43,8 @@ pub(super) struct Stream {
     read: Place,
     /// Transactions are known by their places only.
     by_place: bool,
+    /// The place in `at` is that of its transactions: a dump by GTIDs begins further ahead, and sends nothing of what is there.
+    placed: bool,
     /// What ends up to this offset was archived: the dump could not begin there. 0 for nothing.
     skip: u64,
     ready: Option<Ready>,
@@ -55,6 +58,7 @@ pub(super) struct Stream {
     behind: Option<Instant>,
     /// After a damaged event the stream was opened once more.
     again: bool,
+    semi_sync: SemiSync,
 }
 
 /// A dump, a connection beside it, and how they begin.
@@ -93,6 +97,7 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
         groups: Groups::new(head, &core.options.spool),
         read: opened.read,
         by_place: opened.by_place,
+        placed: opened.by_place,
         skip: opened.skip,
         at,
         ready: None,
@@ -102,6 +107,7 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
         server_clock: (after.moment.at, now),
         behind: None,
         again: false,
+        semi_sync: SemiSync::new(core.options.semi_sync),
     };
     stream.first()?;
     Ok(stream)
@@ -132,6 +138,7 @@ fn connect(core: &Arc<Core>, at: &mut Where) -> Result<Opened, ClusterError> {
         server_id: core.options.server_id,
         start,
         heartbeat: HEARTBEAT,
+        semi_sync: false,
     };
     let dump = conn.dump(&request).map_err(|e| e.doing("asking for the binary log"))?;
     Ok(Opened {
@@ -170,6 +177,11 @@ impl Stream {
 
     fn read_event(&mut self, wait: Duration) -> Result<Step, ClusterError> {
         match self.read_event_once(wait) {
+            Err(_) if self.dump.has_paused() => {
+                self.semi_sync.put_off();
+                self.open_here(false)?;
+                Ok(Step::More)
+            }
             Err(e @ ClusterError::Malformed { .. }) => {
                 if self.again {
                     return Err(e);
@@ -179,11 +191,41 @@ impl Stream {
                 let opened = connect(&self.core, &mut self.at)?;
                 (self.dump, self.control) = (opened.dump, opened.control);
                 (self.read, self.skip, self.by_place) = (opened.read, opened.skip, opened.by_place);
+                self.placed = opened.by_place;
                 self.dates.forget_target();
                 self.groups.forget();
                 Ok(Step::More)
             }
             other => other,
+        }
+    }
+
+    /// Opens the dump again on the same server, behind what was handed out.
+    fn open_here(&mut self, semi_sync: bool) -> Result<(), ClusterError> {
+        let conn = self.core.connect_beside(&mut self.control)?;
+        let Place { file: name, offset } = self.at.place.clone();
+        let request = DumpRequest {
+            server_id: self.core.options.server_id,
+            start: DumpStart::File { name, offset },
+            heartbeat: HEARTBEAT,
+            semi_sync,
+        };
+        self.dump = conn.dump(&request).map_err(|e| e.doing("asking for the binary log"))?;
+        self.read = self.at.place.clone();
+        self.ready = None;
+        self.groups.forget();
+        self.dates.forget_target();
+        Ok(())
+    }
+
+    /// Lets commits wait for the stream, when it is wanted and they would not have to wait for anything old.
+    fn ask_for_semi_sync(&mut self) {
+        let between = self.ready.is_none() && !self.groups.is_open() && self.skip == 0;
+        let known = self.placed && self.at.place.offset <= u64::from(self.core.options.reach);
+        let asks = self.semi_sync.is_due() && !self.dump.is_semi_sync() && between && known;
+        // When it fails the stream goes on as it was, and asks again later.
+        if asks && self.open_here(true).is_err() {
+            self.semi_sync.put_off();
         }
     }
 
@@ -215,6 +257,7 @@ impl Stream {
                     rotate(&mut self.read, &event)?;
                 } else {
                     heartbeat(&mut self.read, &event);
+                    self.placed = true;
                 }
                 self.settle();
                 return Ok(Step::More);
@@ -233,7 +276,12 @@ impl Stream {
             }
             return Ok(Step::More);
         }
-        match self.groups.feed(&event)? {
+        let fed = self.groups.feed(&event)?;
+        if self.dump.is_awaited() {
+            let said = self.dump.acknowledge(&self.read.file, self.read.offset);
+            said.map_err(|e| e.doing("telling the server what has come"))?;
+        }
+        match fed {
             Some(group) => {
                 self.prepare(group)?;
                 Ok(Step::Ready)
@@ -388,7 +436,7 @@ impl Stream {
             self.at.set.add(gtid);
         }
         self.at.place = next.behind.clone();
-        self.again = false;
+        (self.placed, self.again) = (true, false);
     }
 }
 
@@ -398,8 +446,10 @@ impl Changes for Stream {
         loop {
             self.aim(until)?;
             if let Some(event) = self.reached() {
+                self.semi_sync.is_at_the_end();
                 return Ok(Some(event));
             }
+            self.ask_for_semi_sync();
             if self.ready.is_some() {
                 if let Some(event) = self.hand(until)? {
                     return Ok(Some(event));
