@@ -16,6 +16,8 @@
 
 #[path = "mysql/adopt.rs"]
 mod adopt;
+#[path = "mysql/charsets.rs"]
+mod charsets;
 #[path = "mysql/client.rs"]
 mod client;
 #[path = "mysql/closing.rs"]
@@ -80,3 +82,5 @@ mod switch;
 mod wire;
 #[path = "mysql/world.rs"]
 mod world;
+#[path = "mysql/zones.rs"]
+mod zones;

@@ -13,6 +13,7 @@ use crate::model::ids::{ClusterName, JobId};
 use crate::model::job::{Job, JobLine, JobState, JobStep, LineLevel, Verb};
 use crate::model::time;
 use crate::service::desk::{Answer, Question};
+use crate::service::overwrites;
 
 /// The most jobs that are listed.
 const MOST: usize = 200;
@@ -157,13 +158,12 @@ fn steps(job: &Job) -> Vec<String> {
 /// Cancelling a restore that overwrites is a typed act.
 fn cancel(call: &mut Call<'_>, id: JobId, given: &ConfirmArgs) -> Outcome {
     let job = answer!(call, Question::Job { id }, Answer::JobState);
-    let overwrites = job.plan.pointer("/plan/losses").is_some_and(|l| !l.is_null());
     let begun = matches!(
         job.state,
         JobState::Running | JobState::Cancelling | JobState::Interrupted
     );
     let mut confirm_name = None;
-    if overwrites && begun {
+    if overwrites(&job) && begun {
         let about = [
             format!("job {id} restores {} over itself", job.cluster),
             "cancelled before it switches over, nothing is changed and the cluster opens again".to_owned(),

@@ -546,6 +546,11 @@ pub trait Cluster: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The same for a replay of the log behind a base, given the base's definitions.
+    fn replay_checks(&self, _base: &[Definition]) -> Result<Vec<RestoreCheck>, ClusterError> {
+        Ok(Vec::new())
+    }
+
     /// Tables that stay when these are replaced, and refer to them: each with the one that it refers to.
     fn referring(&self, _replaced: &[TableName]) -> Result<Vec<(TableName, TableName)>, ClusterError> {
         Ok(Vec::new())

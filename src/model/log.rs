@@ -218,3 +218,11 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacks: Option<String>,
 }
+
+impl Change {
+    /// Whether its table was not there before it.
+    pub fn makes_its_table(&self) -> bool {
+        let first = |text: &str| text.split_whitespace().next().map(str::to_ascii_lowercase);
+        matches!(&self.kind, ChangeKind::Ddl { text } if first(text).as_deref() == Some("create"))
+    }
+}

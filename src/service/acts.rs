@@ -164,7 +164,7 @@ pub(super) fn left_closed(cluster: &ClusterName, resume: &str) -> Refusal {
 }
 
 /// Whether a job is a restore over something that is there: in place, or with `--replace`.
-fn overwrites(job: &Job) -> bool {
+pub fn overwrites(job: &Job) -> bool {
     match serde_json::from_value(job.plan.clone()) {
         Ok(Task::Restore { plan, .. }) => plan.losses.is_some(),
         Ok(_) => false,

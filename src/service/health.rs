@@ -84,7 +84,10 @@ fn state(facts: &Facts<'_>, out: &mut Vec<Finding>) {
         ClusterState::Unreachable { error } => out.push(Finding {
             level: HealthLevel::Bad,
             word: "unreachable",
-            text: format!("the cluster cannot be reached: {error}; it can still be restored elsewhere"),
+            text: match facts.view.is_some_and(|view| !view.bases().is_empty()) {
+                true => format!("the cluster cannot be reached: {error}; it can still be restored elsewhere"),
+                false => format!("the cluster cannot be reached: {error}"),
+            },
         }),
     }
 }

@@ -28,3 +28,5 @@ pub mod ward;
 pub mod wards;
 mod watch;
 mod work;
+
+pub use acts::overwrites;

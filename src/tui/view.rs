@@ -10,7 +10,7 @@ use super::commands::{COMMANDS, Cmd, Command, Scope, find};
 use super::glyphs::Glyphs;
 use super::model::Model;
 use super::model::TimeMode;
-use super::paint::{Painter, fit_middle, safe, wrap};
+use super::paint::{Painter, first_that_fits, fit_middle, safe, wrap};
 use super::popups::form::view_input;
 use super::screens::{self, messages};
 use super::theme::{Meaning, Theme};
@@ -102,13 +102,10 @@ pub fn view(m: &Model, cache: &mut ViewCache, look: &Look, buf: &mut Buffer) -> 
 /// Still says what runs, and how to leave.
 fn view_too_small(m: &Model, p: &mut Painter<'_>, area: Rect) {
     let (w, h) = super::model::MIN_SIZE;
-    p.put(
-        area.x,
-        area.y,
-        area.width,
-        &format!("brine needs {w}x{h}, this is {}x{}", area.width, area.height),
-        Meaning::Warn,
-    );
+    let needs = format!("brine needs {w}x{h}");
+    let forms = [format!("{needs}, this is {}x{}", area.width, area.height), needs];
+    let text = first_that_fits(&forms, usize::from(area.width)).unwrap_or_default();
+    p.put(area.x, area.y, area.width, &text, Meaning::Warn);
     let leaves = if m.screens.len() > 1 { "q goes back" } else { "q quits" };
     p.put(area.x, area.y + 1, area.width, leaves, Meaning::Muted);
     if let Some(job) = m.store.running().first() {

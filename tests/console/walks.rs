@@ -287,6 +287,34 @@ fn ctrl_z_with_work_running_asks() {
 }
 
 #[test]
+fn cancelling_says_what_is_left_behind_and_asks_for_the_name_only_where_something_is_overwritten() {
+    let mut console = normal();
+    console.keys("jj<Enter>R<Enter>RX");
+    console.shows("the target stays as it was").lacks("Type prod-eu");
+    let mut console = normal();
+    console.keys("jj<Enter>R<Tab><Tab><Tab><Right><Right><Enter>prod-eu<Enter>X");
+    console.shows("writes over what is there").shows("Type prod-eu");
+}
+
+#[test]
+fn before_its_create_a_table_is_not_there_to_be_restored() {
+    let mut console = normal();
+    console.keys("jj<Enter>R").shows("(o) shop.order_items");
+    let world = World {
+        created: true,
+        ..World::new(Mood::Normal)
+    };
+    let mut console = Console::with(world, Default::default(), (80, 24));
+    console
+        .keys("jj<Enter>R")
+        .shows("CREATE TABLE")
+        .shows("(o) whole cluster");
+    console.lacks("( ) shop.orders");
+    // Through it, the table is there.
+    console.keys("w").shows("(o) shop.order_items");
+}
+
+#[test]
 fn ctrl_z_does_not_stop_a_switch() {
     let world = World {
         switching: true,

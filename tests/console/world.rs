@@ -49,6 +49,8 @@ pub struct World {
     pub demo: bool,
     pub pid: u32,
     pub asked: Mutex<Vec<Question>>,
+    /// Whether the newest change made a table.
+    pub created: bool,
     /// Whether the running job is a restore in its switch.
     pub switching: bool,
     /// Whether the restore job has ended.
@@ -168,6 +170,7 @@ impl World {
             demo: false,
             pid: 1,
             asked: Mutex::new(Vec::new()),
+            created: false,
             switching: false,
             restored: Mutex::new(false),
             refusing: Mutex::new(false),
@@ -455,8 +458,9 @@ impl World {
         if self.mood == Mood::Empty {
             return Vec::new();
         }
+        let verb = if self.created { "CREATE" } else { "DROP" };
         let ddl = |t: &str| ChangeKind::Ddl {
-            text: format!("DROP TABLE shop.{t}"),
+            text: format!("{verb} TABLE shop.{t}"),
         };
         let mut out = vec![
             change(19 * MIN + 58_000, ddl("order_items"), "order_items", 3_980_000),
@@ -505,6 +509,7 @@ impl World {
         let started = asked
             .iter()
             .any(|q| matches!(q, Question::Restore { .. } | Question::Undo { .. }));
+        drop(asked);
         let latest = started.then(|| self.restore_job());
         latest.into_iter().chain([verify, failed, restore]).collect()
     }
@@ -831,6 +836,12 @@ impl World {
         );
         job.title = "prod-eu to just before DROP TABLE shop.orders, in place".to_owned();
         job.receipt = done.then(|| serde_json::to_value(self.receipt()).unwrap());
+        let asked = self.asked.lock().unwrap();
+        let plan = asked.iter().rev().find_map(|q| match q {
+            Question::Restore { plan, .. } | Question::Undo { plan, .. } => Some(plan),
+            _ => None,
+        });
+        job.plan = serde_json::json!({ "work": "restore", "undo": false, "plan": plan });
         job
     }
 }

@@ -44,6 +44,21 @@ impl Server {
             .unwrap_or_else(|e| panic!("{:?}: {e}\n{}", self.kind, script.chars().take(400).collect::<String>()))
     }
 
+    /// Runs a script as it is, from a session that speaks this charset.
+    pub fn sql_in(&self, charset: &str, script: &[u8]) {
+        let mut command = self.client();
+        command.arg(format!("--default-character-set={charset}"));
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(script).unwrap();
+        let out = child.wait_with_output().unwrap();
+        assert!(
+            out.status.success(),
+            "{:?} in {charset}: {}",
+            self.kind,
+            String::from_utf8_lossy(&out.stderr)
+        );
+    }
+
     /// The rows of a query, in the client's escaped text; NULL is `NULL`.
     pub fn rows(&self, query: &str) -> Vec<Vec<String>> {
         let lines = self.sql(query);

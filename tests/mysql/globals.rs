@@ -256,6 +256,40 @@ fn tables_made_without_an_engine_get_that_of_the_source() {
     }
 }
 
+/// Nor what values hang on that it computes for rows.
+#[test]
+fn values_are_computed_with_the_globals_of_the_source() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        source.sql("create database d; create table d.t (a int primary key); insert into d.t values (1)");
+        source.sql("set global div_precision_increment = 10; set global default_week_format = 3");
+        let mut work =
+            "alter table d.t add dv decimal(30,20) default (1/3), add wk int default (week('2026-01-01'))".to_owned();
+        if kind == Kind::MariaDb118 {
+            source.sql("set global block_encryption_mode = 'aes-256-cbc'");
+            work += "; alter table d.t add ae varbinary(100) default (aes_encrypt('x', 'k', '1234567890123456'))";
+        }
+        if !kind.is_mysql() {
+            source.sql("set global old_mode = ''");
+            work += "; create table d.om (a varchar(10) charset utf8); insert into d.om values ('\u{1f600}')";
+        }
+        let (w, other) = (World::new(&source), World::target(&spare));
+        w.backup();
+        w.start_log();
+        source.sql(&work);
+        w.catch_up();
+        let receipt = w.restore_some(&other, RestorePoint::Latest, &["d.*"]);
+        let rows = |s: &Server| look::rows(s).only(|name| name.contains("`d`"));
+        rows(&source).assert_same(&rows(&spare), &format!("{kind:?}"));
+        let said = |word: &str| receipt.warnings.iter().any(|w| w.contains(word));
+        assert!(
+            said("div_precision_increment") && !said("`om`"),
+            "{:?}",
+            receipt.warnings
+        );
+    }
+}
+
 /// It is no variable of a session.
 #[test]
 fn a_server_that_forces_primary_keys_is_named_beforehand() {

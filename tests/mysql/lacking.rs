@@ -88,6 +88,18 @@ fn rows_that_were_logged_as_a_statement() {
 }
 
 #[test]
+fn rows_that_went_with_a_file() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        told(
+            &servers([kind, kind]),
+            "create table d.t (a int primary key); insert into d.t values (1)",
+            "alter table d.t discard tablespace; drop table d.t",
+            &["d.t", "DISCARD TABLESPACE"],
+        );
+    }
+}
+
+#[test]
 fn a_part_that_was_rolled_back() {
     told(
         &servers([Kind::MariaDb1011, Kind::MariaDb1011]),

@@ -227,6 +227,16 @@ impl Server {
 
     /// With options for this run only.
     pub fn up_with(&self, more: &[&str]) {
+        self.run(more, None);
+    }
+
+    /// Again, on a host in this time zone, which the C library knows by rule (`EST5EDT,M3.2.0,M11.1.0`).
+    pub fn restart_in(&self, zone: &str) {
+        self.stop();
+        self.run(&[], Some(zone));
+    }
+
+    fn run(&self, more: &[&str], zone: Option<&str>) {
         let mut running = self.running.lock();
         assert!(running.is_none(), "it is up");
         let program = if self.kind.is_mysql() { "mysqld" } else { "mariadbd" };
@@ -238,6 +248,7 @@ impl Server {
             .arg(self.kind.program(program))
             .args(self.arguments())
             .args(more)
+            .envs(zone.map(|zone| ("TZ", zone)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -11,8 +11,11 @@ use super::case;
 use super::check::{self, Topology, lacking_for_restore};
 use super::core::Core;
 use super::fence;
+use super::schema::definition;
+use super::schema::zone::{self, Zone};
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{CheckResult, ClusterError, RestoreCheck};
+use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 /// What stands against a restore into the server.
@@ -74,6 +77,78 @@ fn privileges(conn: &mut Conn, whole: bool) -> Result<RestoreCheck, WireError> {
         false => Err(format!("{} are lacking", lacking.len())),
     };
     Ok(check("privileges", found, &lacking.join("; ")))
+}
+
+/// What a replay of the log needs besides, given what the base says of its server: time zones. `SYSTEM` is another one on each.
+pub(super) fn replay_checks(core: &Arc<Core>, base: &[Definition]) -> Result<Vec<RestoreCheck>, ClusterError> {
+    let of_base = definition::zones(base)?;
+    core.ask("comparing time zones", |conn| {
+        let here = Zone::system(conn)?;
+        let Some((there, names)) = &of_base else {
+            return Ok(vec![not_told(&here)]);
+        };
+        let mut checks = vec![system_zone(conn, there, &here)?];
+        if names.is_some_and(|n| n > 0) && zone::known(conn)? == Some(0) {
+            checks.push(RestoreCheck {
+                name: "named time zones".to_owned(),
+                result: CheckResult::Warning,
+                found: "the source has time zones loaded, this server has none: a statement of the log that ran in one, and \
+                        depends on it, ends the restore"
+                    .to_owned(),
+                wanted: zone::load(conn.info().flavor).to_owned(),
+            });
+        }
+        Ok(checks)
+    })
+}
+
+const ZONE: &str = "time zone";
+
+fn not_told(here: &Zone) -> RestoreCheck {
+    RestoreCheck {
+        name: ZONE.to_owned(),
+        result: CheckResult::Warning,
+        found: format!(
+            "the backup does not say what the time zone SYSTEM was at its source; here it is {}",
+            here.name
+        ),
+        wanted: "the same zone, where the log changes columns between TIMESTAMP and others".to_owned(),
+    }
+}
+
+fn system_zone(conn: &mut Conn, there: &Zone, here: &Zone) -> Result<RestoreCheck, WireError> {
+    let both = format!("SYSTEM was {} at the source and is {} here", there.name, here.name);
+    let found = match here.is_like_for_ever(there) {
+        true => {
+            return Ok(check(
+                ZONE,
+                Ok(format!("the same as at the source ({})", there.name)),
+                "",
+            ));
+        }
+        false => there.found(conn)?,
+    };
+    let (result, found, wanted) = match found {
+        Some(zone) => (
+            CheckResult::Ok,
+            format!("{both}: statements of the log that depend on it are run in {zone}"),
+            String::new(),
+        ),
+        None => (
+            CheckResult::Warning,
+            format!("{both}, which knows no zone like it: a statement of the log that depends on it ends the restore"),
+            format!(
+                "{}, or start the server in that zone (TZ)",
+                zone::load(conn.info().flavor)
+            ),
+        ),
+    };
+    Ok(RestoreCheck {
+        name: ZONE.to_owned(),
+        result,
+        found,
+        wanted,
+    })
 }
 
 /// MariaDB's `innodb_force_primary_key` is no variable of a session. (MySQL's `sql_require_primary_key` is, and brine's ones

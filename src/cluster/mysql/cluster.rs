@@ -12,6 +12,7 @@ use crate::cluster::{
 };
 use crate::model::checksum::TableChecksum;
 use crate::model::clock::Clock;
+use crate::model::definition::Definition;
 use crate::model::filter::TableFilter;
 use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
@@ -95,6 +96,10 @@ impl Cluster for MysqlCluster {
 
     fn restore_checks(&self, whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
         before::checks(&self.core, whole)
+    }
+
+    fn replay_checks(&self, base: &[Definition]) -> Result<Vec<RestoreCheck>, ClusterError> {
+        before::replay_checks(&self.core, base)
     }
 
     fn referring(&self, replaced: &[TableName]) -> Result<Vec<(TableName, TableName)>, ClusterError> {

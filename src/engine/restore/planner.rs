@@ -119,6 +119,10 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
                     .into_iter()
                     .map(preflight::driver),
             );
+            if log.is_some() {
+                let of_replay = target.cluster.replay_checks(&manifest.definitions)?;
+                checks.extend(of_replay.into_iter().map(preflight::driver));
+            }
             if !whole && !in_the_way.is_empty() {
                 checks.extend(stays::referring(&target.cluster.referring(&in_the_way)?));
             }

@@ -4,17 +4,19 @@ use tui_input::Input;
 
 use super::Popup;
 use super::form::{Field, Form};
-use super::forms::{Subject, accident_word, act_word, is_in_place};
+use super::forms::{Subject, accident_word, act_word};
 use super::marked::Act;
 use super::menu::{Item, Menu, Pick};
 use crate::engine::restore::plan::RestorePlan;
 use crate::model::backup::ProofLevel;
 use crate::model::ids::ClusterName;
+use crate::model::job::JobState;
 use crate::model::log::{LogActual, LogDesired};
 use crate::model::position::Moment;
 use crate::model::settings::{BackupSettings, RetentionDays};
 use crate::model::time;
 use crate::service::desk::{Accident, BackupRequest, DataQuestion, LogAct, Question};
+use crate::service::overwrites;
 use crate::tui::Exit;
 use crate::tui::commands::Cmd;
 use crate::tui::event::{Effect, Query};
@@ -106,7 +108,11 @@ pub fn open(m: &mut Model, subject: Subject) -> Vec<Effect> {
         ),
         Subject::OpenCluster { .. } => (Vec::new(), vec!["No", "Open"]),
         Subject::Cancel { job } => {
-            let loud = m.store.job(*job).filter(|j| is_in_place(j)).map(|j| typed(&j.cluster));
+            let loud = m
+                .store
+                .job(*job)
+                .filter(|j| overwrites(j) && j.state != JobState::Queued)
+                .map(|j| typed(&j.cluster));
             (loud.into_iter().collect(), vec!["No, go on", "Cancel the job"])
         }
         Subject::Resume { .. } => (Vec::new(), vec!["No", "Continue"]),

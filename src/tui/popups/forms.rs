@@ -2,15 +2,14 @@
 
 use super::form::Form;
 use super::marked::{Act, Marked};
-use crate::engine::point::RestoreTarget;
-use crate::engine::restore::plan::RestorePlan;
 use crate::model::ids::{BackupId, ClusterName, JobId};
-use crate::model::job::{Job, Verb};
+use crate::model::job::Verb;
 use crate::model::settings::BackupSettings;
 use crate::model::size;
 use crate::model::time;
 use crate::model::window::Window;
 use crate::service::desk::{Accident, LogAct, RetentionPlan};
+use crate::service::overwrites;
 use crate::tui::event::Query;
 use crate::tui::model::{Model, refusal_text};
 use crate::tui::theme::Meaning;
@@ -401,24 +400,14 @@ fn purge(m: &Model, form: &Form) -> Lines {
     out
 }
 
-/// Whether a job writes over its own cluster.
-pub fn is_in_place(job: &Job) -> bool {
-    let plan = || serde_json::from_value::<RestorePlan>(job.plan.clone());
-    match job.verb {
-        Verb::Restore => plan().map_or(true, |p| p.request.target == RestoreTarget::InPlace),
-        Verb::Undo => true,
-        Verb::Backup | Verb::Delete | Verb::Verify | Verb::Retention | Verb::Truncate | Verb::Compact => false,
-    }
-}
-
 fn cancel(m: &Model, id: JobId) -> Lines {
     let Some(job) = m.store.job(id) else {
         return vec![muted("It has gone.")];
     };
     let left = match job.verb {
         Verb::Backup => "Nothing is left behind: what was written so far is cleared away.",
-        Verb::Restore | Verb::Undo if is_in_place(job) => {
-            "This restore writes over the cluster. Before the switch, what was built is thrown away and the cluster opens \
+        Verb::Restore | Verb::Undo if overwrites(job) => {
+            "This restore writes over what is there. Before the switch, what was built is thrown away and the cluster opens \
              again as it was; after the switch it can only be undone."
         }
         Verb::Restore | Verb::Undo => "What was restored so far is thrown away; the target stays as it was.",
@@ -473,7 +462,8 @@ fn quit(m: &Model) -> Lines {
         "Leave running: this process gives up the terminal and carries on; the next `brine` attaches to it.",
     ));
     out.push(base(
-        "Stop and quit: jobs are interrupted and can be continued; log backups have no runner until brine runs again.",
+        "Stop and quit: running jobs are cancelled and what they have made so far is cleared away; log backups have no \
+         runner until brine runs again.",
     ));
     out
 }

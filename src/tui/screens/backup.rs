@@ -411,7 +411,11 @@ fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
     let gap = match holes.as_slice() {
         [] => String::new(),
         [h] if !h.between_histories => format!("  gap {}", time::age(h.to.at.since(h.from.at))),
-        many => format!("  {}", status::holes(many)),
+        many => {
+            let room = usize::from(width).saturating_sub(health.width() + window.width());
+            let (whole, few) = (status::holes(many), status::few_holes(many));
+            first_that_fits(&[format!("  {whole}")], room).unwrap_or(format!("  {few}"))
+        }
     };
     let pieces = [
         (health.as_str(), meaning),

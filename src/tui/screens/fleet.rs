@@ -127,7 +127,12 @@ struct Columns {
 impl Columns {
     fn of(width: u16, rows: &[&ClusterCard]) -> Columns {
         let longest = rows.iter().map(|c| c.name.as_str().len()).max().unwrap_or(8);
-        let name = (longest as u16).clamp(8, if width >= 100 { 24 } else { 14 });
+        let most = match width {
+            ..100 => 14,
+            100..140 => 24,
+            _ => 40,
+        };
+        let name = (longest as u16).clamp(8, most);
         let (wide, wider) = (width >= 94, width >= 104);
         let health = left("HEALTH", 2 + name + 2, 13);
         let rpo = right("RPO", health.x + 13, 6);

@@ -23,12 +23,17 @@ pub fn rows(m: &Model, list: &List) -> Vec<Line> {
     all.push((
         "console in use: theme".to_owned(),
         theme,
-        "c chooses another".to_owned(),
+        "this terminal; c chooses another".to_owned(),
     ));
     all.push((
         "console in use: read-only".to_owned(),
         on(m.is_read_only()),
-        "flag --read-only, or who answers".to_owned(),
+        match (m.read_only, m.is_read_only()) {
+            (true, _) => "flag --read-only",
+            (false, true) => "who answers",
+            (false, false) => "default",
+        }
+        .to_owned(),
     ));
     for card in m.store.fleet().unwrap_or_default() {
         let Some(page) = m.store.page(&card.name) else { continue };

@@ -13,7 +13,7 @@ use crate::model::time;
 use crate::service::desk::ClusterPage;
 use crate::tui::event::Query;
 use crate::tui::model::Model;
-use crate::tui::paint::{Painter, fit_middle, pad, safe};
+use crate::tui::paint::{Painter, first_that_fits, fit_middle, pad, safe};
 use crate::tui::scroll::Scroll;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::spark::{share, spark};
@@ -132,13 +132,13 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Line> {
     let window = card.window.bounds().map_or_else(
         || ("nothing yet: B takes the first backup".to_owned(), Meaning::Warn),
         |(a, b)| {
-            let holes = status::holes(&card.window.holes());
-            let text = format!(
-                "{} -> {} ({}), {holes}",
-                m.stamp_seconds(a.at),
-                m.stamp_seconds(b.at),
-                m.ago(b.at)
-            );
+            let holes = card.window.holes();
+            let (from, to) = (m.stamp_seconds(a.at), m.stamp_seconds(b.at));
+            let text = format!("{from} -> {to} ({})", m.ago(b.at));
+            let whole = format!("{text}, {}", status::holes(&holes));
+            // Behind the label of eleven cells.
+            let room = usize::from(m.size.0.saturating_sub(13));
+            let text = first_that_fits(&[whole], room).unwrap_or(format!("{text}, {}", status::few_holes(&holes)));
             (text, Meaning::Base)
         },
     );

@@ -223,16 +223,16 @@ fn consequences(plan: &RestorePlan) -> (String, Meaning) {
         return (text, Meaning::Ok);
     };
     let lost = match losses.transactions {
-        Some(0) => "nothing written since".to_owned(),
-        Some(n) => plural(n, "transaction"),
-        None => "all that was written since".to_owned(),
+        Some(0) => "nothing written since is lost".to_owned(),
+        Some(n) => format!("{} lost", plural(n, "transaction")),
+        None => "all that was written since is lost".to_owned(),
     };
     let what = match plan.request.target {
         RestoreTarget::InPlace => "Overwrites",
         RestoreTarget::Beside | RestoreTarget::Cluster { .. } => "Replaces tables of",
     };
     let sessions = plural(u64::from(losses.sessions), "session");
-    let text = format!("{what} {target}: {lost} lost, {sessions} ended, {takes}.");
+    let text = format!("{what} {target}: {lost}, {sessions} ended, {takes}.");
     (text, Meaning::Error)
 }
 
@@ -350,8 +350,9 @@ fn place(m: &Model, out: &mut Vec<Line>, plan: &RestorePlan, width: usize) {
 fn point(m: &Model, out: &mut Vec<Line>, plan: &RestorePlan, width: usize) {
     let base = format!("base {} ({})", m.stamp(plan.base.commit.at), plan.base.reason);
     let log = plan.log.as_ref();
+    let said = plan.base.reason.contains("no log");
     let log = log.map_or_else(
-        || ", no log".to_owned(),
+        || if said { String::new() } else { ", no log".to_owned() },
         |l| format!(" + log {}", size::iec(l.stored_bytes)),
     );
     facts(out, "From", &format!("{base}{log}"), Meaning::Base, width);
@@ -359,13 +360,10 @@ fn point(m: &Model, out: &mut Vec<Line>, plan: &RestorePlan, width: usize) {
     facts(out, "", &status::echo_time(m, plan.until), Meaning::Base, width);
     let id = |t: &Option<TxnRef>| t.as_ref().map_or_else(|| "none".to_owned(), |t| t.id.clone());
     let (last, first) = (id(&plan.last_in), id(&plan.first_out));
-    facts(
-        out,
-        "",
-        &format!("last in {last}   first out {first}"),
-        Meaning::Base,
-        width,
-    );
+    if plan.last_in.is_some() || plan.first_out.is_some() {
+        let text = format!("last in {last}   first out {first}");
+        facts(out, "", &text, Meaning::Base, width);
+    }
 }
 
 /// What could have been chosen instead, and how the plan is asked for without the console.
@@ -387,6 +385,10 @@ fn besides(m: &Model, out: &mut Vec<Line>, plan: &RestorePlan, width: usize) {
 fn what(out: &mut Vec<Line>, plan: &RestorePlan, width: usize) {
     let (rows, bytes) = plan.tables.iter().fold((0, 0), |(r, b), t| (r + t.rows, b + t.bytes));
     let whole = if plan.whole { "whole cluster: " } else { "only " };
+    if plan.tables.is_empty() {
+        let text = "no table of the base; only what the log makes until the moment";
+        return facts(out, "What", text, Meaning::Warn, width);
+    }
     let text = format!(
         "{whole}{}, {} in the base, {}",
         plural(plan.tables.len() as u64, "table"),
@@ -420,7 +422,12 @@ fn lost(out: &mut Vec<Line>, plan: &RestorePlan, losses: &Losses, width: usize) 
         || "transactions that cannot be counted".to_owned(),
         |n| plural(n, "transaction"),
     );
-    let text = format!("{transactions} after the moment, in {}", plural(losses.tables, "table"));
+    let text = match losses.transactions {
+        Some(0) => "nothing was committed after the moment".to_owned(),
+        // Statements such as DROP TABLE change no rows of any.
+        _ if losses.tables == 0 => format!("{transactions} after the moment"),
+        _ => format!("{transactions} after the moment, in {}", plural(losses.tables, "table")),
+    };
     facts(
         out,
         "",

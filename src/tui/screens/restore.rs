@@ -517,7 +517,9 @@ impl Restore {
     pub fn whiches(&self, m: &Model) -> Vec<Which> {
         let of_change = self.mode == Mode::PointInTime
             && self.point == Point::BeforeChange
-            && self.change(m).is_some_and(|c| c.table.is_some());
+            && self
+                .change(m)
+                .is_some_and(|c| c.table.is_some() && (self.through || !c.makes_its_table()));
         let table = of_change.then_some(Which::TableOfChange);
         table.into_iter().chain([Which::Whole, Which::Chosen]).collect()
     }

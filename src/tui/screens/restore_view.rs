@@ -108,10 +108,7 @@ fn bounds(s: &Restore, m: &Model) -> String {
     };
     let zone = m.zone_shown();
     let gaps = status::holes(&window.holes());
-    let few = match window.holes().len() {
-        1 => "1 hole".to_owned(),
-        n => format!("{n} holes"),
-    };
+    let few = status::few_holes(&window.holes());
     let offset = time::offset(to.at, zone);
     let (a, b) = (time::short_seconds(from.at, zone), time::short_seconds(to.at, zone));
     let bounds = format!("{a} -> {b} {offset} ({})", m.ago(to.at));

@@ -1,6 +1,7 @@
 //! One job: its phases with their own units, rate and end, its log, and at the end its receipt.
 
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use crate::model::ids::JobId;
 use crate::model::job::{Job, JobState, JobStep, Verb};
@@ -216,13 +217,14 @@ pub fn step_line(m: &Model, p: &Painter<'_>, (step, job): (&JobStep, &Job), widt
         Some(end) => time::took(end.since(step.started).max(0)),
         None => m.took_so_far(m.now.since(step.started).max(0)),
     };
-    let room = width.saturating_sub(2 + 2 + 26 + 8 + word.len()).clamp(12, 44);
+    let amounts = job.steps.iter().map(|s| progress::steps(&s.progress).width());
+    // As wide as the widest amount needs, so that it does not jump about, and the names get the rest.
+    let amount = match width {
+        ..78 => amounts.max().unwrap_or(0),
+        _ => amounts.max().unwrap_or(0).max(26),
+    };
+    let room = width.saturating_sub(2 + 2 + amount + 1 + 7 + word.len()).clamp(12, 44);
     let name = crate::tui::paint::pad(&safe(&step.name), room, p.glyphs.cut);
-    (
-        format!(
-            "{glyph} {name}  {:<26} {took:>7}{word}",
-            progress::steps(&step.progress)
-        ),
-        meaning,
-    )
+    let done = crate::tui::paint::pad(&progress::steps(&step.progress), amount, p.glyphs.cut);
+    (format!("{glyph} {name}  {done} {took:>7}{word}"), meaning)
 }

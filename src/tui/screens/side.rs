@@ -10,7 +10,7 @@ use crate::model::job::Job;
 use crate::model::size;
 use crate::service::desk::Question;
 use crate::tui::event::Query;
-use crate::tui::model::Model;
+use crate::tui::model::{Model, refusal_text};
 use crate::tui::paint::{Painter, fit_middle, pad, safe, wrap};
 use crate::tui::screens::jobs;
 use crate::tui::theme::Meaning;
@@ -86,7 +86,13 @@ pub fn view(m: &Model, p: &mut Painter<'_>, area: Rect) -> Rect {
 fn of_cluster(m: &Model, p: &Painter<'_>, cluster: &ClusterName) -> Vec<Line> {
     let mut out = vec![Line::Title("newest backups".to_owned())];
     match m.store.backups(cluster, false) {
-        None => out.push(Line::Text("Loading...".to_owned(), Meaning::Muted)),
+        None => match m.store.error(&Query::Backups(cluster.clone(), false)) {
+            Some(error) => {
+                let text = wrap(&safe(&refusal_text(error)), usize::from(WIDTH - 3));
+                out.extend(text.into_iter().map(|l| Line::Text(l, Meaning::Error)));
+            }
+            None => out.push(Line::Text("Loading...".to_owned(), Meaning::Muted)),
+        },
         Some([]) => out.push(Line::Text("none: B takes the first".to_owned(), Meaning::Warn)),
         Some(all) => {
             for b in all.iter().take(12) {

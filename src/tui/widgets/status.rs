@@ -251,6 +251,15 @@ pub fn holes(holes: &[Hole]) -> String {
     }
 }
 
+/// The same in a few letters.
+pub fn few_holes(holes: &[Hole]) -> String {
+    match holes.len() {
+        0 => "no gap".to_owned(),
+        1 => "1 hole".to_owned(),
+        n => format!("{n} holes"),
+    }
+}
+
 /// A count with thousands separated; millions shortened.
 pub fn count(n: u64) -> String {
     if n >= 10_000_000 {

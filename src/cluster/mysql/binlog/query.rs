@@ -1,8 +1,12 @@
 //! QUERY events: a statement with the settings of the session that ran it.
 
 use crate::cluster::ClusterError;
-use crate::cluster::mysql::wire::{Flavor, ServerInfo};
+use crate::cluster::mysql::sql::Modes;
+use crate::cluster::mysql::sql::tokens::{TokenKind, words};
+use crate::cluster::mysql::wire::{Conn, Flavor, ServerInfo};
+use crate::model::text::safe;
 
+use super::charset;
 use super::event::{Cursor, Event, malformed};
 use super::payload::Head;
 
@@ -36,7 +40,7 @@ pub struct Settings {
     pub auto_increment: Option<(u16, u16)>,
     /// Collation ids: character_set_client, collation_connection, collation_server.
     pub charset: Option<(u16, u16, u16)>,
-    /// The session's time zone.
+    /// The session's time zone; none where the statement did not use it.
     pub time_zone: Option<String>,
     /// The number of `lc_time_names`.
     pub lc_time_names: Option<u16>,
@@ -56,6 +60,8 @@ pub struct Settings {
     pub collations: Vec<(u16, u16)>,
 }
 
+/// The name of the zone that the server has from its host.
+pub const SYSTEM: &str = "SYSTEM";
 const NO_FOREIGN_KEY_CHECKS: u32 = 1 << 26;
 const NO_UNIQUE_CHECKS: u32 = 1 << 27;
 const AUTO_IS_NULL: u32 = 1 << 14;
@@ -85,21 +91,55 @@ impl<'a> Query<'a> {
         Ok(query)
     }
 
-    /// The statement as UTF-8, and whether a session that repeats it must say that it speaks utf8mb4 (its own charset was
-    /// another one that could be converted).
-    pub fn sql(&self) -> Result<String, ClusterError> {
-        let client = self.settings.charset.map_or(45, |c| c.0);
-        if let Some(text) = super::charset::decode(self.text, client) {
-            return Ok(text);
-        }
-        Err(ClusterError::Unsupported {
-            what: format!(
-                "a statement of the log is written in the charset of collation {client}: {}",
-                String::from_utf8_lossy(self.text).chars().take(120).collect::<String>()
-            ),
-            hint: "it can be read only by a server; restore to a moment before it".to_owned(),
-        })
+    /// The statement as text, where that needs no server.
+    pub fn sql(&self) -> Option<String> {
+        charset::decode(self.text, self.client())
     }
+
+    /// The statement as text, for a session that speaks utf8mb4.
+    pub fn read(&self, conn: &mut Conn, modes: Modes) -> Result<String, ClusterError> {
+        match self.text_of(conn)? {
+            Some(text) if text.as_bytes() == self.text || !has_bytes(&text, modes) => Ok(text),
+            _ => Err(ClusterError::Unsupported {
+                what: format!(
+                    "a statement of the log is written in the charset of collation {}, and cannot be read: {}",
+                    self.client(),
+                    safe(&self.shown(), 120)
+                ),
+                hint: "restore to a moment before it, or from a snapshot that was taken after it".to_owned(),
+            }),
+        }
+    }
+
+    /// The text by itself, if the server can read it.
+    pub(super) fn text_of(&self, conn: &mut Conn) -> Result<Option<String>, ClusterError> {
+        match self.sql() {
+            Some(text) => Ok(Some(text)),
+            None => charset::by_server(conn, self.text, self.client())
+                .map_err(|e| e.doing("reading a statement of the log in its charset")),
+        }
+    }
+
+    /// The same where a server cannot be asked, or could not read it: its words, and marks for letters.
+    pub fn shown(&self) -> String {
+        charset::marked(self.text, self.client())
+    }
+
+    /// The collation of the session's client charset.
+    fn client(&self) -> u16 {
+        self.settings.charset.map_or(45, |c| c.0)
+    }
+}
+
+/// Whether a statement has a string whose bytes count, because it names its charset: as text they would be others.
+fn has_bytes(text: &str, modes: Modes) -> bool {
+    words(text, modes).windows(2).any(|two| match two {
+        [charset, string] => {
+            let names = charset.kind == TokenKind::Word && (charset.text.starts_with('_') || charset.is("N"));
+            names && string.kind == TokenKind::Text && !string.text.is_ascii()
+        }
+        _ => false,
+    })
 }
 
 /// Whether a MariaDB of that version says in its flags how a TIMESTAMP is declared.
@@ -225,7 +265,7 @@ impl Settings {
                 "SET SESSION auto_increment_increment = {increment}, auto_increment_offset = {offset}"
             ));
         }
-        let zone = self.time_zone.as_deref().unwrap_or("SYSTEM").replace('\'', "''");
+        let zone = self.time_zone.as_deref().unwrap_or(SYSTEM).replace('\'', "''");
         out.push(format!("SET SESSION time_zone = '{zone}'"));
         if let Some(number) = self.lc_time_names {
             out.push(format!("SET SESSION lc_time_names = {number}"));
@@ -289,4 +329,19 @@ fn updated_databases(at: &mut Cursor<'_>) -> Option<()> {
         while at.u8()? != 0 {}
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_that_names_its_charset_is_bytes() {
+        let has = |sql: &str| has_bytes(sql, Modes::of(0, Flavor::MariaDb));
+        assert!(has("create table t (a text default _binary '\u{e4}')"));
+        assert!(has("select n'\u{e4}'"));
+        assert!(!has(
+            "create table t (a text default _binary 'a' comment '\u{e4}', `_x` int comment '\u{e4}')"
+        ));
+    }
 }

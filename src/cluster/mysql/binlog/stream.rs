@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
 
-use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
+use super::event::{CHECKSUM, Event, Kind, malformed};
 use super::group::{Group, Groups};
+use super::notes::{self, SystemZone};
 use super::payload::Head;
+use super::place::{advance, heartbeat, rotate};
 use super::semisync::SemiSync;
 use super::{COUNTED_WITHIN, format, host};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
@@ -59,6 +61,8 @@ pub(super) struct Stream {
     /// After a damaged event the stream was opened once more.
     again: bool,
     semi_sync: SemiSync,
+    /// The time zone of the server, when it was asked for.
+    zone: Option<SystemZone>,
 }
 
 /// A dump, a connection beside it, and how they begin.
@@ -108,6 +112,7 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
         behind: None,
         again: false,
         semi_sync: SemiSync::new(core.options.semi_sync),
+        zone: None,
     };
     stream.first()?;
     Ok(stream)
@@ -189,7 +194,7 @@ impl Stream {
                 // It may have been damaged on its way: what the log really holds is seen by reading it again.
                 self.again = true;
                 let opened = connect(&self.core, &mut self.at)?;
-                (self.dump, self.control) = (opened.dump, opened.control);
+                (self.dump, self.control, self.zone) = (opened.dump, opened.control, None);
                 (self.read, self.skip, self.by_place) = (opened.read, opened.skip, opened.by_place);
                 self.placed = opened.by_place;
                 self.dates.forget_target();
@@ -417,6 +422,8 @@ impl Stream {
             .dates
             .date(&mut state, next.gtid.as_ref(), &next.behind, stamp, server_now);
         drop(state);
+        let mut next = next;
+        self.note(&mut next.group)?;
         self.pass(&next);
         Ok(Some(LogEvent::Txn(Txn {
             commit,
@@ -428,6 +435,28 @@ impl Stream {
             payload: next.group.payload,
             pieces: next.group.pieces,
         })))
+    }
+
+    /// Keeps with a transaction what only the server can tell.
+    fn note(&mut self, group: &mut Group) -> Result<(), ClusterError> {
+        let in_one = group.pieces.is_none();
+        if let Some(unread) = group.summary.unread.take()
+            && let Some(text) = unread.read(&mut self.control)?
+        {
+            if in_one {
+                notes::add_text(&mut group.payload, &text)?;
+            }
+            let ddl = unread.ddl(text, self.control.info().flavor)?;
+            group.summary.reads_as(ddl);
+        }
+        if group.summary.in_system_zone && in_one {
+            let zone = match self.zone.take() {
+                Some(zone) => zone,
+                None => SystemZone::ask(&mut self.control).map_err(|e| e.doing("asking for the server's time zone"))?,
+            };
+            self.zone.insert(zone).note(&mut group.payload)?;
+        }
+        Ok(())
     }
 
     /// The place moves behind a transaction.
@@ -517,78 +546,9 @@ fn ends_in_checksum(raw: &[u8]) -> bool {
     <[u8; CHECKSUM]>::try_from(sum).is_ok_and(|sum| u32::from_le_bytes(sum) == crc32fast::hash(covered))
 }
 
-/// The file that comes now. The server may name a place before the one that was asked for and skip what is between.
-fn rotate(read: &mut Place, event: &Event<'_>) -> Result<(), ClusterError> {
-    let mut at = Cursor::new(event.body);
-    let offset = at.u64().ok_or_else(|| malformed("a rotate event is cut"))?;
-    let file = String::from_utf8_lossy(at.rest()).into_owned();
-    if read.file != file {
-        *read = Place { file, offset };
-    }
-    Ok(())
-}
-
-/// The server has sent everything before this place.
-fn heartbeat(read: &mut Place, event: &Event<'_>) {
-    let file = String::from_utf8_lossy(event.body);
-    let offset = u64::from(event.header.log_pos);
-    if read.file == file && read.offset < offset {
-        read.offset = offset;
-    }
-}
-
-/// Moves behind an event. Only 32 bits of its end are told; files may be longer.
-fn advance(read: &mut Place, event: &Event<'_>, part_of_transaction: bool) {
-    let end = u64::from(event.header.log_pos);
-    if end == 0 || event.header.flags & ARTIFICIAL != 0 {
-        return;
-    }
-    let (high, low) = (read.offset >> 32, read.offset & 0xFFFF_FFFF);
-    let wrapped = low > 0xC000_0000 && end < 0x4000_0000;
-    let end = end | (high + u64::from(wrapped)) << 32;
-    if part_of_transaction || end > read.offset {
-        read.offset = end;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::rows::tests::event;
     use super::*;
-
-    fn at(file: &str, offset: u64) -> Place {
-        Place {
-            file: file.to_owned(),
-            offset,
-        }
-    }
-
-    #[test]
-    fn places_move_with_the_events() {
-        let mut read = at("b.000001", 400);
-        let mut rotate_body = 4_u64.to_le_bytes().to_vec();
-        rotate_body.extend_from_slice(b"b.000001");
-        let raw = event(Kind::ROTATE, &rotate_body);
-        rotate(&mut read, &Event::parse(&raw, false).unwrap()).unwrap();
-        assert_eq!(
-            read,
-            at("b.000001", 400),
-            "the server goes to the beginning of the file and skips"
-        );
-        *rotate_body.last_mut().unwrap() = b'2';
-        let raw = event(Kind::ROTATE, &rotate_body);
-        rotate(&mut read, &Event::parse(&raw, false).unwrap()).unwrap();
-        assert_eq!(read, at("b.000002", 4));
-        let mut raw = event(Kind::HEARTBEAT, b"b.000002");
-        raw[13..17].copy_from_slice(&900_u32.to_le_bytes());
-        heartbeat(&mut read, &Event::parse(&raw, false).unwrap());
-        assert_eq!(read, at("b.000002", 900));
-        let mut raw = event(Kind::XID, &[0; 8]);
-        raw[13..17].copy_from_slice(&7_u32.to_le_bytes());
-        read.offset = 0xFFFF_FFF0;
-        advance(&mut read, &Event::parse(&raw, false).unwrap(), true);
-        assert_eq!(read.offset, (1 << 32) + 7);
-    }
 
     #[test]
     fn versions_are_numbers() {

@@ -6,16 +6,16 @@ use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::lacks::{self, is_rollback};
 use crate::cluster::mysql::sql::statement::{Statement, TransactionWord};
 use crate::cluster::mysql::sql::tokens::{TokenKind, tokens};
-use crate::cluster::mysql::wire::Flavor;
+use crate::cluster::mysql::wire::{Conn, Flavor};
 use crate::cluster::mysql::{OWN_DB, SHADOW_PREFIX};
 use crate::cluster::{ClusterError, Ddl, Lack, TableDelta};
 use crate::model::table::TableName;
 
-use super::event::{Event, Kind};
-use super::marker;
+use super::event::{Event, Header, Kind};
 use super::payload::{Events, Payload};
-use super::query::Query;
+use super::query::{Query, SYSTEM};
 use super::rows::{self, TableMap};
+use super::{marker, notes};
 use crate::model::tso::Tso;
 
 /// What a transaction did.
@@ -29,8 +29,24 @@ pub(super) struct Summary {
     pub own: bool,
     /// The restore that wrote its marker with it.
     pub restored: Option<Tso>,
+    /// The schema change, where only a server can read its letters.
+    pub unread: Option<Unread>,
+    /// A statement of it depends on what `SYSTEM` was as a time zone.
+    pub in_system_zone: bool,
     /// What no replay of it gives.
     pub lack: Option<Lack>,
+}
+
+impl Summary {
+    /// The schema change has these letters.
+    pub fn reads_as(&mut self, ddl: Ddl) {
+        if let Some(lack) = &mut self.lack
+            && lack.table.is_some()
+        {
+            lack.table.clone_from(&ddl.table);
+        }
+        self.ddl = Some(ddl);
+    }
 }
 
 /// Whether a database is one of brine's own: its tables, or what a restore builds.
@@ -82,6 +98,14 @@ impl Summing {
                 self.maps.insert(map.id, map);
             }
             Kind::QUERY => self.query(event)?,
+            Kind::IGNORABLE => {
+                if let Some(text) = notes::text(event)
+                    && let Some(unread) = self.out.unread.take()
+                {
+                    let ddl = unread.ddl(text.to_owned(), self.flavor)?;
+                    self.out.reads_as(ddl);
+                }
+            }
             Kind::EXECUTE_LOAD_QUERY => {
                 self.lacks(None, lacks::rows_of("LOAD DATA", self.flavor));
                 self.seen_other = true;
@@ -145,10 +169,10 @@ impl Summing {
         if matches!(query.text, b"BEGIN" | b"COMMIT" | b"ROLLBACK") {
             return Ok(());
         }
-        // What cannot be read as UTF-8 is shown as well as it can be; nothing is run from here.
-        let text = query
-            .sql()
-            .unwrap_or_else(|_| String::from_utf8_lossy(query.text).into_owned());
+        // What cannot be read without a server is shown as well as it can be; nothing is run from here.
+        let sql = query.sql();
+        let is_read = sql.is_some();
+        let text = sql.unwrap_or_else(|| query.shown());
         let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), self.flavor);
         let statement = Statement::classify(&text, &query.db, modes);
         match &statement {
@@ -164,6 +188,8 @@ impl Summing {
             }
             _ => {}
         }
+        let zone = query.settings.time_zone.as_deref();
+        self.out.in_system_zone |= zone.is_some_and(|zone| zone.eq_ignore_ascii_case(SYSTEM));
         if let Some(what) = lacks::of(&text, modes) {
             self.lacks(statement.tables().first().map(|t| (*t).clone()), what);
         }
@@ -173,16 +199,56 @@ impl Summing {
         if databases.is_empty() {
             self.seen_other = true;
         }
-        let text = match statement {
-            Statement::Account => without_secrets(&text, modes),
-            _ => text,
-        };
-        self.out.ddl.get_or_insert(Ddl {
-            text,
-            table: statement.tables().first().map(|t| (*t).clone()),
-            rows: 0,
-        });
+        if self.out.ddl.is_none() {
+            self.out.unread = (!is_read).then(|| Unread {
+                header: event.header,
+                body: event.body.to_vec(),
+            });
+            self.out.ddl = Some(ddl(&statement, text, modes));
+        }
         Ok(())
+    }
+}
+
+/// The schema change.
+fn ddl(statement: &Statement, text: String, modes: Modes) -> Ddl {
+    let text = match statement {
+        Statement::Account => without_secrets(&text, modes),
+        _ => text,
+    };
+    Ddl {
+        text,
+        table: statement.tables().first().map(|t| (*t).clone()),
+        rows: 0,
+    }
+}
+
+/// A schema change that only a server can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unread {
+    header: Header,
+    body: Vec<u8>,
+}
+
+impl Unread {
+    fn query(&self) -> Result<Query<'_>, ClusterError> {
+        Query::parse(&Event {
+            header: self.header,
+            body: &self.body,
+            raw: &self.body,
+        })
+    }
+
+    /// Its text, if this server can read it.
+    pub fn read(&self, conn: &mut Conn) -> Result<Option<String>, ClusterError> {
+        self.query()?.text_of(conn)
+    }
+
+    /// The same as it is listed.
+    pub fn ddl(&self, text: String, flavor: Flavor) -> Result<Ddl, ClusterError> {
+        let query = self.query()?;
+        let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), flavor);
+        Ok(ddl(&Statement::classify(&text, &query.db, modes), text, modes))
     }
 }
 

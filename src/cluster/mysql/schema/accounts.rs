@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::definition::{AccountName, DefinitionText, kind};
 use super::identity::{is_locked, unlocked, with_second, without_default_role, without_identity};
+use super::zone::{self, Zone};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::cluster::mysql::{login, text};
 use crate::model::definition::Definition;
@@ -99,7 +100,8 @@ pub fn read(conn: &mut Conn) -> Result<Vec<Definition>, WireError> {
     made.sort_by_key(|d| d.kind != kind::ACCOUNT);
     made.extend(grants);
     made.extend(globals(conn, flavor)?);
-    made.extend(default_engine(conn)?);
+    made.extend(settings(conn, flavor)?);
+    made.push(time_zone(conn)?);
     Ok(made)
 }
 
@@ -210,17 +212,49 @@ fn listed(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(", ")
 }
 
-/// The engine of tables that are made without a word about it.
-fn default_engine(conn: &mut Conn) -> Result<Option<Definition>, WireError> {
-    let row = conn.row("SELECT @@GLOBAL.default_storage_engine")?;
-    let Some(engine) = row.and_then(|r| r.opt(0)) else {
-        return Ok(None);
+/// What statements of the log depend on and do not say: sessions begin with these values.
+fn settings(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireError> {
+    const ALL: &[&str] = &[
+        "div_precision_increment",
+        "default_week_format",
+        "block_encryption_mode",
+    ];
+    const MARIADB: &[&str] = &["old_mode", "default_regex_flags"];
+    let own = match flavor {
+        Flavor::MariaDb => MARIADB,
+        Flavor::MySql => &[],
     };
+    let mut out = Vec::new();
+    // The engine of tables that are made without a word about it comes first: it may be lacking at the target.
+    for name in ["default_storage_engine"].iter().chain(ALL).chain(own) {
+        let value = match conn.row(&format!("SELECT @@GLOBAL.{name}")) {
+            Ok(row) => row.and_then(|r| r.opt(0)),
+            // Not every version has each.
+            Err(e) if e.code() == Some(1193) => None,
+            Err(e) => return Err(e),
+        };
+        let Some(value) = value else { continue };
+        let value = match *name {
+            "default_storage_engine" => text::ident(&value),
+            _ => literal(name, value),
+        };
+        let made = DefinitionText {
+            statements: vec![format!("SET SESSION {name} = {value}")],
+            ..DefinitionText::default()
+        };
+        out.push(definition(kind::SETTING, (*name).to_owned(), &made)?);
+    }
+    Ok(out)
+}
+
+/// What the server's time zones are.
+fn time_zone(conn: &mut Conn) -> Result<Definition, WireError> {
     let made = DefinitionText {
-        statements: vec![format!("SET SESSION default_storage_engine = {}", text::ident(&engine))],
+        zone: Some(Zone::system(conn)?),
+        zones: zone::known(conn)?,
         ..DefinitionText::default()
     };
-    definition(kind::SETTING, "default_storage_engine".to_owned(), &made).map(Some)
+    definition(kind::SETTING, "time_zone".to_owned(), &made)
 }
 
 /// A variable's value as SET takes it.

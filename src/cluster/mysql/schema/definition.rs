@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::zone::Zone;
 use crate::cluster::ClusterError;
+use crate::model::definition::Definition;
 
 /// What a definition is: the words of [`crate::model::definition::Definition::kind`].
 ///
@@ -36,7 +38,8 @@ pub mod kind {
     pub const GRANTS: &str = "grants";
     /// A global variable that was set at run time: `SET GLOBAL`.
     pub const GLOBAL: &str = "global";
-    /// A setting of the server that statements of the log depend on and do not name: `SET SESSION`. Nothing is made of it.
+    /// A setting of the server that statements of the log depend on and do not name: `SET SESSION`, or `zone`. Nothing is
+    /// made of it.
     pub const SETTING: &str = "setting";
 }
 
@@ -87,6 +90,12 @@ pub struct DefinitionText {
     /// Of an account: it is the one that brine logs in with.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own: bool,
+    /// Of the server: what `SYSTEM` means as a time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
+    /// Of the server: how many time zones it knows by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zones: Option<u64>,
 }
 
 impl DefinitionText {
@@ -105,4 +114,15 @@ impl DefinitionText {
             why: e.to_string(),
         })
     }
+}
+
+/// What a base says about the time zones of its server: `SYSTEM`, and how many it had loaded. Older ones do not.
+pub fn zones(definitions: &[Definition]) -> Result<Option<(Zone, Option<u64>)>, ClusterError> {
+    for of in definitions.iter().filter(|d| d.kind == kind::SETTING) {
+        let text = DefinitionText::parse(&of.text)?;
+        if let Some(zone) = text.zone {
+            return Ok(Some((zone, text.zones)));
+        }
+    }
+    Ok(None)
 }

@@ -11,3 +11,4 @@ pub mod programs;
 pub mod select;
 pub mod table;
 pub mod tables;
+pub mod zone;

@@ -90,8 +90,37 @@ pub fn fills(sql: &str, modes: Modes) -> Vec<Fill> {
     out
 }
 
+/// The variable of a session that no log holds, and on which the values hang that an `ALTER TABLE` puts into new columns.
+pub fn hangs_on(sql: &str, modes: Modes) -> Option<&'static str> {
+    let all = words(sql, modes);
+    let adds = all.first().is_some_and(|t| t.is("ALTER")) && all.iter().any(|t| t.is("ADD"));
+    let at = |n: usize| all.get(n);
+    let mut defaults = all.iter().enumerate().filter(|(_, t)| t.is("DEFAULT"));
+    let default = defaults.find(|(n, _)| at(n + 1).is_some_and(|t| t.is_symbol('(') || t.kind == TokenKind::Word))?;
+    let called = |n: usize| at(n + 1).is_some_and(|t| t.is_symbol('('));
+    let values = all.iter().enumerate().skip(default.0 + 1);
+    values.filter(|_| adds).find_map(|(n, token)| match () {
+        () if token.is_symbol('/') => Some("div_precision_increment"),
+        () if token.is("WEEK") && called(n) && week_of_one(all.get(n + 2..).unwrap_or_default()) => {
+            Some("default_week_format")
+        }
+        () if (token.is("AES_ENCRYPT") || token.is("AES_DECRYPT")) && called(n) => Some("block_encryption_mode"),
+        () => None,
+    })
+}
+
+/// Whether the list that ends here has one part: `WEEK` with two takes nothing from a variable.
+fn week_of_one(list: &[Token<'_>]) -> bool {
+    let mut depth = 1_i32;
+    let end = list.iter().position(|t| {
+        depth += i32::from(t.is_symbol('(')) - i32::from(t.is_symbol(')'));
+        depth == 0
+    });
+    parts(list.get(..end.unwrap_or(list.len())).unwrap_or_default()).len() == 1
+}
+
 /// The parts between the commas that stand in no parentheses.
-fn parts<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]> {
+pub(super) fn parts<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]> {
     let mut depth = 0_i32;
     tokens
         .split(|t| {
@@ -121,24 +150,6 @@ fn read(part: &[Token<'_>], ignore: bool, out: &mut Vec<Fill>) {
     if !(added || first.is("MODIFY") || first.is("CHANGE")) {
         return;
     }
-    let is_key = |t: &Token<'_>| {
-        let others = [
-            "INDEX",
-            "KEY",
-            "UNIQUE",
-            "PRIMARY",
-            "FULLTEXT",
-            "SPATIAL",
-            "VECTOR",
-            "CONSTRAINT",
-            "FOREIGN",
-            "CHECK",
-            "PARTITION",
-            "PERIOD",
-            "SYSTEM",
-        ];
-        others.iter().any(|word| t.is(word))
-    };
     let unique = |tokens: &[Token<'_>]| tokens.iter().any(|t| t.is("UNIQUE") || t.is("PRIMARY"));
     if ignore && unique(rest) {
         out.push(Fill {
@@ -177,6 +188,26 @@ fn read(part: &[Token<'_>], ignore: bool, out: &mut Vec<Fill>) {
         }
         _ => column(rest, added, conditional, out),
     }
+}
+
+/// Whether a word may begin something else than a column.
+pub(super) fn is_key(token: &Token<'_>) -> bool {
+    const OTHERS: [&str; 13] = [
+        "INDEX",
+        "KEY",
+        "UNIQUE",
+        "PRIMARY",
+        "FULLTEXT",
+        "SPATIAL",
+        "VECTOR",
+        "CONSTRAINT",
+        "FOREIGN",
+        "CHECK",
+        "PARTITION",
+        "PERIOD",
+        "SYSTEM",
+    ];
+    OTHERS.iter().any(|word| token.is(word))
 }
 
 /// Whether a word that may begin a key or more is the name of a column here.
@@ -248,6 +279,31 @@ mod tests {
 
     fn value(function: &str) -> Vec<Fill> {
         vec![fill(Filling::Value(function.to_owned()))]
+    }
+
+    #[test]
+    fn values_that_hang_on_a_variable() {
+        let on = |sql: &str| hangs_on(sql, Modes::of(0, Flavor::MariaDb));
+        for (sql, variable) in [
+            (
+                "ALTER TABLE s ADD dv DECIMAL(30,20) DEFAULT (1/3)",
+                Some("div_precision_increment"),
+            ),
+            (
+                "alter table s add wk int default (week(concat('2026-01-01', '')))",
+                Some("default_week_format"),
+            ),
+            ("alter table s add wk int default (week('2026-01-01', 3))", None),
+            (
+                "alter table s add ae varbinary(100) default (aes_encrypt('x','k'))",
+                Some("block_encryption_mode"),
+            ),
+            ("alter table s add a int default 5, add b int", None),
+            ("alter table s modify d decimal(30,20) default (1/3)", None),
+            ("create table s (d decimal(30,20) default (1/3))", None),
+        ] {
+            assert_eq!(on(sql), variable, "{sql}");
+        }
     }
 
     #[test]

@@ -44,14 +44,24 @@ pub fn of(sql: &str, modes: Modes) -> Option<String> {
             }
         });
     }
+    file_of_rows(sql, modes).map(|word| format!("rows came or went with a file ({word} TABLESPACE)"))
+}
+
+/// `IMPORT` or `DISCARD`, where a statement does that to the tablespace of a table or partition.
+pub fn file_of_rows(sql: &str, modes: Modes) -> Option<&'static str> {
     let all = words(sql, modes);
-    let tablespace = |word: &str| {
-        all.first().is_some_and(|t| t.is("ALTER"))
-            && all
-                .windows(2)
-                .any(|two| matches!(two, [verb, what] if verb.is(word) && what.is("TABLESPACE")))
+    if !all.first().is_some_and(|t| t.is("ALTER")) {
+        return None;
+    }
+    // A partition's name may stand between: DISCARD PARTITION p0, p1 TABLESPACE.
+    let find = |word: &'static str| {
+        let at = all.iter().skip(2).position(|t| t.is(word))? + 3;
+        let next = all.get(at)?;
+        let of_table = next.is("TABLESPACE");
+        let of_parts = next.is("PARTITION") && all.last().is_some_and(|t| t.is("TABLESPACE"));
+        (of_table || of_parts).then_some(word)
     };
-    tablespace("IMPORT").then(|| "the rows came in a file (IMPORT TABLESPACE)".to_owned())
+    find("IMPORT").or_else(|| find("DISCARD"))
 }
 
 #[cfg(test)]
@@ -68,7 +78,11 @@ mod tests {
             ("ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY", "numbered"),
             ("ALTER TABLE t ADD u CHAR(36) DEFAULT (uuid())", "uuid"),
             ("ALTER IGNORE TABLE t ADD UNIQUE (a)", "equal rows"),
-            ("ALTER TABLE t IMPORT TABLESPACE", "in a file"),
+            ("ALTER TABLE t IMPORT TABLESPACE", "with a file (IMPORT"),
+            (
+                "alter table d.t discard partition p0, p1 tablespace",
+                "with a file (DISCARD",
+            ),
         ] {
             let told = lacks(sql).unwrap_or_default();
             assert!(told.contains(word), "{sql}: {told}");

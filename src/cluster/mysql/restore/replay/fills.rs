@@ -111,7 +111,7 @@ impl Orders {
 
 /// Refuses to run an ALTER TABLE that would fill the rows that are there with something else than at the source.
 pub(super) fn refuse(conn: &mut Conn, alter: &Alter<'_>, orders: &Orders) -> Result<(), ClusterError> {
-    let (name, all) = (alter.table, fills(&alter.sql, alter.modes));
+    let (name, all) = (alter.table, fills(alter.sql, alter.modes));
     let Some(built) = alter.built().filter(|_| !all.is_empty()) else {
         return Ok(());
     };

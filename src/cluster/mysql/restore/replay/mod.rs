@@ -21,6 +21,7 @@ mod looks;
 mod partitions;
 mod pieces;
 mod rewrite;
+mod sessions;
 mod statements;
 mod triggers;
 mod views;
@@ -30,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::cluster::mysql::binlog::event::{Event, Kind, RowsAct};
 use crate::cluster::mysql::binlog::payload::{self, Head};
 use crate::cluster::mysql::binlog::query::Query;
-use crate::cluster::mysql::binlog::rows::TableMap;
+use crate::cluster::mysql::binlog::{notes::noted, rows::TableMap};
 use crate::cluster::mysql::options::SpoolOptions;
 use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::Modes;
@@ -223,6 +224,7 @@ impl Replay {
     fn payload(&mut self, bytes: &[u8], at: u64, id: &str) -> Result<(), ClusterError> {
         let payload = payload::parse(bytes)?;
         let events = payload.events().collect::<Result<Vec<Event<'_>>, _>>()?;
+        self.statements.sessions.noted = noted(&events)?;
         match ending(&events, payload.head)? {
             Ending::Prepared(xid) => {
                 self.prepared.insert(xid, Prepared::Small(bytes.to_vec()));
@@ -406,8 +408,8 @@ impl Replay {
 
     fn query(&mut self, head: Head, event: &Event<'_>, at: u64, part: u64, id: &str) -> Result<(), ClusterError> {
         let query = Query::parse_of(event, head)?;
-        let sql = query.sql()?;
         let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
+        let sql = query.read(self.statements.conn(), modes)?;
         let statement = Statement::classify(&sql, &query.db, modes);
         match &statement {
             Statement::Transaction(_) | Statement::Xa(..) | Statement::Session | Statement::Admin => return Ok(()),
@@ -518,16 +520,17 @@ fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, ClusterError> {
         match event.kind() {
             Kind::QUERY => {
                 let query = Query::parse(event)?;
-                // Only a few short words matter here; a statement in an odd charset is none of them.
-                let Ok(sql) = std::str::from_utf8(query.text) else {
+                if query.text.len() >= LONGER_THAN_WORDS {
                     continue;
-                };
+                }
+                // Only a few short words matter here, and those are ASCII.
+                let sql = query.shown();
                 let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
-                match word(sql, modes) {
+                match word(&sql, modes) {
                     Some(Statement::Xa(XaWord::Commit, xid)) => ending = Ending::XaCommit(plain_xid(&xid)),
                     Some(Statement::Xa(XaWord::Rollback, xid)) => ending = Ending::XaRollback(plain_xid(&xid)),
                     Some(Statement::Transaction(TransactionWord::Rollback)) => ending = Ending::RolledBack,
-                    Some(Statement::Transaction(TransactionWord::Savepoint)) if is_rollback(sql) => {
+                    Some(Statement::Transaction(TransactionWord::Savepoint)) if is_rollback(&sql) => {
                         return Err(ClusterError::Unsupported {
                             what: "a transaction of the log was rolled back in part, and the log holds the rows all the same"
                                 .to_owned(),
@@ -548,10 +551,13 @@ fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, ClusterError> {
     Ok(ending)
 }
 
-/// A short statement's class; longer ones are none that end a transaction.
+/// No statement that ends a transaction has so many bytes.
+const LONGER_THAN_WORDS: usize = 600;
+
+/// The class of a statement that may end a transaction.
 fn word(sql: &str, modes: Modes) -> Option<Statement> {
     let first = sql.trim_start().get(..2)?.to_ascii_uppercase();
-    let short = sql.len() < 600 && ["XA", "RO", "SA", "RE"].contains(&first.as_str());
+    let short = ["XA", "RO", "SA", "RE"].contains(&first.as_str());
     short.then(|| Statement::classify(sql, "", modes))
 }
 

@@ -11,7 +11,7 @@ use crate::cluster::mysql::wire::{Conn, Flavor};
 
 /// Refuses such a one.
 pub(super) fn refuse(conn: &mut Conn, alter: &Alter<'_>) -> Result<(), ClusterError> {
-    if conn.info().flavor != Flavor::MariaDb || !takes_a_partition(&alter.sql, alter.modes) {
+    if conn.info().flavor != Flavor::MariaDb || !takes_a_partition(alter.sql, alter.modes) {
         return Ok(());
     }
     let (name, Some(built)) = (alter.table, alter.built()) else {

@@ -22,6 +22,7 @@ impl Replay {
     pub fn take_pieces(&mut self, txn: &ReplayTxn<'_>, source: &mut dyn BatchSource) -> Result<(), ClusterError> {
         let at = self.goes_on(txn)?;
         let opening = payload::parse_opening(txn.payload)?;
+        self.statements.sessions.noted = None;
         let events = opening.events().collect::<Result<Vec<Event<'_>>, _>>()?;
         let mut next = || source.next().map_err(ClusterError::Stopped);
         match ending(&events, opening.head)? {

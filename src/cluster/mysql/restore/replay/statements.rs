@@ -14,7 +14,7 @@ use crate::cluster::mysql::sql::rename::rename;
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
 use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::text::{ident, string, table};
-use crate::cluster::mysql::wire::{Conn, Flavor};
+use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
 use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
@@ -22,11 +22,12 @@ use crate::model::table::TableName;
 
 use super::alter::Alter;
 use super::events::{Change, Events};
-use super::fills::{self, Orders};
+use super::fills::Orders;
 use super::rewrite::{InShadows, malformed, not_chosen, odd};
+use super::sessions::{Run, Sessions};
 use super::triggers::Triggers;
 use super::views::Views;
-use super::{Collected, collations, looks, partitions, wanted_db};
+use super::{Collected, collations, looks, wanted_db};
 
 /// What runs them.
 pub(super) struct Statements {
@@ -34,8 +35,6 @@ pub(super) struct Statements {
     ask: RestoreAsk,
     shadows: Shadows,
     definitions: Vec<Definition>,
-    /// What the source's sessions had, and no log says.
-    settings: Vec<String>,
     begun: Option<BegunDdl>,
     programs: Vec<Collect>,
     accounts: Vec<Logged>,
@@ -47,6 +46,8 @@ pub(super) struct Statements {
     collations: BTreeMap<String, String>,
     /// Of which tables the order of the rows is known.
     pub orders: Orders,
+    /// The source's sessions.
+    pub sessions: Sessions,
 }
 
 /// A statement about programs.
@@ -70,12 +71,8 @@ impl Statements {
         let views = Views::take(&mut definitions, conn.info().flavor);
         let events = Events::take(&mut definitions);
         let collations = collations::of_base(&definitions)?;
-        let mut settings = Vec::new();
-        for definition in definitions.iter().filter(|d| d.kind == kind::SETTING) {
-            settings.extend(DefinitionText::parse(&definition.text)?.statements);
-        }
+        let sessions = Sessions::of(&definitions)?;
         Ok(Statements {
-            settings,
             conn,
             ask,
             shadows,
@@ -89,6 +86,7 @@ impl Statements {
             events,
             collations,
             orders: Orders::default(),
+            sessions,
         })
     }
 
@@ -102,15 +100,21 @@ impl Statements {
         &mut self.conn
     }
 
+    /// A table as it is built.
+    fn built(&self, name: &TableName) -> Option<TableName> {
+        let shadow = self.shadows.shadow(&name.db)?;
+        Some(TableName::new(shadow, name.table.clone()))
+    }
+
     /// The engine of a table as it is built now; `None` when it is not there.
     pub fn engine(&mut self, name: &TableName) -> Result<Option<String>, ClusterError> {
-        let Some(shadow) = self.shadows.shadow(&name.db) else {
+        let Some(built) = self.built(name) else {
             return Ok(None);
         };
         let sql = format!(
             "SELECT engine FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
-            string(shadow),
-            string(&name.table)
+            string(&built.db),
+            string(&built.table)
         );
         let row = self.conn.row(&sql);
         let row = row.map_err(|e| e.doing(format!("asking for the engine of {name}")))?;
@@ -294,8 +298,8 @@ impl Statements {
         collations::follow(&mut self.collations, &mut self.conn, statement, query, sql, modes)?;
         self.follow(statement);
         let todo = self.renamed(statement, query, sql, modes, id)?;
-        for (step, sql) in todo.iter().enumerate() {
-            self.once(statement, query, (sql, modes), (at.0, at.1, step), id)?;
+        for (step, text) in todo.iter().enumerate() {
+            self.once(statement, query, (text, sql, modes), (at.0, at.1, step), id)?;
         }
         Ok(())
     }
@@ -333,12 +337,12 @@ impl Statements {
         Some(Some((Statement::RenameTables(left), text)))
     }
 
-    /// Runs one of the statements that a statement of the log became, exactly once.
+    /// Runs one of the statements that a statement of the log (`source`) became, exactly once.
     fn once(
         &mut self,
         statement: &Statement,
         query: &Query<'_>,
-        (sql, modes): (&str, Modes),
+        (sql, source, modes): (&str, &str, Modes),
         at: (u64, u64, usize),
         id: &str,
     ) -> Result<(), ClusterError> {
@@ -355,12 +359,12 @@ impl Statements {
             let alter = Alter {
                 shadows: &self.shadows,
                 table,
-                sql: query.sql()?,
+                sql: source,
                 modes,
                 id,
             };
-            fills::refuse(&mut self.conn, &alter, &self.orders)?;
-            partitions::refuse(&mut self.conn, &alter)?;
+            alter.refuse(&mut self.conn, &self.orders)?;
+            self.remarks.extend(alter.remark());
         }
         let mut note = BegunDdl {
             txn: at.0,
@@ -371,7 +375,7 @@ impl Statements {
         let n = self.shadows.number;
         state::set_ddl(&mut self.conn, n, &note)?;
         crash_point("mysql.restore.statement-begun");
-        self.execute(query, sql, id)?;
+        self.execute(statement, query, (sql, modes), id)?;
         crash_point("mysql.restore.statement-run");
         note.done = true;
         state::set_ddl(&mut self.conn, n, &note)?;
@@ -465,30 +469,28 @@ impl Statements {
         Ok(publish::own_databases(&mut self.conn, &shadow)?.contains(&shadow))
     }
 
-    fn execute(&mut self, query: &Query<'_>, statement: &str, id: &str) -> Result<(), ClusterError> {
-        let mut settings = query.settings.statements(self.conn.info());
-        if let Some(shadow) = self.shadows.shadow(&query.db) {
-            settings.insert(0, format!("USE {}", ident(shadow)));
-        }
-        // Rows that broke a rule at the source break it here too.
-        if self.conn.info().flavor == Flavor::MariaDb {
-            settings.push("SET SESSION system_versioning_alter_history = KEEP, check_constraint_checks = 0".to_owned());
-        }
-        for setting in self.settings.iter().chain(&settings) {
-            match self.conn.run(setting) {
-                Ok(_) => {}
-                // The default database was dropped, and every name in the statement has its own; or the engine is lacking here,
-                // and who names none gets InnoDB.
-                Err(e) if matches!(e.code(), Some(1049 | 1286)) => {}
-                Err(e) => return Err(e.doing(format!("setting up a session for the statement of transaction {id}"))),
-            }
-        }
-        match self.conn.run(statement) {
+    fn execute(
+        &mut self,
+        statement: &Statement,
+        query: &Query<'_>,
+        (sql, modes): (&str, Modes),
+        id: &str,
+    ) -> Result<(), ClusterError> {
+        let run = Run {
+            query,
+            sql,
+            shadow: self.shadows.shadow(&query.db),
+            id,
+            modes,
+            built: statement.tables().first().and_then(|t| self.built(t)),
+        };
+        self.sessions.set_up(&mut self.conn, &run)?;
+        match self.conn.run(sql) {
             Ok(_) => {}
             // It ended with an error at the source too.
             Err(e) if query.error != 0 && e.code().is_some() => {}
             Err(e) => {
-                let text = crate::model::text::safe(statement, 160);
+                let text = crate::model::text::safe(sql, 160);
                 return Err(e.doing(format!("replaying the statement of transaction {id}: {text}")));
             }
         }
