@@ -11,8 +11,8 @@
 //!
 //! The first event is the one with the transaction's GTID. Compressed events and compressed transactions are unfolded
 //! before they come here (with lengths and checksums made anew); everything else is byte for byte what the server sent.
-//! Behind them may come events of brine's own, see [`super::notes`]. MariaDB can log an ALTER when it starts and again when it is done (`binlog_alter_two_phase`): of the first, and of one
-//! that failed, only the GTID is kept.
+//! Behind them may come events of brine's own, see [`super::notes`]. MariaDB can log an ALTER when it starts and again when it
+//! is done (`binlog_alter_two_phase`): of the first, and of one that failed, only the GTID is kept.
 
 use serde::{Deserialize, Serialize};
 
