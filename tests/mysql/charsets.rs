@@ -152,4 +152,6 @@ fn bytes_within_a_statement_are_not_taken_for_letters() {
     );
     assert!(e.contains("cannot be read") && e.contains("create table d.x"), "{e}");
     assert!(!look::everything(&spare).0.keys().any(|name| name.contains("`d`")));
+    w.restore_some(&other, RestorePoint::Latest, &["d.t"]);
+    assert_eq!(spare.column("select a from d.t"), ["1"]);
 }

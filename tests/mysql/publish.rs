@@ -94,6 +94,39 @@ fn a_table_may_have_several_columns_of_sequences() {
     }
 }
 
+/// The server lets a sequence go that a column names; nothing can be put into that table then.
+#[test]
+fn a_column_whose_sequence_is_gone_does_not_spoil_the_others() {
+    for kind in [Kind::MariaDb1011, Kind::MariaDb118] {
+        let [source, spare] = servers([kind, kind]);
+        let (w, other) = (World::new(&source), World::target(&spare));
+        source.sql("create database d");
+        w.backup();
+        w.start_log();
+        source.sql(
+            "use d; create sequence sq nocache; create sequence sq2;
+             create table two (id int default (nextval(sq2)) primary key, v int default (next value for sq), w int default 5);
+             insert into two () values (); rename table sq2 to sq3",
+        );
+        w.catch_up();
+        let warnings = w.restore_to(&other, RestorePoint::Latest).warnings;
+        let [said] = warnings.as_slice() else {
+            panic!("{kind:?}: {warnings:?}")
+        };
+        assert!(
+            said.contains("d.two lost a default") && said.contains("d.sq2"),
+            "{said}"
+        );
+        let shown = format!("{:?}", spare.rows("show create table d.two"));
+        assert!(
+            shown.contains("nextval(`d`.`sq`)") && !shown.contains("_brine"),
+            "{shown}"
+        );
+        spare.sql("insert into d.two (id) values (7)");
+        assert_eq!(spare.column("select v from d.two where id = 7"), ["2"], "{kind:?}");
+    }
+}
+
 const ROLES: &str = "select user, host, role, admin_option from mysql.roles_mapping order by 1, 2, 3";
 const EDGES: &str =
     "select to_user, to_host, from_user, from_host, with_admin_option from mysql.role_edges order by 1, 2, 3";

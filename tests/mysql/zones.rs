@@ -85,8 +85,13 @@ fn a_statement_of_another_zone_is_run_in_one_like_it() {
         load_zone(&spare, "Test/Like_it");
         let plan = w.plan_to(&latest, &other).unwrap();
         let zone = check(&plan, "time zone");
-        assert_eq!(zone.state, CheckState::Ok, "{zone:?}");
-        assert!(zone.found.contains("Test/Like_it"), "{zone:?}");
+        // What is loaded ends in 2037, and newer TIMESTAMPs do not.
+        let later = kind == Kind::MariaDb118;
+        assert_eq!(zone.state == CheckState::Warning, later, "{zone:?}");
+        assert!(
+            zone.found.contains("Test/Like_it") && zone.found.contains("2037") == later,
+            "{zone:?}"
+        );
         let receipt = w.restore_to(&other, RestorePoint::Latest);
         assert_eq!(receipt.warnings, Vec::<String>::new(), "{kind:?}");
         comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}"));

@@ -129,7 +129,16 @@ fn system_zone(conn: &mut Conn, there: &Zone, here: &Zone) -> Result<RestoreChec
         false => there.found(conn)?,
     };
     let (result, found, wanted) = match found {
-        Some(zone) => (
+        // MySQL has no later moments in its columns.
+        Some((zone, false)) if conn.info().flavor == Flavor::MariaDb => (
+            CheckResult::Warning,
+            format!(
+                "{both}: statements of the log that depend on it are run in {zone}, which is the same until 2037; TIMESTAMPs of \
+                 later years may come out an hour off where they become local time"
+            ),
+            "a server that runs in the source's zone (TZ), if the source has such moments".to_owned(),
+        ),
+        Some((zone, _)) => (
             CheckResult::Ok,
             format!("{both}: statements of the log that depend on it are run in {zone}"),
             String::new(),

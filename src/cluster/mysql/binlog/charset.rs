@@ -6,6 +6,12 @@ use crate::cluster::mysql::wire::{Conn, WireError};
 /// The text of bytes in the charset of a collation id; `None` when it is one that is not known here and the bytes are not
 /// plain ASCII.
 pub(super) fn decode(bytes: &[u8], collation: u16) -> Option<String> {
+    // Of swe7 some bytes that are signs elsewhere are letters.
+    let is_swe7 = matches!(padded(collation), 10 | 82);
+    let letters = |b: &u8| matches!(b, b'@' | b'['..=b'^' | b'`' | b'{'..=b'~');
+    if is_swe7 && bytes.iter().any(letters) {
+        return None;
+    }
     if bytes.is_ascii() {
         return Some(String::from_utf8_lossy(bytes).into_owned());
     }
@@ -150,6 +156,11 @@ mod tests {
         );
         assert_eq!(decode(b"\xE4\x80", 8).as_deref(), Some("\u{e4}\u{20ac}"));
         assert_eq!(decode("\u{e4}".as_bytes(), 28), None, "gbk");
+        assert_eq!(
+            (decode(b"a b", 10).as_deref(), decode(b"a [", 10)),
+            (Some("a b"), None),
+            "swe7"
+        );
         assert_eq!(decode(b"\xE4", 45), None);
     }
 }

@@ -134,7 +134,10 @@ impl Switch<'_> {
             &[],
         ));
         // First: a table whose column names a sequence that has moved away cannot be altered.
-        steps.push(attempt("a column lost its sequence", self.sequence_links(), &[]));
+        let gone =
+            |sequence: &TableName| self.whole() || (touched.contains(&sequence.db) && !live.contains_key(sequence));
+        let sequences = self.sequence_links(&gone, &mut remarks);
+        steps.push(attempt("a column lost its sequence", sequences, &[]));
         steps.push(attempt(LINK, relinked, GONE));
         steps.push(attempt(LINK, self.links_out(&taken)?, GONE));
         let (accounts, globals) = match self.whole() {
@@ -290,15 +293,24 @@ impl Switch<'_> {
         Ok(out)
     }
 
-    /// A default names its sequence with the database, which has another name now.
-    fn sequence_links(&self) -> Vec<String> {
+    /// A default names its sequence with the database, which has another name now. One whose sequence is gone, at the source
+    /// too, goes as well: it would keep the name of a shadow, and the others of its table with it.
+    fn sequence_links(&self, gone: &dyn Fn(&TableName) -> bool, remarks: &mut Vec<String>) -> Vec<String> {
         let mut clauses: BTreeMap<TableName, Vec<String>> = BTreeMap::new();
         for (name, column) in self.sequence_defaults {
-            let db = column.db.as_deref().unwrap_or_default();
-            let source = self.shadows.source(db).unwrap_or(db);
-            let sequence = self.target(&TableName::new(source, column.sequence.clone()));
-            let clause = column.clause(&sequence.db, &sequence.table);
-            clauses.entry(self.target(name)).or_default().push(clause);
+            let db = column.db.as_deref().unwrap_or(&name.db);
+            let source = TableName::new(self.shadows.source(db).unwrap_or(db), column.sequence.clone());
+            let (place, sequence) = (self.target(name), self.target(&source));
+            let clause = match !self.built.contains(&source) && gone(&sequence) {
+                true => {
+                    remarks.push(format!(
+                        "{place} lost a default: the sequence {sequence} that it names does not exist"
+                    ));
+                    column.clause_without()
+                }
+                false => column.clause(&sequence.db, &sequence.table),
+            };
+            clauses.entry(place).or_default().push(clause);
         }
         // All columns of a table at once: none may be left with the old name.
         let links = clauses.iter();

@@ -432,6 +432,11 @@ impl SequenceColumn {
         )
     }
 
+    /// The same without a default.
+    pub(in crate::cluster::mysql) fn clause_without(&self) -> String {
+        format!("MODIFY COLUMN {}", self.plain())
+    }
+
     /// The column without that default.
     fn plain(&self) -> String {
         format!("{}{}", self.before.trim_end(), self.after)

@@ -81,10 +81,11 @@ impl Zone {
         told.then(|| format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60))
     }
 
-    /// The zone of this server that is like it: an offset, else one of those that were loaded.
-    pub fn found(&self, conn: &mut Conn) -> Result<Option<String>, WireError> {
+    /// The zone of this server that is like it: an offset, else one of those that were loaded. These end with the moments of
+    /// older servers; whether it is like it also at later ones is said with it.
+    pub fn found(&self, conn: &mut Conn) -> Result<Option<(String, bool)>, WireError> {
         if let Some(fixed) = self.fixed() {
-            return Ok(Some(fixed));
+            return Ok(Some((fixed, true)));
         }
         let alike = |moment: i64| {
             format!(
@@ -110,8 +111,9 @@ impl Zone {
         };
         for row in names {
             let name = row.text(0);
-            if Zone::named(conn, &name)?.is_like(self) {
-                return Ok(Some(name));
+            let zone = Zone::named(conn, &name)?;
+            if zone.is_like(self) {
+                return Ok(Some((name, zone.is_like_for_ever(self))));
             }
         }
         Ok(None)
@@ -187,7 +189,7 @@ fn offsets_at(conn: &mut Conn, moments: &[i64]) -> Result<Vec<i64>, WireError> {
         .iter()
         .map(|at| format!("TIMESTAMPDIFF(SECOND,'1970-01-01',FROM_UNIXTIME({at}))-{at}"))
         .collect();
-    let row = conn.row(&format!("SELECT CONCAT_WS(',',{})", all.join(",")))?;
+    let row = conn.row(&format!("SELECT CONCAT_WS(',',{}) AS offsets", all.join(",")))?;
     let list = row.map(|row| row.text(0)).unwrap_or_default();
     let read = list.split(',').map(str::parse).collect::<Result<Vec<i64>, _>>();
     read.map_err(|_| WireError::Protocol("the server does not tell its time zone".to_owned()))

@@ -175,7 +175,8 @@ fn stands_for(conn: &mut Conn, wanted: &Zone) -> Result<Option<String>, ClusterE
     if Zone::system(conn).map_err(|e| e.doing(doing))?.is_like_for_ever(wanted) {
         return Ok(Some(SYSTEM.to_owned()));
     }
-    wanted.found(conn).map_err(|e| e.doing(doing))
+    let found = wanted.found(conn).map_err(|e| e.doing(doing))?;
+    Ok(found.map(|(name, _)| name))
 }
 
 fn unknown_zone(run: &Run<'_>, flavor: Flavor) -> ClusterError {

@@ -121,7 +121,8 @@ impl Statements {
         Ok(row.and_then(|r| r.opt(0)))
     }
 
-    fn wanted(&self, table: &TableName) -> bool {
+    /// Whether a table is restored.
+    pub fn wanted(&self, table: &TableName) -> bool {
         wanted(&self.ask, table)
     }
 
