@@ -319,6 +319,7 @@ fn a_server_is_read_and_its_password_only_named() {
         tls = "verify-ca"
         tls_ca = "ca.pem"
         server_id = 4_711
+        semi_sync = true
         time_zone = "Europe/Berlin"
         protected = true
         "#,
@@ -330,6 +331,7 @@ fn a_server_is_read_and_its_password_only_named() {
     };
     assert_eq!(shop.password.fetch().unwrap(), "geheim");
     assert_eq!((shop.tls, shop.server_id), (Some(TlsWish::VerifyCa), Some(4711)));
+    assert!(shop.semi_sync);
     assert_eq!(shop.tls_ca, Some(env.path("ca.pem")));
     let shown: Vec<String> = config
         .settings

@@ -62,6 +62,8 @@ mod publish;
 mod replay;
 #[path = "mysql/restore.rs"]
 mod restore;
+#[path = "mysql/semisync.rs"]
+mod semisync;
 #[path = "mysql/server.rs"]
 mod server;
 #[path = "mysql/servers.rs"]

@@ -32,6 +32,8 @@ pub struct ServerConfig {
     pub tls_ca: Option<PathBuf>,
     /// The replica id of the log backup; made from host and process when not written.
     pub server_id: Option<u32>,
+    /// Whether commits wait until the log backup has them in memory.
+    pub semi_sync: bool,
 }
 
 /// Where a server listens.
@@ -107,6 +109,7 @@ pub(super) struct ServerPlaces {
     pub tls: Option<Place>,
     pub tls_ca: Option<Place>,
     pub server_id: Option<Place>,
+    pub semi_sync: Option<Place>,
 }
 
 impl ServerConfig {
@@ -130,6 +133,9 @@ impl ServerConfig {
         if let Some(id) = self.server_id {
             lines.push(("server_id", id.to_string(), written.server_id));
         }
+        if self.semi_sync {
+            lines.push(("semi_sync", self.semi_sync.to_string(), written.semi_sync));
+        }
         lines
     }
 }
@@ -152,6 +158,7 @@ pub(super) fn read(reader: &Reader<'_, '_>, section: &mut Section<'_, '_>) -> Op
     let ca = section.string("tls_ca");
     let (no_ca, ca) = optional(ca, |at| reader.checked(at, |text| read_path(&base, &text)));
     let server_id = section.number("server_id", 1..=u32::MAX);
+    let semi_sync = section.boolean("semi_sync");
     let (places, user, password) = (places?, user?, password?);
     if no_tls || no_ca || (server_id.is_none() && section.has("server_id")) {
         return None;
@@ -173,6 +180,7 @@ pub(super) fn read(reader: &Reader<'_, '_>, section: &mut Section<'_, '_>) -> Op
         tls: tls.as_ref().map(|t| t.place),
         tls_ca: ca.as_ref().map(|c| c.place),
         server_id: server_id.as_ref().map(|i| i.place),
+        semi_sync: semi_sync.as_ref().map(|s| s.place),
     };
     let server = ServerConfig {
         places: places.value,
@@ -181,6 +189,7 @@ pub(super) fn read(reader: &Reader<'_, '_>, section: &mut Section<'_, '_>) -> Op
         tls: tls.map(|t| t.value),
         tls_ca: ca.map(|c| c.value),
         server_id: server_id.map(|i| i.value),
+        semi_sync: semi_sync.is_some_and(|s| s.value),
     };
     Some((server, written))
 }

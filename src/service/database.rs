@@ -62,6 +62,7 @@ fn options(config: &ServerConfig) -> MysqlOptions {
     };
     options.tls.ca.clone_from(&config.tls_ca);
     options.server_id = config.server_id.unwrap_or_default();
+    options.semi_sync = config.semi_sync;
     options
 }
 
@@ -126,6 +127,7 @@ mod tests {
             tls: None,
             tls_ca: None,
             server_id: None,
+            semi_sync: false,
         }
     }
 

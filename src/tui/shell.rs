@@ -416,12 +416,12 @@ impl Shell {
     fn finish(mut self, exit: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
         let exit = match exit {
             // An error of a terminal that has hung up is the hang-up.
-            Err(_) if hung_up() => Ok(Exit::TerminalLost),
+            Err(_) if terminal::hung_up() => Ok(Exit::TerminalLost),
             other => other,
         };
         if matches!(exit, Ok(Exit::TerminalLost)) {
             // Where only the signal came, whoever is at the terminal gets it back as it was.
-            if !hung_up() {
+            if !terminal::hung_up() {
                 terminal::give_back();
             }
             let silent = terminal::abandon().context("the lost terminal cannot be given up")?;
@@ -434,16 +434,6 @@ impl Shell {
         // The desk's threads end with the process; one may be in a long question.
         exit
     }
-}
-
-/// Whether standard input has hung up.
-fn hung_up() -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let stdin = rustix::stdio::stdin();
-    let mut fds = [PollFd::new(&stdin, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-    poll(&mut fds, Some(&now)).is_ok() && fds.iter().any(|fd| fd.revents().intersects(gone))
 }
 
 /// The next thing the terminal says; for ever nothing while there is no reader.

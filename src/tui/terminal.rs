@@ -13,7 +13,7 @@ use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_ra
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::config::Notify;
 
@@ -156,6 +156,11 @@ pub fn watch(gone: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
                 Ok(_) => break,
             }
         }
+        // Before anybody is told: the thread that would hear of it may be the one that spins in crossterm's reader.
+        if let Ok(silent) = silence() {
+            // Kept for the life of the process, which goes on without a terminal.
+            std::mem::forget(silent);
+        }
         gone();
     };
     watcher
@@ -168,13 +173,33 @@ pub fn watch(gone: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
 ///
 /// crossterm 0.29's reader spins for ever on a hung-up terminal (crossterm issue 793). Remove when a release has the fix.
 pub fn abandon() -> std::io::Result<OwnedFd> {
-    let (read, write) = rustix::pipe::pipe()?;
-    rustix::stdio::dup2_stdin(&read)?;
+    let silent = silence()?;
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
+    Ok(silent)
+}
+
+/// Puts a pipe that never says anything in the place of standard input. It does not wait for anything either: a reader that
+/// spins on the hung-up terminal is told that there is nothing to read now, and goes away.
+fn silence() -> std::io::Result<OwnedFd> {
+    let (read, write) = rustix::pipe::pipe()?;
+    rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK)?;
+    rustix::stdio::dup2_stdin(&read)?;
     // Whoever keeps this end keeps the pipe silent: without it the reader would see its end, and spin again.
     Ok(write)
+}
+
+/// Whether the terminal has hung up. Standard output tells it too, once standard input has been silenced.
+pub fn hung_up() -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
+    let mut fds = [
+        PollFd::new(&input, PollFlags::empty()),
+        PollFd::new(&output, PollFlags::empty()),
+    ];
+    poll(&mut fds, Some(&now)).is_ok() && fds.iter().any(|fd| fd.revents().intersects(gone))
 }
 
 #[cfg(test)]

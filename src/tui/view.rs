@@ -380,7 +380,8 @@ fn label(m: &Model, c: &'static Command, words: Words) -> &'static str {
         (Cmd::Enter, Scope::Schema) => ("Restore it", "Restore it"),
         (Cmd::Enter, Scope::Log) => ("Restore to before it", "To before it"),
         (Cmd::BackupNow, _) => (c.label, "Back up"),
-        (Cmd::LogMenu, _) => (c.label, "Log"),
+        // Beside it stands the Log page.
+        (Cmd::LogMenu, _) => (c.label, "Log menu"),
         (Cmd::Undo, _) => (c.label, "Undo"),
         (Cmd::CancelJob, _) => (c.label, "Cancel"),
         _ => (c.label, c.label),

@@ -300,6 +300,27 @@ fn a_dumb_terminal_is_told_of_the_commands() {
     assert!(!t.raw.windows(8).any(|w| w == b"\x1b[?1049h"));
 }
 
+/// Who reads keys when the line breaks is the one who would have to hear of it. It is a matter of microseconds: in one of
+/// twenty tries or so.
+#[test]
+fn a_hang_up_behind_a_key_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..25 {
+        let note = dir.path().join(n.to_string());
+        let mut t = Terminal::start("normal", (80, 24), &[("BRINE_TEST_NOTE", note.to_str().unwrap())]);
+        t.until_shows("prod-us");
+        t.deaf.store(true, Ordering::SeqCst);
+        t.press("j");
+        t.writer = None;
+        t.master = None;
+        let end = Instant::now() + PATIENCE;
+        while !note.exists() {
+            assert!(Instant::now() < end, "hang-up {n} was not noticed");
+            let _ = t.bytes.recv_timeout(Duration::from_millis(50));
+        }
+    }
+}
+
 #[test]
 fn a_hang_up_signal_alone_is_enough() {
     let dir = tempfile::tempdir().unwrap();

@@ -216,7 +216,7 @@ fn the_timeline_moves_the_moment() {
 #[test]
 fn the_log_menu_says_what_cannot_be_done() {
     let mut console = normal();
-    console.keys("jj<Enter>L").shows("now on: it is on already");
+    console.keys("jj<Enter>L").shows("Start  not now: it is on already");
     console.keys("p").shows("Pause the log backup").keys("y");
     match console.world.acts().as_slice() {
         [Question::Log { act, .. }] => assert_eq!(*act, LogAct::Pause),
@@ -948,6 +948,21 @@ fn the_timeline_says_to_which_history_a_moment_belongs() {
     console.keys("i<Ctrl-u>2026-11-16 12:00 Europe/Berlin<Enter>");
     console.shows("YES").shows("before the restore of 16 Nov 23:02");
     console.keys("n").shows("where a restore began a new history");
+    let mut console = Console::new(Mood::Turned, (80, 24));
+    console
+        .keys("jj0")
+        .shows("2 histories, the present one since 16 Nov 23:02");
+    console
+        .keys("2")
+        .lacks("of an earlier history")
+        .keys("G")
+        .shows("of an earlier history");
+    let mut console = normal();
+    console
+        .keys("jj0")
+        .lacks("histories")
+        .keys("2G")
+        .lacks("of an earlier history");
 }
 
 #[test]

@@ -327,14 +327,14 @@ impl World {
             ],
             storages: vec![StorageName::new("local").unwrap()],
             location: self.text("file:///var/backups/brine/backup-prod-eu").to_owned(),
-            incarnations: [(1, 30 * DAY), (2, gap().1)]
-                .into_iter()
-                .take(if self.mood == Mood::Turned { 2 } else { 1 })
-                .map(|(id, ago)| IncarnationView {
-                    id: IncarnationId(id),
-                    began: at(ago),
+            // The first history is not listed, as no restore began it.
+            incarnations: (self.mood == Mood::Turned)
+                .then(|| IncarnationView {
+                    id: IncarnationId(2),
+                    began: at(gap().1),
                     restored_to: None,
                 })
+                .into_iter()
                 .collect(),
             undo,
             in_trash: 1,
@@ -388,7 +388,11 @@ impl World {
             id: id(age),
             cluster: self.name(),
             cluster_identity: "c1".into(),
-            incarnation: IncarnationId(1),
+            incarnation: IncarnationId(if self.mood == Mood::Turned && age < gap().1 {
+                2
+            } else {
+                1
+            }),
             kind,
             commit: at(age),
             position: position(at(age)),

@@ -381,6 +381,7 @@ fn dump(server: &Server, start: DumpStart) -> (Vec<Vec<u8>>, Option<WireError>) 
         server_id: 0,
         start,
         heartbeat: Duration::from_millis(300),
+        semi_sync: false,
     };
     match root(server).dump(&request) {
         Ok(mut dump) => all_events(&mut dump),

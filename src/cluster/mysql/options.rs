@@ -127,6 +127,8 @@ pub struct MysqlOptions {
     pub timeout: Duration,
     /// The replica id of our binlog stream; 0 for one made from host and process.
     pub server_id: u32,
+    /// Whether commits at the server wait until the log backup has them in memory.
+    pub semi_sync: bool,
     /// For so long a restore waits for locks that others hold on the tables that it replaces.
     pub switch_patience: Duration,
     /// For transactions that are too large for memory.
@@ -151,6 +153,7 @@ impl MysqlOptions {
             tls: TlsOptions { mode, ca: None },
             timeout: Duration::from_secs(10),
             server_id: 0,
+            semi_sync: false,
             switch_patience: Duration::from_secs(600),
             spool: SpoolOptions::default(),
             reach: u32::MAX,

@@ -99,7 +99,11 @@ impl Menu {
             let key = format!("{}  ", item.key);
             let (text, meaning) = match &item.pick {
                 Ok(_) => (item.label.clone(), Meaning::Base),
-                Err(why) => (format!("{}: {why}", item.label), Meaning::Muted),
+                // Why not says more than what it would do, and must not be cut off.
+                Err(why) => {
+                    let name = item.label.split("  ").next().unwrap_or_default();
+                    (format!("{name}  not now: {why}"), Meaning::Muted)
+                }
             };
             let pieces = [(key.as_str(), Meaning::Key), (text.as_str(), meaning)];
             p.pieces(line.x + 1, line.y, line.width.saturating_sub(1), &pieces);

@@ -199,12 +199,14 @@ impl Backup {
             n if self.trash => format!("{n} in trash  "),
             n => format!("{n} in trash (a)  "),
         };
-        let total = format!(
-            "{trash}{}: {}, log {}",
-            status::plural(page.card.backups, "backup"),
-            size::iec(page.card.stored_bytes),
-            size::iec(log)
-        );
+        let backups = status::plural(page.card.backups, "backup");
+        let (stored, log) = (size::iec(page.card.stored_bytes), size::iec(log));
+        let forms = [
+            format!("{trash}{backups}: {stored}, log {log}"),
+            format!("{backups}: {stored}, log {log}"),
+            format!("{stored}, log {log}"),
+        ];
+        let total = first_that_fits(&forms, usize::from(area.width.saturating_sub(32))).unwrap_or_default();
         p.put_right(area.x + 31, y, area.width.saturating_sub(32), &total, Meaning::Muted);
     }
 
@@ -406,13 +408,15 @@ fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
         time::short_seconds
     };
     let (from, at) = (start(from.at, zone), time::short_seconds(to.at, zone));
-    let window = format!("Restorable {from} -> {at} ({})", m.ago(to.at));
+    let room = usize::from(width).saturating_sub(health.width());
+    let window = format!("Restorable {from} -> {at}");
+    let window = first_that_fits(&[format!("{window} ({})", m.ago(to.at))], room).unwrap_or(window);
     let holes = card.window.holes();
     let gap = match holes.as_slice() {
         [] => String::new(),
         [h] if !h.between_histories => format!("  gap {}", time::age(h.to.at.since(h.from.at))),
         many => {
-            let room = usize::from(width).saturating_sub(health.width() + window.width());
+            let room = room.saturating_sub(window.width());
             let (whole, few) = (status::holes(many), status::few_holes(many));
             first_that_fits(&[format!("  {whole}")], room).unwrap_or(format!("  {few}"))
         }
@@ -481,9 +485,9 @@ fn contents(m: &Model, entry: &BackupEntry, width: usize) -> String {
 
 fn origin(page: &ClusterPage, entry: &BackupEntry) -> String {
     let s = &entry.summary;
-    let history = page.incarnations.iter().find(|i| i.id == s.incarnation).map(|i| i.id);
+    // The first history is not listed: no restore began it.
     let live = page.incarnations.last().map(|i| i.id);
-    let older = if history.is_some() && history != live {
+    let older = if live.is_some_and(|live| s.incarnation < live) {
         ", of an earlier history"
     } else {
         ""

@@ -259,7 +259,6 @@ fn view_detail(m: &Model, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
         status::plural(card.backups, "backup"),
         size::iec(card.stored_bytes)
     );
-    lines.push((format!("{last} {stored}"), Meaning::Base));
     let window = card.window.bounds().map_or_else(
         || "Nothing can be restored yet.".to_owned(),
         |(from, to)| {
@@ -271,14 +270,22 @@ fn view_detail(m: &Model, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
             )
         },
     );
-    lines.push((window, Meaning::Base));
     let address = card.address.as_deref().map(|a| format!(" at {a}")).unwrap_or_default();
     let guard = if card.protected {
         ", protected: dangerous acts want its name typed"
     } else {
         ""
     };
-    lines.push((format!("{}{address}{guard}", card.product), Meaning::Muted));
+    let product = format!("{}{address}{guard}", card.product);
+    let facts = [
+        (format!("{last} {stored}"), Meaning::Base),
+        (window, Meaning::Base),
+        (product, Meaning::Muted),
+    ];
+    for (text, meaning) in facts {
+        let wrapped = wrap(&crate::tui::paint::safe(&text), usize::from(width));
+        lines.extend(wrapped.into_iter().map(|line| (line, meaning)));
+    }
     for (i, (text, meaning)) in lines
         .iter()
         .enumerate()

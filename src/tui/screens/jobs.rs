@@ -144,10 +144,9 @@ fn view_detail(m: &Model, p: &mut Painter<'_>, area: Rect, job: &Job) {
         lines.push(("C continues it where it stopped.".to_owned(), Meaning::Warn));
     }
     let steps: Vec<&str> = job.steps.iter().map(|s| s.name.as_str()).collect();
-    lines.push((
-        format!("asked by {}; steps: {}", job.asked_by, steps.join(", ")),
-        Meaning::Muted,
-    ));
+    let asked = format!("asked by {}; steps: {}", job.asked_by, steps.join(", "));
+    let asked = wrap(&safe(&asked), usize::from(width));
+    lines.extend(asked.into_iter().take(2).map(|line| (line, Meaning::Muted)));
     lines.push(("Enter shows steps, log and receipt.".to_owned(), Meaning::Muted));
     for (i, (text, meaning)) in lines.iter().enumerate().take(usize::from(area.height - 1)) {
         p.put(area.x + 1, area.y + 1 + i as u16, width, text, *meaning);

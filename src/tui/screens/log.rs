@@ -210,7 +210,10 @@ pub fn view_changes(
             table::cell(p, body, y, TIME, (&m.stamp_seconds(c.at.at), Meaning::Base));
             table::cell(p, body, y, TABLE, (&table_name, Meaning::Title));
             table::cell(p, body, y, CHANGE, (&what(c), meaning));
-            table::cell(p, body, y, ROWS, (&count(c.rows), Meaning::Base));
+            // How many rows a statement took away is not always known.
+            let unknown = matches!(c.kind, ChangeKind::Ddl { .. }) && c.rows == 0;
+            let rows = if unknown { "-".to_owned() } else { count(c.rows) };
+            table::cell(p, body, y, ROWS, (&rows, Meaning::Base));
             if body.width >= 100 {
                 table::cell(p, body, y, ID, (&c.transaction, Meaning::Muted));
             }

@@ -13,7 +13,7 @@ use crate::model::time;
 use crate::service::desk::ClusterPage;
 use crate::tui::event::Query;
 use crate::tui::model::Model;
-use crate::tui::paint::{Painter, first_that_fits, fit_middle, pad, safe};
+use crate::tui::paint::{Painter, fit_middle, pad, safe, wrap};
 use crate::tui::scroll::Scroll;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::spark::{share, spark};
@@ -34,8 +34,29 @@ enum Line {
     Pieces(Vec<(String, Meaning)>),
 }
 
+/// How wide the labels of facts are.
+const LABEL: usize = 11;
+
 fn fact(label: &str, text: impl Into<String>, meaning: Meaning) -> Line {
-    Line::Pieces(vec![(format!("{label:<11}"), Meaning::Muted), (text.into(), meaning)])
+    Line::Pieces(vec![
+        (format!("{label:<LABEL$}"), Meaning::Muted),
+        (text.into(), meaning),
+    ])
+}
+
+/// A fact on as many lines as it needs.
+fn hanging(line: Line, room: usize) -> Vec<Line> {
+    match &line {
+        Line::Pieces(pieces) => match pieces.as_slice() {
+            [(label, _), (text, meaning)] => {
+                let lines = wrap(&safe(text), room).into_iter().enumerate();
+                let label = |i| if i == 0 { label.trim_end() } else { "" };
+                lines.map(|(i, text)| fact(label(i), text, *meaning)).collect()
+            }
+            _ => vec![line],
+        },
+        Line::Rule(_) => vec![line],
+    }
 }
 
 impl Overview {
@@ -79,7 +100,9 @@ impl Overview {
 
     fn lines(&self, m: &Model, p: &Painter<'_>, page: &ClusterPage, width: u16) -> Vec<Line> {
         let cells = usize::from(width.saturating_sub(40)).clamp(10, 80);
-        let mut out = facts(m, p, page);
+        let room = usize::from(width.saturating_sub(2 + LABEL as u16));
+        let facts = facts(m, p, page).into_iter();
+        let mut out: Vec<Line> = facts.flat_map(|line| hanging(line, room)).collect();
         stored(p, page, cells, &mut out);
         trends(m, p, &self.cluster, usize::from(width.saturating_sub(3)), &mut out);
         durations(m, p, &self.cluster, usize::from(width.saturating_sub(3)), &mut out);
@@ -132,26 +155,19 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Line> {
     let window = card.window.bounds().map_or_else(
         || ("nothing yet: B takes the first backup".to_owned(), Meaning::Warn),
         |(a, b)| {
-            let holes = card.window.holes();
+            let holes = status::holes(&card.window.holes());
             let (from, to) = (m.stamp_seconds(a.at), m.stamp_seconds(b.at));
-            let text = format!("{from} -> {to} ({})", m.ago(b.at));
-            let whole = format!("{text}, {}", status::holes(&holes));
-            // Behind the label of eleven cells.
-            let room = usize::from(m.size.0.saturating_sub(13));
-            let text = first_that_fits(&[whole], room).unwrap_or(format!("{text}, {}", status::few_holes(&holes)));
+            let text = format!("{from} -> {to} ({}), {holes}", m.ago(b.at));
             (text, Meaning::Base)
         },
     );
     out.push(fact("Restorable", window.0, window.1));
-    if page.incarnations.len() > 1 {
-        let last = page
-            .incarnations
-            .last()
-            .map(|i| m.stamp(i.began.at))
-            .unwrap_or_default();
+    // Listed are those that restores began; the first one began with the archive.
+    if let Some(last) = page.incarnations.last().filter(|last| last.id.0 > 1) {
         let text = format!(
-            "{}, the present one since {last}",
-            plural(page.incarnations.len() as u64, "history")
+            "{}, the present one since {}",
+            plural(u64::from(last.id.0), "history"),
+            m.stamp(last.began.at)
         );
         out.push(fact("Histories", text, Meaning::Base));
     }

@@ -11,7 +11,7 @@ use crate::model::size;
 use crate::model::time;
 use crate::tui::event::Query;
 use crate::tui::model::{Model, refusal_text};
-use crate::tui::paint::{Painter, safe, wrap};
+use crate::tui::paint::{Painter, first_that_fits, safe, wrap};
 use crate::tui::popups::form::view_input;
 use crate::tui::scroll::Scroll;
 use crate::tui::theme::Meaning;
@@ -181,7 +181,7 @@ impl Plan {
         }
         if self.needs_name(m, plan) && plan.blocked().is_none() {
             if self.error.is_none() && self.started.is_none() {
-                let (text, meaning) = consequences(plan);
+                let (text, meaning) = consequences(plan, usize::from(width));
                 p.put(x, area.y, width, &text, meaning);
             }
             let name = plan.target.as_str();
@@ -194,18 +194,13 @@ impl Plan {
             let at = p.put(x, area.y + 1, width, &label, meaning);
             let cells = (plan.target.as_str().len() as u16 + 4).min(40);
             view_input(p, (at, area.y + 1), cells, &self.name, self.typing);
-            let hint = if self.typing {
-                "then Enter.  Tab: back to the plan"
-            } else {
-                "Tab goes to the field"
+            let hints = match self.typing {
+                true => ["then Enter.  Tab: back to the plan", "then Enter"],
+                false => ["Tab goes to the field", "Tab"],
             };
-            p.put(
-                at + cells + 2,
-                area.y + 1,
-                area.right().saturating_sub(at + cells + 3),
-                hint,
-                Meaning::Muted,
-            );
+            let room = area.right().saturating_sub(at + cells + 3);
+            let hint = first_that_fits(&hints, usize::from(room)).unwrap_or_default();
+            p.put(at + cells + 2, area.y + 1, room, &hint, Meaning::Muted);
         }
         if !self.typing {
             p.cursor_at(x, area.y);
@@ -214,7 +209,7 @@ impl Plan {
 }
 
 /// What the typed name agrees to, in one line.
-fn consequences(plan: &RestorePlan) -> (String, Meaning) {
+fn consequences(plan: &RestorePlan, room: usize) -> (String, Meaning) {
     let target = &plan.target;
     let (from, to) = plan.duration_ms;
     let takes = time::range(from, to);
@@ -232,7 +227,12 @@ fn consequences(plan: &RestorePlan) -> (String, Meaning) {
         RestoreTarget::Beside | RestoreTarget::Cluster { .. } => "Replaces tables of",
     };
     let sessions = plural(u64::from(losses.sessions), "session");
-    let text = format!("{what} {target}: {lost}, {sessions} ended, {takes}.");
+    let forms = [
+        format!("{what} {target}: {lost}, {sessions} ended, {takes}."),
+        format!("{what} {target}: {lost}, {sessions} ended."),
+        format!("{what} {target}: {lost}."),
+    ];
+    let text = first_that_fits(&forms, room).unwrap_or_else(|| format!("{lost}."));
     (text, Meaning::Error)
 }
 
@@ -263,11 +263,8 @@ fn lines(m: &Model, p: &Painter<'_>, plan: &RestorePlan, width: usize) -> Vec<Li
     let (a, b) = (clock(from), clock(to));
     let back = if a == b { a } else { format!("{a}-{b}") };
     let down = if plan.losses.is_some() { "Down" } else { "Takes" };
-    out.push(fact(
-        down,
-        format!("{}; done about {back}", plan.duration_words()),
-        Meaning::Base,
-    ));
+    let text = format!("{}; done about {back}", plan.duration_words());
+    facts(&mut out, down, &text, Meaning::Base, width);
     if let Some(losses) = &plan.losses {
         out.push(Line::Rule("you lose"));
         lost(&mut out, plan, losses, width);

@@ -317,9 +317,13 @@ fn answer(s: &Restore, m: &Model, p: &mut Painter<'_>, area: Rect) {
         p.cursor_at(x, y - 1);
     }
     let (text, meaning) = verdict(s, m);
-    let lines = wrap(&safe(&text), usize::from(width.saturating_sub(LABEL)));
+    let lines = match area.height {
+        // One line, and where it is cut that is seen.
+        ..7 => vec![safe(&text)],
+        _ => wrap(&safe(&text), usize::from(width.saturating_sub(LABEL))),
+    };
     p.put(x, y, LABEL, "restorable", Meaning::Muted);
-    for line in lines.iter().take(if area.height < 7 { 1 } else { 2 }) {
+    for line in lines.iter().take(2) {
         p.put(x + LABEL, y, width.saturating_sub(LABEL), line, meaning);
         y += 1;
     }

@@ -15,7 +15,7 @@ use crate::tui::event::Query;
 use crate::tui::filter::{Col, column};
 use crate::tui::list::{Lines, List};
 use crate::tui::model::Model;
-use crate::tui::paint::{Painter, safe, wrap};
+use crate::tui::paint::{Painter, first_that_fits, safe, wrap};
 use crate::tui::theme::Meaning;
 use crate::tui::view::ViewCache;
 use crate::tui::widgets::bar::Coverage;
@@ -135,12 +135,18 @@ impl Retention {
         let (x, width) = (area.x + 1, area.width.saturating_sub(2));
         let set = m.store.page(&self.cluster).map(|p| p.settings.retention_days.get());
         let set_text = set.map(|d| format!("{d} days")).unwrap_or_default();
-        let rules = "manual, protected, way back and the last good always stay";
+        let room = usize::from(width).saturating_sub(10 + set_text.len() + 3);
+        let rules = [
+            "manual, protected, way back and the last good always stay",
+            "manual, protected, last good: always stay",
+            "not what is manual or protected",
+        ];
+        let rules = first_that_fits(&rules, room).unwrap_or_default();
         let pieces = [
             ("Set       ", Meaning::Muted),
             (&set_text, Meaning::Base),
             ("   ", Meaning::Base),
-            (rules, Meaning::Muted),
+            (rules.as_str(), Meaning::Muted),
         ];
         p.pieces(x, area.y, width, &pieces);
         let tried = match self.days {
@@ -163,7 +169,7 @@ impl Retention {
                 let text = if failed { "none" } else { "working it out..." };
                 (text.to_owned(), Meaning::Muted)
             },
-            |plan| result(m, plan),
+            |plan| result(m, plan, usize::from(width).saturating_sub(10)),
         );
         p.pieces(
             x,
@@ -215,7 +221,7 @@ impl Retention {
 }
 
 /// What comes of a plan, in one line.
-fn result(m: &Model, plan: &RetentionPlan) -> (String, Meaning) {
+fn result(m: &Model, plan: &RetentionPlan, room: usize) -> (String, Meaning) {
     let goes = plan.dropped().count();
     let span = |w: &crate::model::window::Window| {
         w.bounds()
@@ -235,12 +241,14 @@ fn result(m: &Model, plan: &RetentionPlan) -> (String, Meaning) {
         return (format!("every backup stays, {window}"), Meaning::Ok);
     }
     let stay = plan.backups.len() - goes;
+    let verb = if goes == 1 { "goes" } else { "go" };
     let text = format!(
-        "{} goes, {stay} stay, {} freed{log}, {window}",
+        "{} {verb}, {stay} stay, {} freed{log}",
         plural(goes as u64, "backup"),
         size::iec(plan.freed_bytes)
     );
-    (text.replacen("backups goes", "backups go", 1), Meaning::Warn)
+    let text = first_that_fits(&[format!("{text}, {window}")], room).unwrap_or(text);
+    (text, Meaning::Warn)
 }
 
 fn view_month(m: &Model, p: &mut Painter<'_>, area: Rect, plan: &RetentionPlan, chosen: Millis) {

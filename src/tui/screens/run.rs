@@ -85,7 +85,7 @@ impl Run {
     /// Everything there is to say, line by line; a title starts with a control character that no text can hold.
     fn lines(&self, m: &Model, p: &Painter<'_>, job: &Job, width: u16) -> Vec<(String, Meaning)> {
         let width = usize::from(width.saturating_sub(2));
-        let mut out = head(m, p, job);
+        let mut out = head(m, p, job, width);
         let wrapped = |text: &str| wrap(&safe(text), width);
         if !job.error.is_empty() {
             out.push(rule("error"));
@@ -154,10 +154,10 @@ pub fn crumbs(m: &Model, run: &Run) -> Vec<String> {
     ]
 }
 
-fn head(m: &Model, p: &Painter<'_>, job: &Job) -> Vec<(String, Meaning)> {
+fn head(m: &Model, p: &Painter<'_>, job: &Job, width: usize) -> Vec<(String, Meaning)> {
     let (state, meaning) = status::job(job.state, p.glyphs);
     let mut out = vec![(format!("{state}  {}", job.title), meaning)];
-    let bar = progress::bar(p.glyphs, job.progress.basis_points, 30);
+    let bar = progress::bar(p.glyphs, job.progress.basis_points, if width < 78 { 10 } else { 30 });
     let percent = progress::percent(job.progress.basis_points);
     match job.state {
         JobState::Queued => out.push(("Waits for its turn.".to_owned(), Meaning::Muted)),

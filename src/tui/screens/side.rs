@@ -188,12 +188,11 @@ fn of_table(m: &Model, s: &super::schema::Schema) -> Vec<Line> {
     let own = all.filter(|c| c.table.as_ref() == Some(&table.name));
     let before = out.len();
     out.extend(own.take(20).map(|c| {
-        let text = format!(
-            "{:<16} {}  {}",
-            m.stamp_seconds(c.at.at),
-            super::log::what(c),
-            status::plural(c.rows, "row")
-        );
+        let rows = match c.rows {
+            0 => String::new(),
+            n => status::plural(n, "row"),
+        };
+        let text = format!("{:<16} {}  {rows}", m.stamp_seconds(c.at.at), super::log::what(c));
         Line::Text(text, Meaning::Warn)
     }));
     if out.len() == before {

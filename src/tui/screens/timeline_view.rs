@@ -429,7 +429,7 @@ fn history(s: &Timeline, m: &Model, id: IncarnationId) -> String {
         .page(&s.cluster)
         .map(|p| p.incarnations.as_slice())
         .unwrap_or_default();
-    let next = all.iter().position(|i| i.id == id).and_then(|at| all.get(at + 1));
+    let next = all.iter().find(|i| i.id > id);
     next.map_or_else(String::new, |i| {
         format!(", in the history before the restore of {}", m.stamp(i.began.at))
     })

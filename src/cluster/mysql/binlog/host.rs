@@ -74,6 +74,7 @@ pub(super) fn file_begun(conn: Conn, file: &str) -> Result<u32, WireError> {
             offset: FIRST,
         },
         heartbeat: Duration::from_secs(1),
+        semi_sync: false,
     })?;
     let end = Instant::now() + DESCRIBED_WITHIN;
     while Instant::now() < end {

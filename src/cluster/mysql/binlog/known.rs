@@ -50,6 +50,7 @@ pub(in crate::cluster::mysql) fn recognise(
         server_id: 0,
         start: DumpStart::Gtid(before.set.to_string()),
         heartbeat: Duration::from_secs(1),
+        semi_sync: false,
     };
     let there = conn.dump(&request).and_then(|mut dump| find(&mut dump, gtid));
     match there {

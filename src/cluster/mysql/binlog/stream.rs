@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
 
-use super::event::{ARTIFICIAL, CHECKSUM, Cursor, Event, Kind, malformed};
+use super::event::{CHECKSUM, Event, Kind, malformed};
 use super::group::{Group, Groups};
 use super::notes::{self, SystemZone};
 use super::payload::Head;
+use super::place::{advance, heartbeat, rotate};
+use super::semisync::SemiSync;
 use super::{COUNTED_WITHIN, format, host};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
 use crate::cluster::mysql::core::Core;
@@ -43,6 +45,8 @@ pub(super) struct Stream {
     read: Place,
     /// Transactions are known by their places only.
     by_place: bool,
+    /// The place in `at` is that of its transactions: a dump by GTIDs begins further ahead, and sends nothing of what is there.
+    placed: bool,
     /// What ends up to this offset was archived: the dump could not begin there. 0 for nothing.
     skip: u64,
     ready: Option<Ready>,
@@ -56,6 +60,7 @@ pub(super) struct Stream {
     behind: Option<Instant>,
     /// After a damaged event the stream was opened once more.
     again: bool,
+    semi_sync: SemiSync,
     /// The time zone of the server, when it was asked for.
     zone: Option<SystemZone>,
 }
@@ -96,6 +101,7 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
         groups: Groups::new(head, &core.options.spool),
         read: opened.read,
         by_place: opened.by_place,
+        placed: opened.by_place,
         skip: opened.skip,
         at,
         ready: None,
@@ -105,6 +111,7 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
         server_clock: (after.moment.at, now),
         behind: None,
         again: false,
+        semi_sync: SemiSync::new(core.options.semi_sync),
         zone: None,
     };
     stream.first()?;
@@ -136,6 +143,7 @@ fn connect(core: &Arc<Core>, at: &mut Where) -> Result<Opened, ClusterError> {
         server_id: core.options.server_id,
         start,
         heartbeat: HEARTBEAT,
+        semi_sync: false,
     };
     let dump = conn.dump(&request).map_err(|e| e.doing("asking for the binary log"))?;
     Ok(Opened {
@@ -174,6 +182,11 @@ impl Stream {
 
     fn read_event(&mut self, wait: Duration) -> Result<Step, ClusterError> {
         match self.read_event_once(wait) {
+            Err(_) if self.dump.has_paused() => {
+                self.semi_sync.put_off();
+                self.open_here(false)?;
+                Ok(Step::More)
+            }
             Err(e @ ClusterError::Malformed { .. }) => {
                 if self.again {
                     return Err(e);
@@ -183,11 +196,41 @@ impl Stream {
                 let opened = connect(&self.core, &mut self.at)?;
                 (self.dump, self.control, self.zone) = (opened.dump, opened.control, None);
                 (self.read, self.skip, self.by_place) = (opened.read, opened.skip, opened.by_place);
+                self.placed = opened.by_place;
                 self.dates.forget_target();
                 self.groups.forget();
                 Ok(Step::More)
             }
             other => other,
+        }
+    }
+
+    /// Opens the dump again on the same server, behind what was handed out.
+    fn open_here(&mut self, semi_sync: bool) -> Result<(), ClusterError> {
+        let conn = self.core.connect_beside(&mut self.control)?;
+        let Place { file: name, offset } = self.at.place.clone();
+        let request = DumpRequest {
+            server_id: self.core.options.server_id,
+            start: DumpStart::File { name, offset },
+            heartbeat: HEARTBEAT,
+            semi_sync,
+        };
+        self.dump = conn.dump(&request).map_err(|e| e.doing("asking for the binary log"))?;
+        self.read = self.at.place.clone();
+        self.ready = None;
+        self.groups.forget();
+        self.dates.forget_target();
+        Ok(())
+    }
+
+    /// Lets commits wait for the stream, when it is wanted and they would not have to wait for anything old.
+    fn ask_for_semi_sync(&mut self) {
+        let between = self.ready.is_none() && !self.groups.is_open() && self.skip == 0;
+        let known = self.placed && self.at.place.offset <= u64::from(self.core.options.reach);
+        let asks = self.semi_sync.is_due() && !self.dump.is_semi_sync() && between && known;
+        // When it fails the stream goes on as it was, and asks again later.
+        if asks && self.open_here(true).is_err() {
+            self.semi_sync.put_off();
         }
     }
 
@@ -219,6 +262,7 @@ impl Stream {
                     rotate(&mut self.read, &event)?;
                 } else {
                     heartbeat(&mut self.read, &event);
+                    self.placed = true;
                 }
                 self.settle();
                 return Ok(Step::More);
@@ -237,7 +281,12 @@ impl Stream {
             }
             return Ok(Step::More);
         }
-        match self.groups.feed(&event)? {
+        let fed = self.groups.feed(&event)?;
+        if self.dump.is_awaited() {
+            let said = self.dump.acknowledge(&self.read.file, self.read.offset);
+            said.map_err(|e| e.doing("telling the server what has come"))?;
+        }
+        match fed {
             Some(group) => {
                 self.prepare(group)?;
                 Ok(Step::Ready)
@@ -421,7 +470,7 @@ impl Stream {
             self.at.set.add(gtid);
         }
         self.at.place = next.behind.clone();
-        self.again = false;
+        (self.placed, self.again) = (true, false);
     }
 }
 
@@ -431,8 +480,10 @@ impl Changes for Stream {
         loop {
             self.aim(until)?;
             if let Some(event) = self.reached() {
+                self.semi_sync.is_at_the_end();
                 return Ok(Some(event));
             }
+            self.ask_for_semi_sync();
             if self.ready.is_some() {
                 if let Some(event) = self.hand(until)? {
                     return Ok(Some(event));
@@ -500,78 +551,9 @@ fn ends_in_checksum(raw: &[u8]) -> bool {
     <[u8; CHECKSUM]>::try_from(sum).is_ok_and(|sum| u32::from_le_bytes(sum) == crc32fast::hash(covered))
 }
 
-/// The file that comes now. The server may name a place before the one that was asked for and skip what is between.
-fn rotate(read: &mut Place, event: &Event<'_>) -> Result<(), ClusterError> {
-    let mut at = Cursor::new(event.body);
-    let offset = at.u64().ok_or_else(|| malformed("a rotate event is cut"))?;
-    let file = String::from_utf8_lossy(at.rest()).into_owned();
-    if read.file != file {
-        *read = Place { file, offset };
-    }
-    Ok(())
-}
-
-/// The server has sent everything before this place.
-fn heartbeat(read: &mut Place, event: &Event<'_>) {
-    let file = String::from_utf8_lossy(event.body);
-    let offset = u64::from(event.header.log_pos);
-    if read.file == file && read.offset < offset {
-        read.offset = offset;
-    }
-}
-
-/// Moves behind an event. Only 32 bits of its end are told; files may be longer.
-fn advance(read: &mut Place, event: &Event<'_>, part_of_transaction: bool) {
-    let end = u64::from(event.header.log_pos);
-    if end == 0 || event.header.flags & ARTIFICIAL != 0 {
-        return;
-    }
-    let (high, low) = (read.offset >> 32, read.offset & 0xFFFF_FFFF);
-    let wrapped = low > 0xC000_0000 && end < 0x4000_0000;
-    let end = end | (high + u64::from(wrapped)) << 32;
-    if part_of_transaction || end > read.offset {
-        read.offset = end;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::rows::tests::event;
     use super::*;
-
-    fn at(file: &str, offset: u64) -> Place {
-        Place {
-            file: file.to_owned(),
-            offset,
-        }
-    }
-
-    #[test]
-    fn places_move_with_the_events() {
-        let mut read = at("b.000001", 400);
-        let mut rotate_body = 4_u64.to_le_bytes().to_vec();
-        rotate_body.extend_from_slice(b"b.000001");
-        let raw = event(Kind::ROTATE, &rotate_body);
-        rotate(&mut read, &Event::parse(&raw, false).unwrap()).unwrap();
-        assert_eq!(
-            read,
-            at("b.000001", 400),
-            "the server goes to the beginning of the file and skips"
-        );
-        *rotate_body.last_mut().unwrap() = b'2';
-        let raw = event(Kind::ROTATE, &rotate_body);
-        rotate(&mut read, &Event::parse(&raw, false).unwrap()).unwrap();
-        assert_eq!(read, at("b.000002", 4));
-        let mut raw = event(Kind::HEARTBEAT, b"b.000002");
-        raw[13..17].copy_from_slice(&900_u32.to_le_bytes());
-        heartbeat(&mut read, &Event::parse(&raw, false).unwrap());
-        assert_eq!(read, at("b.000002", 900));
-        let mut raw = event(Kind::XID, &[0; 8]);
-        raw[13..17].copy_from_slice(&7_u32.to_le_bytes());
-        read.offset = 0xFFFF_FFF0;
-        advance(&mut read, &Event::parse(&raw, false).unwrap(), true);
-        assert_eq!(read.offset, (1 << 32) + 7);
-    }
 
     #[test]
     fn versions_are_numbers() {

@@ -6,6 +6,7 @@
 mod grants;
 mod log;
 mod privileges;
+mod semisync;
 mod tables;
 pub(super) mod topology;
 
@@ -112,6 +113,9 @@ pub(super) fn check(core: &Arc<Core>) -> Result<Vec<Finding>, ClusterError> {
     let variables = Variables::read(&mut conn).map_err(doing("reading the server's variables"))?;
     let mut findings = vec![version(&conn)];
     findings.extend(log::check(&mut conn, &variables).map_err(doing("looking at the binary log"))?);
+    if core.options.semi_sync {
+        findings.push(semisync::check(&variables, conn.info().flavor));
+    }
     findings.extend(tables::check(&mut conn).map_err(doing("looking at the tables"))?);
     let folds = case::finding(&mut conn).map_err(doing("reading the server's variables"))?;
     findings.extend(folds.map(|(name, found, mend)| {

@@ -358,6 +358,7 @@ fn events_arrive(events: Vec<Vec<u8>>, pieces: Vec<usize>, pause: Option<Duratio
             server_id: 0,
             start: DumpStart::Gtid("0-1-2".to_owned()),
             heartbeat: Duration::from_secs(1),
+            semi_sync: false,
         })
         .unwrap();
     let mut got = Vec::new();
@@ -411,6 +412,7 @@ fn a_dump_without_heartbeats_is_lost() {
             offset: 4,
         },
         heartbeat: Duration::from_millis(100),
+        semi_sync: false,
     };
     let mut dump = connect(&options).unwrap().dump(&request).unwrap();
     let e = loop {
@@ -541,6 +543,7 @@ proptest! {
                     server_id: 1,
                     start: DumpStart::Gtid(String::new()),
                     heartbeat: Duration::from_secs(1),
+                    semi_sync: false,
                 };
                 if let Ok(mut dump) = conn.dump(&request) {
                     while dump.next(Duration::from_secs(5)).is_ok() {}

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::conn::{Conn, Flavor};
 use super::packet::{CONTINUED, LONGEST};
+use super::semisync::{self, Attention};
 use super::{WireError, answer, gtid_set};
 
 const DUMP: u8 = 0x12;
@@ -37,6 +38,8 @@ pub struct DumpRequest {
     pub start: DumpStart,
     /// How often the server says that nothing happened.
     pub heartbeat: Duration,
+    /// Whether commits at the server shall wait until we have them, see [`Dump::acknowledge`].
+    pub semi_sync: bool,
 }
 
 /// A running dump.
@@ -52,6 +55,10 @@ pub struct Dump {
     heard: Instant,
     /// Longer silence means that the server is gone.
     silence: Duration,
+    /// Commits wait for us: whether we read.
+    attention: Option<Attention>,
+    /// One waits for the event that was handed out last.
+    is_awaited: bool,
 }
 
 /// Where an event lies.
@@ -72,7 +79,13 @@ impl Conn {
             id => id,
         };
         let settings = settings(self.info().flavor, heartbeat, &request.start);
-        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let mut settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let mut attention = None;
+        if request.semi_sync {
+            settings.extend(semisync::REQUEST);
+            let begun = self.raw().net().latch().and_then(Attention::pay);
+            attention = Some(begun.map_err(|e| self.raw().lost(e))?);
+        }
         self.run_all(&settings)?;
         let (command, parts) = request_packet(self.info().flavor, id, &request.start)?;
         self.command(command, &[&parts])?;
@@ -85,6 +98,8 @@ impl Conn {
             given: 0,
             heard: Instant::now(),
             silence,
+            attention,
+            is_awaited: false,
         })
     }
 }
@@ -163,16 +178,25 @@ impl Dump {
     /// the log is gone) [`WireError::Server`].
     pub fn next(&mut self, wait: Duration) -> Result<Option<&[u8]>, WireError> {
         let end = Instant::now() + wait;
-        let Some(event) = self.find(end)? else {
+        self.attention.iter().for_each(Attention::reads);
+        let found = self.find(end);
+        self.attention.iter().for_each(Attention::leaves);
+        let Some(event) = found? else {
             return Ok(None);
         };
-        let packet = match event {
-            Event::Ahead(len) => self.conn.raw().ahead().get(4..4 + len),
-            Event::Spilled => Some(self.spill.as_slice()),
+        let announced = match (&self.attention, self.packet(&event)) {
+            (Some(_), [0x00, event @ ..]) => semisync::announced(event).map(|(awaited, _)| awaited),
+            _ => None,
         };
-        match packet.and_then(<[u8]>::split_first) {
-            Some((0x00, event)) => Ok(Some(event)),
-            Some((0xFF, _)) => Err(answer::err(packet.unwrap_or_default())),
+        self.is_awaited = announced == Some(true);
+        if self.is_awaited {
+            // Behind such an event the server counts its packets anew.
+            self.conn.raw_mut().expect_seq(1);
+        }
+        let packet = self.packet(&event);
+        match packet.split_first() {
+            Some((0x00, event)) => Ok(event.get(if announced.is_some() { 2.. } else { 0.. })),
+            Some((0xFF, _)) => Err(answer::err(packet)),
             Some((0xFE, _)) => Err(WireError::Lost {
                 address: self.conn.endpoint().to_string(),
                 source: io::Error::new(io::ErrorKind::UnexpectedEof, "the server ended the binary log stream"),
@@ -181,6 +205,36 @@ impl Dump {
                 "something else than an event came in the binary log stream".to_owned(),
             )),
         }
+    }
+
+    /// The payload in which an event lies.
+    fn packet(&self, event: &Event) -> &[u8] {
+        match event {
+            Event::Ahead(len) => self.conn.raw().ahead().get(4..4 + len).unwrap_or_default(),
+            Event::Spilled => &self.spill,
+        }
+    }
+
+    /// Whether a commit at the server waits until it is said that the event which was handed out last has come.
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited
+    }
+
+    /// Says that everything up to this place has come.
+    pub fn acknowledge(&mut self, file: &str, offset: u64) -> Result<(), WireError> {
+        self.is_awaited = false;
+        let word = semisync::word(file, offset);
+        self.conn.exchange(|stream| stream.command(&[&word]))
+    }
+
+    /// Whether commits may wait for us at all.
+    pub fn is_semi_sync(&self) -> bool {
+        self.attention.is_some()
+    }
+
+    /// Whether we ended the connection ourselves, so that no commit waits for a reader that pauses.
+    pub fn has_paused(&self) -> bool {
+        self.attention.as_ref().is_some_and(Attention::has_ended)
     }
 
     /// Who sends.

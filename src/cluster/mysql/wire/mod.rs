@@ -24,6 +24,7 @@ mod parse;
 mod refusal;
 mod rows;
 mod rsa;
+mod semisync;
 mod statement;
 mod tls;
 

@@ -40,6 +40,33 @@ impl Net {
             Net::Unix(s) => s.shutdown(Shutdown::Both),
         };
     }
+
+    /// What ends it from another thread.
+    pub fn latch(&self) -> io::Result<Latch> {
+        match self {
+            Net::Tcp(s) => s.try_clone().map(Latch::Tcp),
+            Net::Tls(s) => s.sock.try_clone().map(Latch::Tcp),
+            Net::Unix(s) => s.try_clone().map(Latch::Unix),
+        }
+    }
+}
+
+/// Another hold on a socket, which can only end it.
+pub(super) enum Latch {
+    /// Of TCP, with or without TLS.
+    Tcp(TcpStream),
+    /// Of a Unix socket.
+    Unix(UnixStream),
+}
+
+impl Latch {
+    /// Ends it in both directions, as [`Net::shut`].
+    pub fn shut(&self) {
+        let _ = match self {
+            Latch::Tcp(s) => s.shutdown(Shutdown::Both),
+            Latch::Unix(s) => s.shutdown(Shutdown::Both),
+        };
+    }
 }
 
 /// No waiting for more to send, and a host that is gone is noticed within a minute even when nothing is sent.
