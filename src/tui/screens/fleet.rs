@@ -137,15 +137,15 @@ impl Columns {
         let name = (longest as u16).clamp(8, most);
         let (wide, wider, widest) = (width >= 94, width >= 104, width >= 134);
         let health = left("HEALTH", 2 + name + 2, 13);
-        let rpo = right("RPO", health.x + 13, 6);
+        let rpo = right("RPO", health.x + 14, 6);
         // The next run goes first where there is no room: the bar says more.
         let next_run = if width >= 72 { 1 + 11 } else { 0 };
         let fixed_right =
-            6 + 2 + 11 + next_run + if wide { 14 } else { 0 } + if wider { 8 } else { 0 } + if widest { 24 } else { 0 };
+            7 + 2 + 11 + next_run + if wide { 14 } else { 0 } + if wider { 9 } else { 0 } + if widest { 24 } else { 0 };
         let bar_x = rpo.x + 6 + 2;
         let bar_width = width.saturating_sub(bar_x + fixed_right).max(4);
-        let span = right("SPAN", bar_x + bar_width, 6);
-        let log = left("LOG", span.x + 8, 11);
+        let span = right("SPAN", bar_x + bar_width, 7);
+        let log = left("LOG", span.x + 9, 11);
         let next = left("NEXT", log.x + 12, 11);
         let window = if bar_width >= 18 { "RESTORABLE WINDOW" } else { "WINDOW" };
         Columns {
