@@ -202,7 +202,10 @@ impl Rule<'_> {
         let at = b.finished.plus(i64::from(days) * Millis::DAY);
         Verdict {
             keep: at > self.now,
-            reason: format!("asked to be kept for {days} days"),
+            reason: match days {
+                1 => "asked to be kept for 1 day".to_owned(),
+                days => format!("asked to be kept for {days} days"),
+            },
             kept_to: KeptTo::Instant { at },
         }
     }

@@ -60,11 +60,11 @@ pub fn plan(archive: &Archive, view: &View, until: Moment, drop_pitr: bool) -> R
         |b: &crate::model::window::Base| covering_run(b, &view.log.runs).is_some() && covering_run(b, &runs).is_none();
     let bases_lost: Vec<BackupId> = view.bases().into_iter().filter(loses).map(|b| b.id).collect();
     let refused = (!drop_pitr && !bases_lost.is_empty()).then(|| {
-        format!(
-            "{} snapshots would lose point-in-time restore, the oldest is {}",
-            bases_lost.len(),
-            bases_lost.first().map_or("", BackupId::as_str)
-        )
+        let oldest = bases_lost.first().map_or("", BackupId::as_str);
+        match bases_lost.len() {
+            1 => format!("the snapshot {oldest} would lose point-in-time restore"),
+            n => format!("{n} snapshots would lose point-in-time restore, the oldest is {oldest}"),
+        }
     });
     Ok(TruncatePlan {
         until,

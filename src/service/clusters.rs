@@ -50,7 +50,11 @@ fn finding(name: &str, severity: Severity, found: String, mend: Option<String>) 
 }
 
 fn reached(ward: &Ward, facts: &ClusterFacts) -> Finding {
-    let product = format!("{}, {} tables", facts.version, facts.tables);
+    let tables = match facts.tables {
+        1 => "1 table".to_owned(),
+        n => format!("{n} tables"),
+    };
+    let product = format!("{}, {tables}", facts.version);
     match &facts.state {
         ClusterState::Available => finding("reached", Severity::Ok, product, None),
         ClusterState::Restoring { .. } => finding(

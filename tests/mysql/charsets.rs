@@ -146,6 +146,14 @@ fn bytes_within_a_statement_are_not_taken_for_letters() {
     );
     source.sql("insert into d.t values (1)");
     w.catch_up();
+    // It is told at once.
+    let lacking = &w.log_doc().runs[0].lacking;
+    assert!(
+        lacking
+            .iter()
+            .any(|l| l.table.as_ref().is_some_and(|t| t.to_string() == "d.x") && l.what.contains("charset")),
+        "{lacking:?}"
+    );
     let e = chain(
         &w.try_restore(&w.request_to(&other, RestorePoint::Latest), &other)
             .unwrap_err(),

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::form::{Field, Form, view_input};
 use super::twin;
 use crate::tui::model::Model;
-use crate::tui::paint::{Painter, safe, wrap};
+use crate::tui::paint::{Painter, first_that_fits, safe, wrap};
 use crate::tui::theme::Meaning;
 
 /// How wide labels are where they stand beside their fields.
@@ -140,9 +140,9 @@ impl Form {
                 }
                 Row::Label(i) => {
                     let meaning = if *i == self.focus { Meaning::Key } else { Meaning::Muted };
-                    if let Some(field) = self.fields.get(*i) {
-                        p.put(at.x, at.y, at.width, &field.label(), meaning);
-                    }
+                    let forms = self.fields.get(*i).map(Field::labels).unwrap_or_default();
+                    let label = first_that_fits(&forms, usize::from(at.width)).unwrap_or_default();
+                    p.put(at.x, at.y, at.width, &label, meaning);
                 }
                 Row::Field(i) => {
                     if let Some(field) = self.fields.get(*i) {
@@ -167,13 +167,17 @@ impl Form {
 }
 
 impl Field {
-    /// What it is called, for a line of its own.
-    fn label(&self) -> String {
+    /// What it is called, for a line of its own, the longest first.
+    fn labels(&self) -> Vec<String> {
         match self {
-            Field::Text { label, hint, .. } => format!("{label} ({hint})"),
-            Field::Choice { label, .. } => (*label).to_owned(),
-            Field::Typed { must, .. } => format!("Type {must}, then Enter"),
-            Field::Buttons { .. } => String::new(),
+            Field::Text { label, hint, .. } => vec![format!("{label} ({hint})"), (*label).to_owned()],
+            Field::Choice { label, .. } => vec![(*label).to_owned()],
+            Field::Typed { must, .. } => vec![
+                format!("Type {must}, then Enter"),
+                format!("Type {must}"),
+                "Type the cluster's name".to_owned(),
+            ],
+            Field::Buttons { .. } => Vec::new(),
         }
     }
 

@@ -388,7 +388,8 @@ fn purge(m: &Model, form: &Form) -> Lines {
             out.push((format!("These lose point-in-time: {}", ids.join(", ")), Meaning::Warn));
         }
         if let Some(why) = &plan.refused {
-            out.push((format!("Refused: {why}"), Meaning::Error));
+            let next = "choose an earlier moment, or to give it up too";
+            out.push((format!("Refused: {why}; {next}"), Meaning::Error));
         }
     } else if m.store.is_waiting(&Query::TruncatePlan) {
         out.push(muted("Working out what would go..."));

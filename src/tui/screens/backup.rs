@@ -418,7 +418,8 @@ fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
         many => {
             let room = room.saturating_sub(window.width());
             let (whole, few) = (status::holes(many), status::few_holes(many));
-            first_that_fits(&[format!("  {whole}")], room).unwrap_or(format!("  {few}"))
+            // Where there is no room for either, the bar below shows them.
+            first_that_fits(&[format!("  {whole}"), format!("  {few}")], room).unwrap_or_default()
         }
     };
     let pieces = [

@@ -122,6 +122,8 @@ struct Columns {
     next: Column,
     proof: Option<Column>,
     bases: Option<Column>,
+    last: Option<Column>,
+    stored: Option<Column>,
 }
 
 impl Columns {
@@ -133,16 +135,17 @@ impl Columns {
             _ => 40,
         };
         let name = (longest as u16).clamp(8, most);
-        let (wide, wider) = (width >= 94, width >= 104);
+        let (wide, wider, widest) = (width >= 94, width >= 104, width >= 134);
         let health = left("HEALTH", 2 + name + 2, 13);
-        let rpo = right("RPO", health.x + 13, 6);
+        let rpo = right("RPO", health.x + 14, 6);
         // The next run goes first where there is no room: the bar says more.
         let next_run = if width >= 72 { 1 + 11 } else { 0 };
-        let fixed_right = 6 + 2 + 11 + next_run + if wide { 14 } else { 0 } + if wider { 8 } else { 0 };
+        let fixed_right =
+            7 + 2 + 11 + next_run + if wide { 14 } else { 0 } + if wider { 9 } else { 0 } + if widest { 24 } else { 0 };
         let bar_x = rpo.x + 6 + 2;
         let bar_width = width.saturating_sub(bar_x + fixed_right).max(4);
-        let span = right("SPAN", bar_x + bar_width, 6);
-        let log = left("LOG", span.x + 8, 11);
+        let span = right("SPAN", bar_x + bar_width, 7);
+        let log = left("LOG", span.x + 9, 11);
         let next = left("NEXT", log.x + 12, 11);
         let window = if bar_width >= 18 { "RESTORABLE WINDOW" } else { "WINDOW" };
         Columns {
@@ -155,6 +158,8 @@ impl Columns {
             next,
             proof: wide.then(|| left("PROOF", next.x + 12, 14)),
             bases: wider.then(|| right("BASES", next.x + 26, 6)),
+            last: widest.then(|| right("LAST BACKUP", next.x + 34, 11)),
+            stored: widest.then(|| right("STORED", next.x + 46, 9)),
         }
     }
 
@@ -169,9 +174,10 @@ impl Columns {
             self.next,
         ];
         table::header(p, area, area.y, &always);
-        let extra: Vec<Column> = [self.proof, self.bases].into_iter().flatten().collect();
+        let extra = [self.proof, self.bases, self.last, self.stored];
+        let extra: Vec<Column> = extra.into_iter().flatten().collect();
         table::header(p, area, area.y, &extra);
-        if self.bases.is_none() {
+        if self.stored.is_none() {
             table::more_columns(p, area, area.y);
         }
     }
@@ -213,6 +219,15 @@ impl Columns {
                 column,
                 (&card.window.bases.len().to_string(), Meaning::Base),
             );
+        }
+        if let Some(column) = self.last {
+            let text = card
+                .last_backup
+                .map_or_else(|| "none".to_owned(), |at| m.age(m.now.since(at)));
+            table::cell(p, area, y, column, (&text, Meaning::Base));
+        }
+        if let Some(column) = self.stored {
+            table::cell(p, area, y, column, (&size::iec(card.stored_bytes), Meaning::Base));
         }
     }
 

@@ -126,7 +126,7 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Line> {
         fact("Health", health, meaning),
         fact(
             "Cluster",
-            format!("{}{address}, {state}{guard}", card.product),
+            format!("{}{address}{guard}, {state}", card.product),
             Meaning::Base,
         ),
     ];

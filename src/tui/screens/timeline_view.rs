@@ -14,7 +14,7 @@ use crate::model::time;
 use crate::model::window::Window;
 use crate::tui::event::Query;
 use crate::tui::model::Model;
-use crate::tui::paint::{Painter, safe, wrap};
+use crate::tui::paint::{Painter, first_that_fits, safe, wrap};
 use crate::tui::popups::form::view_input;
 use crate::tui::theme::Meaning;
 use crate::tui::view::ViewCache;
@@ -380,14 +380,15 @@ fn view_answer(s: &Timeline, m: &Model, p: &mut Painter<'_>, area: Rect) {
     if let Some(input) = &s.typing {
         p.put(x, y, LABEL, "Go to", Meaning::Key);
         view_input(p, (x + LABEL, y), 30, input, true);
-        let hint = format!("Enter goes, Esc leaves; {}", m.zone_of(Some(&s.cluster)).name());
-        p.put(
-            x + LABEL + 31,
-            y,
-            width.saturating_sub(LABEL + 31),
-            &hint,
-            Meaning::Muted,
-        );
+        let zone = m.zone_of(Some(&s.cluster)).name();
+        let hints = [
+            format!("Enter goes, Esc leaves; {zone}"),
+            format!("Enter goes; {zone}"),
+            zone.to_owned(),
+        ];
+        let room = width.saturating_sub(LABEL + 31);
+        let hint = first_that_fits(&hints, usize::from(room)).unwrap_or_default();
+        p.put(x + LABEL + 31, y, room, &hint, Meaning::Muted);
         y += 1;
     }
     let moment = s.moment(m);

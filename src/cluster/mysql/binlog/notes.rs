@@ -19,7 +19,8 @@ pub(super) struct SystemZone {
     server_id: u32,
     /// Since when it runs: the zone is chosen when a server starts.
     since: u64,
-    zone: Zone,
+    /// None where it does not tell.
+    zone: Option<Zone>,
 }
 
 impl SystemZone {
@@ -33,17 +34,18 @@ impl SystemZone {
         Ok(SystemZone {
             server_id: u32::try_from(id).unwrap_or_default(),
             since: now.saturating_sub(up),
-            zone: Zone::system(conn)?,
+            zone: Zone::told(conn)?,
         })
     }
 
     /// Adds it to a transaction that this server wrote since it runs.
     pub fn note(&self, record: &mut Vec<u8>) -> Result<(), ClusterError> {
+        let Some(zone) = &self.zone else { return Ok(()) };
         let first = payload::first(record)?.header;
         if first.server_id != self.server_id || u64::from(first.timestamp) < self.since {
             return Ok(());
         }
-        let zone = serde_json::to_vec(&self.zone).map_err(|e| payload::malformed(e.to_string()))?;
+        let zone = serde_json::to_vec(zone).map_err(|e| payload::malformed(e.to_string()))?;
         add(record, ZONE, &zone)
     }
 }

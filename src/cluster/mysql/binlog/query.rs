@@ -99,7 +99,7 @@ impl<'a> Query<'a> {
     /// The statement as text, for a session that speaks utf8mb4.
     pub fn read(&self, conn: &mut Conn, modes: Modes) -> Result<String, ClusterError> {
         match self.text_of(conn)? {
-            Some(text) if text.as_bytes() == self.text || !has_bytes(&text, modes) => Ok(text),
+            Some(text) if self.is_kept_by(&text, modes) => Ok(text),
             _ => Err(ClusterError::Unsupported {
                 what: format!(
                     "a statement of the log is written in the charset of collation {}, and cannot be read: {}",
@@ -109,6 +109,11 @@ impl<'a> Query<'a> {
                 hint: "restore to a moment before it, or from a snapshot that was taken after it".to_owned(),
             }),
         }
+    }
+
+    /// Whether this text says all that the bytes do.
+    pub(super) fn is_kept_by(&self, text: &str, modes: Modes) -> bool {
+        text.as_bytes() == self.text || !has_bytes(text, modes)
     }
 
     /// The text by itself, if the server can read it.

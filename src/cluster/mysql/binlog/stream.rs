@@ -440,14 +440,19 @@ impl Stream {
     /// Keeps with a transaction what only the server can tell.
     fn note(&mut self, group: &mut Group) -> Result<(), ClusterError> {
         let in_one = group.pieces.is_none();
-        if let Some(unread) = group.summary.unread.take()
-            && let Some(text) = unread.read(&mut self.control)?
-        {
-            if in_one {
-                notes::add_text(&mut group.payload, &text)?;
+        if let Some(unread) = group.summary.unread.take() {
+            let flavor = self.control.info().flavor;
+            let mut kept = false;
+            if let Some(text) = unread.read(&mut self.control)? {
+                if in_one {
+                    notes::add_text(&mut group.payload, &text)?;
+                }
+                kept = unread.is_kept_by(&text, flavor)?;
+                group.summary.reads_as(unread.ddl(text, flavor)?);
             }
-            let ddl = unread.ddl(text, self.control.info().flavor)?;
-            group.summary.reads_as(ddl);
+            if !kept {
+                group.summary.cannot_be_read();
+            }
         }
         if group.summary.in_system_zone && in_one {
             let zone = match self.zone.take() {

@@ -47,6 +47,13 @@ impl Summary {
         }
         self.ddl = Some(ddl);
     }
+
+    /// No server reads it as it was.
+    pub fn cannot_be_read(&mut self) {
+        let table = self.ddl.as_ref().and_then(|ddl| ddl.table.clone());
+        let what = lacks::UNREAD.to_owned();
+        self.lack.get_or_insert(Lack { table, what });
+    }
 }
 
 /// Whether a database is one of brine's own: its tables, or what a restore builds.
@@ -190,6 +197,12 @@ impl Summing {
         }
         let zone = query.settings.time_zone.as_deref();
         self.out.in_system_zone |= zone.is_some_and(|zone| zone.eq_ignore_ascii_case(SYSTEM));
+        if is_read && !query.is_kept_by(&text, modes) {
+            self.lacks(
+                statement.tables().first().map(|t| (*t).clone()),
+                lacks::UNREAD.to_owned(),
+            );
+        }
         if let Some(what) = lacks::of(&text, modes) {
             self.lacks(statement.tables().first().map(|t| (*t).clone()), what);
         }
@@ -242,6 +255,13 @@ impl Unread {
     /// Its text, if this server can read it.
     pub fn read(&self, conn: &mut Conn) -> Result<Option<String>, ClusterError> {
         self.query()?.text_of(conn)
+    }
+
+    /// Whether that text says all.
+    pub fn is_kept_by(&self, text: &str, flavor: Flavor) -> Result<bool, ClusterError> {
+        let query = self.query()?;
+        let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), flavor);
+        Ok(query.is_kept_by(text, modes))
     }
 
     /// The same as it is listed.

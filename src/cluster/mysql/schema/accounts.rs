@@ -247,10 +247,10 @@ fn settings(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireErro
     Ok(out)
 }
 
-/// What the server's time zones are.
+/// What the server's time zones are. One that does not tell is backed up all the same.
 fn time_zone(conn: &mut Conn) -> Result<Definition, WireError> {
     let made = DefinitionText {
-        zone: Some(Zone::system(conn)?),
+        zone: Zone::told(conn)?,
         zones: zone::known(conn)?,
         ..DefinitionText::default()
     };

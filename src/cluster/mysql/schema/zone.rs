@@ -35,6 +35,15 @@ impl Zone {
         Zone::within(conn, "SYSTEM", name)
     }
 
+    /// The same, where the server tells it.
+    pub fn told(conn: &mut Conn) -> Result<Option<Zone>, WireError> {
+        match Zone::system(conn) {
+            Ok(zone) => Ok(Some(zone)),
+            Err(WireError::Server { .. } | WireError::Protocol(_)) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
     /// A zone that the server has loaded.
     fn named(conn: &mut Conn, name: &str) -> Result<Zone, WireError> {
         Zone::within(conn, name, name.to_owned())

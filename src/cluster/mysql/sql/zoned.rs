@@ -144,13 +144,16 @@ fn made(column: &[Token<'_>]) -> bool {
 
 /// A column that comes to rows that are there: its default becomes their value.
 fn added(column: &[Token<'_>]) -> bool {
-    let literal = |value: &[Token<'_>]| {
-        let (first, second) = (value.first(), value.get(1));
-        first.is_some_and(|t| {
-            let plain = ["NULL", "TRUE", "FALSE"].iter().any(|word| t.is(word)) || t.is_symbol('-') || t.is_symbol('+');
-            plain || matches!(t.kind, TokenKind::Text | TokenKind::Number)
-        }) || second.is_some_and(|t| t.kind == TokenKind::Text)
-            || first.is_some_and(|t| t.text.get(..2).is_some_and(|two| two.eq_ignore_ascii_case("0x")))
+    let literal = |value: &[Token<'_>]| match value {
+        [first, rest @ ..] => {
+            let plain = ["NULL", "TRUE", "FALSE"].iter().any(|word| first.is(word));
+            let signed = first.is_symbol('-') || first.is_symbol('+');
+            let hex = first.text.get(..2).is_some_and(|two| two.eq_ignore_ascii_case("0x"));
+            // As x'00', _utf8mb4'a' and DATE'2026-01-01' are.
+            let named = first.kind == TokenKind::Word && rest.first().is_some_and(|t| t.kind == TokenKind::Text);
+            plain || signed || hex || named || matches!(first.kind, TokenKind::Text | TokenKind::Number)
+        }
+        [] => true,
     };
     made(column) || (!is_timestamp(column) && default(column).is_some_and(|value| !literal(value)))
 }
@@ -196,6 +199,7 @@ mod tests {
             "ALTER TABLE t ADD a INT, ADD x TIMESTAMP NOT NULL DEFAULT '2026-03-03 03:03:03'",
             "ALTER TABLE t ADD y DATETIME DEFAULT now()",
             "ALTER TABLE t ADD (a INT, y DATE DEFAULT (curdate()))",
+            "ALTER TABLE t ADD z TEXT DEFAULT ('at ' || now())",
             "ALTER TABLE t ADD y DATE AS (date(ts))",
             "ALTER TABLE t ALTER ts SET DEFAULT '2026-03-03'",
             "ALTER TABLE t ADD PARTITION (PARTITION p VALUES LESS THAN (UNIX_TIMESTAMP('2026-01-01')))",
@@ -221,7 +225,7 @@ mod tests {
             "ALTER TABLE t MODIFY s VARCHAR(300), ENGINE = InnoDB",
             "ALTER TABLE t MODIFY ts TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP",
             "ALTER TABLE t ADD ts3 TIMESTAMP NOT NULL DEFAULT current_timestamp()",
-            "ALTER TABLE t ADD u DATETIME DEFAULT '2026-03-03'",
+            "ALTER TABLE t ADD u DATETIME DEFAULT '2026-03-03', ADD v DATE DEFAULT DATE'2026-03-03', ADD w BINARY(1) DEFAULT x'00'",
             "ALTER TABLE t ADD CONSTRAINT c CHECK ((d > '2020-01-01')), ADD KEY (s), DROP COLUMN x, RENAME COLUMN a TO b",
             "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4",
             "ALTER TABLE t PARTITION BY HASH (id) PARTITIONS 3",
