@@ -28,15 +28,49 @@ pub(super) struct Shown {
     pub definitions: Vec<Definition>,
     /// InnoDB's own numbers of its tables, which go with a table when it is renamed.
     pub numbers: Option<BTreeMap<String, u64>>,
+    /// Tables that were listed, and gone when they were to be shown.
+    pub vanished: BTreeSet<TableName>,
 }
 
 impl Shown {
+    /// The tables that are not the same in another look.
+    pub fn restless(&self, other: &Shown) -> BTreeSet<TableName> {
+        let numbered = |s: &Shown, name: &TableName| s.number(name);
+        let shown = |s: &Shown, name: &TableName| s.creates.get(name).map(|c| tables::settled(c));
+        let names = self.creates.keys().chain(other.creates.keys());
+        let changed = |n: &&TableName| shown(self, n) != shown(other, n) || numbered(self, n) != numbered(other, n);
+        let vanished = self.vanished.iter().chain(&other.vanished);
+        names.filter(changed).chain(vanished).cloned().collect()
+    }
+
+    /// The same without these tables.
+    pub fn leave_out(&mut self, names: &BTreeSet<TableName>) {
+        if names.is_empty() {
+            return;
+        }
+        self.tables.retain(|t| !names.contains(&t.name));
+        self.creates.retain(|name, _| !names.contains(name));
+        self.vanished.retain(|name| !names.contains(name));
+        if let Some(numbers) = &mut self.numbers {
+            numbers.retain(|own, _| !names.iter().any(|name| is_of(own, name)));
+        }
+    }
+
+    /// InnoDB's number of a table.
+    pub fn number(&self, name: &TableName) -> Option<u64> {
+        let mut numbers = self.numbers.as_ref()?.iter();
+        numbers.find(|(own, _)| is_of(own, name)).map(|(_, number)| *number)
+    }
+
     /// What differs from another look, for a message; `None` when nothing does.
     pub fn differs(&self, other: &Shown) -> Option<String> {
         let settled = |s: &Shown| -> BTreeMap<TableName, String> {
             s.creates.iter().map(|(n, c)| (n.clone(), tables::settled(c))).collect()
         };
         let (mine, theirs) = (settled(self), settled(other));
+        if let Some(name) = self.vanished.iter().chain(&other.vanished).next() {
+            return Some(format!("table {name}"));
+        }
         let names: BTreeSet<&TableName> = mine.keys().chain(theirs.keys()).collect();
         if let Some(name) = names.into_iter().find(|n| mine.get(n) != theirs.get(n)) {
             return Some(format!("table {name}"));
@@ -74,11 +108,18 @@ pub(super) fn look(conns: &mut [Conn], extent: Extent) -> Result<Shown, WireErro
         match tables::create(conn, &t.name, t.kind) {
             // There is nothing of it to be read; `cluster check` names it.
             Err(e) if tables::is_broken_merge(&e) => Ok(None),
-            create => create.map(Some),
+            Err(e) if matches!(e.code(), Some(1146 | 4091)) => Ok(Some(None)),
+            create => create.map(|c| Some(Some(c))),
         }
     })?;
     let names = shown.tables.iter().map(|t| t.name.clone());
-    shown.creates = names.zip(creates).filter_map(|(n, c)| Some((n, c?))).collect();
+    for (name, create) in names.zip(creates) {
+        match create {
+            Some(Some(create)) => drop(shown.creates.insert(name, create)),
+            Some(None) => drop(shown.vanished.insert(name)),
+            None => {}
+        }
+    }
     shown.tables.retain(|t| shown.creates.contains_key(&t.name));
     Ok(shown)
 }
@@ -97,7 +138,20 @@ fn look_as_text(conn: &mut Conn, extent: Extent) -> Result<Shown, WireError> {
         tables,
         definitions,
         numbers,
+        vanished: BTreeSet::new(),
     })
+}
+
+/// Whether a name that InnoDB uses is that of a table or one of its partitions. Other letters than ASCII's are spelled otherwise.
+pub(super) fn is_of(own: &str, name: &TableName) -> bool {
+    let Some((db, table)) = own.split_once('/') else {
+        return false;
+    };
+    let table = table
+        .split_once("#p#")
+        .or(table.split_once("#P#"))
+        .map_or(table, |(table, _)| table);
+    db == name.db && table == name.table
 }
 
 /// The columns and keys of all tables, database by database.
