@@ -35,10 +35,13 @@ pub(super) struct Shown {
 impl Shown {
     /// The tables that are not the same in another look.
     pub fn restless(&self, other: &Shown) -> BTreeSet<TableName> {
-        let numbered = |s: &Shown, name: &TableName| s.number(name);
+        let (mine, theirs) = (self.by_table(), other.by_table());
         let shown = |s: &Shown, name: &TableName| s.creates.get(name).map(|c| tables::settled(c));
         let names = self.creates.keys().chain(other.creates.keys());
-        let changed = |n: &&TableName| shown(self, n) != shown(other, n) || numbered(self, n) != numbered(other, n);
+        let changed = |n: &&TableName| {
+            let key = (n.db.as_str(), n.table.as_str());
+            mine.get(&key) != theirs.get(&key) || shown(self, n) != shown(other, n)
+        };
         let vanished = self.vanished.iter().chain(&other.vanished);
         names.filter(changed).chain(vanished).cloned().collect()
     }
@@ -54,6 +57,12 @@ impl Shown {
         if let Some(numbers) = &mut self.numbers {
             numbers.retain(|own, _| !names.iter().any(|name| is_of(own, name)));
         }
+    }
+
+    /// InnoDB's numbers of all tables; one of each that has partitions.
+    fn by_table(&self) -> BTreeMap<(&str, &str), u64> {
+        let all = self.numbers.iter().flatten();
+        all.filter_map(|(own, number)| Some((parts(own)?, *number))).collect()
     }
 
     /// InnoDB's number of a table.
@@ -142,16 +151,16 @@ fn look_as_text(conn: &mut Conn, extent: Extent) -> Result<Shown, WireError> {
     })
 }
 
-/// Whether a name that InnoDB uses is that of a table or one of its partitions. Other letters than ASCII's are spelled otherwise.
+/// The database and the table of a name that InnoDB uses. Other letters than ASCII's are spelled otherwise.
+fn parts(own: &str) -> Option<(&str, &str)> {
+    let (db, table) = own.split_once('/')?;
+    let partition = table.split_once("#p#").or(table.split_once("#P#"));
+    Some((db, partition.map_or(table, |(table, _)| table)))
+}
+
+/// Whether it is that of a table or one of its partitions.
 pub(super) fn is_of(own: &str, name: &TableName) -> bool {
-    let Some((db, table)) = own.split_once('/') else {
-        return false;
-    };
-    let table = table
-        .split_once("#p#")
-        .or(table.split_once("#P#"))
-        .map_or(table, |(table, _)| table);
-    db == name.db && table == name.table
+    parts(own) == Some((&name.db, &name.table))
 }
 
 /// The columns and keys of all tables, database by database.
