@@ -351,6 +351,7 @@ fn replay(bench: &Bench, rows: u64) {
                     commit: e.commit,
                     id: &e.id,
                     payload: &e.payload,
+                    early: false,
                 })
                 .unwrap();
         }

@@ -50,6 +50,8 @@ mod log;
 mod look;
 #[path = "mysql/meanwhile.rs"]
 mod meanwhile;
+#[path = "mysql/outside.rs"]
+mod outside;
 #[path = "mysql/peers.rs"]
 mod peers;
 #[path = "mysql/places.rs"]
@@ -60,6 +62,8 @@ mod privileges;
 mod publish;
 #[path = "mysql/replay.rs"]
 mod replay;
+#[path = "mysql/restless.rs"]
+mod restless;
 #[path = "mysql/restore.rs"]
 mod restore;
 #[path = "mysql/semisync.rs"]
@@ -82,5 +86,7 @@ mod switch;
 mod wire;
 #[path = "mysql/world.rs"]
 mod world;
+#[path = "mysql/xa.rs"]
+mod xa;
 #[path = "mysql/zones.rs"]
 mod zones;

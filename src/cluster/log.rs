@@ -45,6 +45,17 @@ pub struct Lack {
     pub what: String,
 }
 
+/// A step of a transaction that is committed in two, with the name that both steps give it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It was prepared: its rows are in this record, and count when it is committed.
+    Prepared(String),
+    /// It was committed.
+    Committed(String),
+    /// It was rolled back.
+    RolledBack(String),
+}
+
 /// A transaction of the change log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Txn {
@@ -60,6 +71,8 @@ pub struct Txn {
     pub ddl: Option<Ddl>,
     /// What else it did, so that no replay of the record gives the same.
     pub lack: Option<Box<Lack>>,
+    /// Whether it is one of two steps.
+    pub step: Option<Box<Step>>,
     /// The record itself, for the archive and for [`Restorer::replay`](super::Restorer::replay); of a transaction in
     /// pieces, its opening.
     pub payload: Vec<u8>,
@@ -152,4 +165,6 @@ pub struct ReplayTxn<'a> {
     pub id: &'a str,
     /// The record as [`Txn::payload`] had it; of a transaction in pieces, its opening.
     pub payload: &'a [u8],
+    /// It comes before the base: what it did is there. Only what it prepared counts, when a later one commits that.
+    pub early: bool,
 }

@@ -18,6 +18,7 @@ use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
 use crate::model::tso::Tso;
 
+mod batch;
 pub mod budget;
 mod checks;
 pub mod embedded;
@@ -25,8 +26,10 @@ mod log;
 mod lost;
 pub mod mysql;
 
+use batch::Given;
+pub use batch::{BatchSink, BatchSource, Stop};
 pub use checks::{CheckResult, RestoreCheck};
-pub use log::{Changes, Ddl, Lack, LogEvent, PieceStore, Pieces, ReplayTxn, TableDelta, Txn};
+pub use log::{Changes, Ddl, Lack, LogEvent, PieceStore, Pieces, ReplayTxn, Step, TableDelta, Txn};
 
 /// What kind of database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -158,25 +161,6 @@ pub struct ChunkRead {
     pub rest: Option<ChunkRange>,
 }
 
-/// Takes batches of whole records; a batch is what [`Restorer::load`] gets back, unchanged and in order.
-///
-/// An error ends the read that called it and comes back from there unchanged.
-pub trait BatchSink {
-    /// Takes one batch, 1 byte to a few MiB (one larger record makes a larger batch), holding `rows` records.
-    fn put(&mut self, batch: &[u8], rows: u64) -> Result<(), Stop>;
-}
-
-/// Gives batches of whole records, in the order in which they were put.
-pub trait BatchSource {
-    /// The next batch, or `None` at the end.
-    fn next(&mut self) -> Result<Option<Vec<u8>>, Stop>;
-}
-
-/// The other side of a [`BatchSink`] or [`BatchSource`] wants to stop; its own error is inside.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped by the other side")]
-pub struct Stop(#[source] pub Box<dyn std::error::Error + Send + Sync>);
-
 /// What went wrong at a cluster.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -219,6 +203,9 @@ pub enum ClusterError {
     /// No such table.
     #[error("there is no table {0}")]
     NoTable(TableName),
+    /// A table of a view went away before it was read. The view's [`Snapshot::definitions`] say that it is left out.
+    #[error("table {0} went away while the backup was being taken")]
+    TableGone(TableName),
     /// The table is there already.
     #[error("table {0} exists already")]
     TableExists(TableName),
@@ -318,6 +305,11 @@ pub trait Snapshot: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The transactions that were prepared at about that moment and waited for a decision, by name: their rows are in no table.
+    fn prepared(&self) -> Result<Vec<String>, ClusterError> {
+        Ok(Vec::new())
+    }
+
     /// Called after the last read: an error when what was read does not belong to one moment after all.
     fn settle(&self) -> Result<(), ClusterError> {
         Ok(())
@@ -407,7 +399,7 @@ pub trait Restorer: Send + Sync {
     /// Whether this table was completely loaded before a crash.
     fn is_loaded(&self, table: &TableName) -> Result<bool, ClusterError>;
 
-    /// Takes transactions of the log in commit order; ones after `until` are an error.
+    /// Takes transactions of the log in commit order; ones after `until` are an error. First come the early ones, if any.
     ///
     /// Where [`Capabilities::log_before_load`] says so, all log comes before the first `load`.
     fn replay(&self, txn: &ReplayTxn<'_>) -> Result<(), ClusterError>;
@@ -483,15 +475,6 @@ pub trait Restorer: Send + Sync {
     fn abandon(&self) -> Result<(), ClusterError>;
 }
 
-/// Batches that are in memory.
-struct Given<'a>(std::slice::Iter<'a, Vec<u8>>);
-
-impl BatchSource for Given<'_> {
-    fn next(&mut self) -> Result<Option<Vec<u8>>, Stop> {
-        Ok(self.0.next().cloned())
-    }
-}
-
 /// A database that brine protects.
 pub trait Cluster: Send + Sync {
     /// What this driver can do.
@@ -543,6 +526,11 @@ pub trait Cluster: Send + Sync {
 
     /// What speaks for and against a restore into this cluster as it is now; `whole` closes it and replaces what it holds.
     fn restore_checks(&self, _whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
+        Ok(Vec::new())
+    }
+
+    /// What speaks against making here what a backup holds besides tables, accounts among them.
+    fn definition_checks(&self, _definitions: &[Definition]) -> Result<Vec<RestoreCheck>, ClusterError> {
         Ok(Vec::new())
     }
 

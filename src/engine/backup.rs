@@ -26,6 +26,7 @@ use crate::model::backup::{BackupSummary, BackupType};
 use crate::model::checksum::TableChecksum;
 use crate::model::clock::Millis;
 use crate::model::crash::crash_point;
+use crate::model::definition::Definition;
 use crate::model::filter::TableFilter;
 use crate::model::ids::{BackupId, ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
@@ -244,6 +245,7 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
     }
     let snapshot = open_behind(cluster, &log, cx)?;
     let moment = snapshot.mark().moment;
+    tell_prepared(&*snapshot, &log, cx)?;
     let histories = archive.state::<IncarnationsDoc>()?.value;
     incarnation::check(&histories, &archive.state()?.value)?;
     let incarnation = incarnation::at(&histories, moment);
@@ -256,6 +258,23 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
     cx.resume_log().save(BEGUN, &serde_json::json!(begun))?;
     crash_point("backup.begun");
     Ok((begun, snapshot, Resumed::default()))
+}
+
+/// What waits for its decision is in no table yet; only a log that has seen it prepared can bring it back.
+fn tell_prepared(snapshot: &dyn Snapshot, log: &LogDoc, cx: &dyn JobCx) -> Result<(), EngineError> {
+    let prepared = snapshot.prepared()?;
+    if prepared.is_empty() || log.runs.iter().any(|r| r.ended.is_none()) {
+        return Ok(());
+    }
+    let shown: Vec<&str> = prepared.iter().take(3).map(String::as_str).collect();
+    let text = format!(
+        "{} XA transaction(s) are prepared and wait for a decision ({}): their rows are not in this snapshot, and a log backup that \
+         begins now does not hold them; once they are decided, take another snapshot",
+        prepared.len(),
+        shown.join("; ")
+    );
+    cx.line(LineLevel::Warning, text);
+    Ok(())
 }
 
 /// Opens a view whose moment lies behind everything that the archive has dated. Where the source's clock went back it does
@@ -441,9 +460,20 @@ impl Take<'_> {
             None => Ok(Manifest {
                 summary: self.summary(&tables, objects),
                 tables,
-                definitions: self.snapshot.definitions()?,
+                definitions: self.definitions()?,
             }),
         }
+    }
+
+    /// What is not a table; the operator is told of the tables that were left out.
+    fn definitions(&self) -> Result<Vec<Definition>, EngineError> {
+        let mut all = self.snapshot.definitions()?;
+        all.retain(|d| d.left_out().is_none_or(|table| self.plan.filter.matches(&table)));
+        for table in all.iter().filter_map(Definition::left_out) {
+            let text = format!("left out: {table} came or went while the backup was being taken");
+            self.cx.line(LineLevel::Warning, text);
+        }
+        Ok(all)
     }
 
     fn summary(&self, tables: &[ManifestTable], objects: u64) -> BackupSummary {

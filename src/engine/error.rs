@@ -189,7 +189,9 @@ fn archive_kind(kind: archive::ErrorKind) -> ErrorKind {
 
 fn cluster_kind(e: &ClusterError) -> ErrorKind {
     match e {
-        ClusterError::NoTable(_) | ClusterError::OutsideHistory { .. } => ErrorKind::NotFound,
+        ClusterError::NoTable(_) | ClusterError::TableGone(_) | ClusterError::OutsideHistory { .. } => {
+            ErrorKind::NotFound
+        }
         ClusterError::Closed(_)
         | ClusterError::SessionEnded(_)
         | ClusterError::Conflict { .. }

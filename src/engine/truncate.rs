@@ -12,6 +12,7 @@ use crate::engine::cx::JobCx;
 use crate::engine::error::EngineError;
 use crate::engine::lookup;
 use crate::engine::view::View;
+use crate::model::clock::Millis;
 use crate::model::crash::crash_point;
 use crate::model::ids::BackupId;
 use crate::model::job::Unit;
@@ -84,11 +85,16 @@ fn cut(archive: &Archive, run: &mut LogRun, until: Moment) -> Result<(Vec<Segmen
         return Ok((gone, run.to > until || run.ended.is_none()));
     }
     let mut segments = lookup::segments(archive, run)?;
+    let mut first = None;
     while let Some(name) = segments.next()? {
         if name.to > until {
+            first = Some(name);
             break;
         }
         gone.push(name);
+    }
+    if let Some(oldest) = oldest_waiting(archive, run, first.as_ref(), until)? {
+        gone.retain(|name| name.to < oldest);
     }
     if let Some(last) = gone.last() {
         let info = archive.segment_index(last)?;
@@ -97,6 +103,25 @@ fn cut(archive: &Archive, run: &mut LogRun, until: Moment) -> Result<(Vec<Segmen
         (run.from, run.from_position) = (info.name.to, info.to_position);
     }
     Ok((gone, run.to > until || run.ended.is_none()))
+}
+
+/// The oldest transaction that waited for its decision at a moment: a base there needs its rows when it is committed. One that was
+/// forgotten must not keep all log for ever.
+fn oldest_waiting(
+    archive: &Archive,
+    run: &LogRun,
+    first: Option<&SegmentName>,
+    until: Moment,
+) -> Result<Option<Moment>, EngineError> {
+    let waiting = match first.map(|first| archive.segment_index(first)) {
+        Some(Ok(info)) => info.index.waiting_before,
+        // What cannot be read needs nothing before it.
+        Some(Err(e)) if e.is_corrupt() => Vec::new(),
+        Some(Err(e)) => return Err(e.into()),
+        None => run.waiting.clone(),
+    };
+    let recent = |at: &Moment| *at <= until && until.at.since(at.at) <= Millis::DAY;
+    Ok(waiting.into_iter().map(|p| p.at).filter(recent).min())
 }
 
 /// Deletes the log at or before `until`.

@@ -77,6 +77,18 @@ pub struct LogRun {
     /// The transactions that it does not hold whole, the last ones: see [`Lacking`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lacking: Vec<Lacking>,
+    /// The transactions that were prepared in it and not decided by its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Prepared>,
+}
+
+/// A transaction that was prepared and waits to be committed or rolled back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Prepared {
+    /// When: the entry of the log that has its rows.
+    pub at: Moment,
+    /// The name that its decision will give.
+    pub name: String,
 }
 
 /// A transaction that did at the source what the log does not hold. A restore that has to replay it may end there; one from a

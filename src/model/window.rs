@@ -181,6 +181,7 @@ mod tests {
             last_hash: String::new(),
             ended,
             lacking: Vec::new(),
+            waiting: Vec::new(),
         }
     }
 

@@ -34,6 +34,7 @@ pub fn new_run(first_seq: u64) -> LogRun {
         last_hash: start,
         ended: None,
         lacking: Vec::new(),
+        waiting: Vec::new(),
     }
 }
 

@@ -89,6 +89,7 @@ fn run(from: i64, to: i64, ended: Option<RunEnd>) -> LogRun {
         last_hash: "ff".to_owned(),
         ended,
         lacking: Vec::new(),
+        waiting: Vec::new(),
     }
 }
 

@@ -183,6 +183,7 @@ pub fn build(restorer: &dyn Restorer, backup: &Backup, log: &[Txn], until: Tso) 
             commit: txn.commit,
             id: &txn.id,
             payload: &txn.payload,
+            early: false,
         })?;
     }
     restorer.end_of_log()?;

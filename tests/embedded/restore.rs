@@ -204,6 +204,7 @@ fn wrong_input_is_an_error_and_changes_nothing() {
                 commit: txn.commit,
                 id: &txn.id,
                 payload: &txn.payload,
+                early: false,
             };
             restorer.replay(&given).is_err()
         })

@@ -6,7 +6,8 @@ use std::time::Duration;
 use brine::archive::state::ProtectDoc;
 use brine::engine::backup::{self, BackupPlan};
 use brine::engine::error::{EngineError, ErrorKind};
-use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
+use brine::engine::restore::plan::CheckState;
 use brine::engine::{delete, retention};
 use brine::engine::{restore::way_back, truncate};
 use brine::model::backup::{BackupType, Protection};
@@ -306,10 +307,24 @@ fn a_gap_is_recorded_named_and_never_bridged() {
     put(4);
     w.catch_up();
     assert_eq!(w.log_doc().runs[0].ended, Some(RunEnd::SourceLogGone));
+    // Before there is a base behind it, the latest is what lies before it, and the plan says so.
+    let other = other();
+    let latest = RestoreRequest {
+        point: RestorePoint::Latest,
+        ..w.request_to(&other, lost)
+    };
+    let plan = w.plan_to(&latest, &other).unwrap();
+    assert!(
+        plan.checks
+            .iter()
+            .any(|c| c.state == CheckState::Warning && c.found.contains("gap"))
+    );
+    put(9);
+    w.restore_to(&latest, &other).unwrap();
+    assert_eq!(other.sums(), before[1].1, "latest");
     let base = w.backup().commit;
     let after = [put(5), put(6)];
     w.catch_up();
-    let other = other();
     for (ts, sums) in before.iter().chain(&after) {
         w.restore_to(&w.request_to(&other, *ts), &other).unwrap();
         assert_eq!(&other.sums(), sums, "at {ts}");

@@ -85,6 +85,7 @@ fn run(incarnation: u32, from: Moment, to: Moment, seq: u64) -> LogRun {
         last_hash: format!("{}", seq + 1),
         ended: None,
         lacking: Vec::new(),
+        waiting: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use brine::cluster::mysql::{Endpoint, MysqlOptions, Password};
 use brine::engine::cx::{DONE, ResumeError, ResumeLog};
 use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::model::filter::TableFilter;
 
 use crate::edges::SCHEMA;
 use crate::look;
@@ -49,7 +50,7 @@ impl ResumeLog for FileLog {
     }
 }
 
-fn world(dir: &Path, socket: &Path) -> World {
+pub fn world(dir: &Path, socket: &Path) -> World {
     let options = MysqlOptions::new(Endpoint::Socket(socket.to_owned()), "root", Password::default());
     World::in_dir(options, &dir.join("archive"))
 }
@@ -64,7 +65,10 @@ fn child() {
     let plan_file = dir.join("plan");
     if !plan_file.exists() {
         let request = w.request(RestorePoint::Latest, RestoreTarget::InPlace);
+        let rules = std::env::var("BRINE_TEST_FILTER").unwrap_or_default();
+        let rules: Vec<&str> = rules.split(',').filter(|r| !r.is_empty()).collect();
         let request = brine::engine::point::RestoreRequest {
+            filter: TableFilter::parse(&rules).unwrap(),
             point: RestorePoint::Before {
                 change: std::env::var("BRINE_TEST_BEFORE").unwrap(),
             },
@@ -80,6 +84,11 @@ fn child() {
 
 /// Runs the child to its end; whether it was killed.
 fn run(dir: &Path, s: &Server, before: &str, crash_at: Option<&str>) -> bool {
+    run_some(dir, s, "", before, crash_at)
+}
+
+/// The same for some tables, by rules between commas.
+pub fn run_some(dir: &Path, s: &Server, filter: &str, before: &str, crash_at: Option<&str>) -> bool {
     use std::os::unix::process::ExitStatusExt;
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -87,6 +96,7 @@ fn run(dir: &Path, s: &Server, before: &str, crash_at: Option<&str>) -> bool {
         .env("BRINE_TEST_DIR", dir)
         .env("BRINE_TEST_SOCKET", s.socket())
         .env("BRINE_TEST_BEFORE", before)
+        .env("BRINE_TEST_FILTER", filter)
         .env("RUST_BACKTRACE", "0");
     if let Some(point) = crash_at {
         command.env("BRINE_CRASH_AT", point);

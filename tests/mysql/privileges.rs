@@ -7,10 +7,11 @@ use brine::cluster::mysql::{MysqlCluster, Severity};
 use brine::cluster::{Cluster, ClusterState};
 use brine::engine::error::EngineError;
 use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::engine::restore::plan::CheckState;
 use brine::model::clock::SystemClock;
 
 use crate::look::{self, Look};
-use crate::server::{Kind, Server, server};
+use crate::server::{Kind, Server, server, servers};
 use crate::world::{World, chain, ok};
 
 const ACCOUNT: &str = "`brine`@`127.0.0.1`";
@@ -194,4 +195,42 @@ fn every_privilege_of_mariadb_11_8_is_needed_and_enough() {
 #[test]
 fn every_privilege_of_mysql_9_7_is_needed_and_enough() {
     every_privilege(Kind::Mysql97);
+}
+
+#[test]
+fn proxies_of_another_server_are_asked_for_beforehand() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let [source, spare] = servers([kind, kind]);
+        let w = World::new(&source);
+        let anybody = if kind.is_mysql() { "''@''" } else { "''@'%'" };
+        source.sql(&format!(
+            "create user x509@'%'; grant proxy on {anybody} to x509@'%'; create database d; create table d.t (a int primary key)"
+        ));
+        spare.sql(&format!(
+            "create user {ACCOUNT} identified by 'pw'; grant all privileges on *.* to {ACCOUNT} with grant option"
+        ));
+        let other = World {
+            archived: false,
+            ..World::on(
+                spare.options_tcp("brine", "pw"),
+                "other",
+                Arc::new(brine::storage::memory::Memory::new()),
+            )
+        };
+        let base = w.backup();
+        let request = w.request_to(&other, RestorePoint::Snapshot { id: base.id });
+        let plan = ok("planning", w.plan_to(&request, &other));
+        let proxies = plan.checks.iter().find(|c| c.name == "proxies").unwrap();
+        assert_eq!(proxies.state, CheckState::Blocked);
+        spare.sql(&proxies.wanted);
+        let plan = ok("planning", w.plan_to(&request, &other));
+        assert!(plan.checks.iter().all(|c| c.name != "proxies"), "{:?}", plan.checks);
+        let receipt = ok("restoring", w.try_restore(&request, &other));
+        assert!(
+            receipt.warnings.iter().all(|w| !w.contains("PROXY")),
+            "{:?}",
+            receipt.warnings
+        );
+        assert!(spare.sql("show grants for x509@'%'").contains("PROXY"));
+    }
 }

@@ -179,3 +179,24 @@ fn who_may_give_a_role_on_may_do_so_afterwards() {
         }
     }
 }
+
+#[test]
+fn programs_of_other_databases_are_nobodys_business() {
+    let s = server(Kind::MariaDb1011);
+    let w = World::new(&s);
+    s.sql("create database a; create table a.t (x int primary key); create view a.v as select 1 as one");
+    s.sql("create database b; create procedure b.p() select 1; create function b.f() returns int return 1; create view b.v as select 2 as two");
+    w.backup();
+    w.start_log();
+    w.catch_up();
+    let rename = || RenameMap::parse(&["a=c"]).unwrap();
+    let all = w.beside(RestorePoint::Latest, &["a.*"], rename());
+    assert_eq!(all.warnings, Vec::<String>::new());
+    s.sql("drop database c");
+    let one = w.beside(RestorePoint::Latest, &["a.t"], rename());
+    assert!(
+        matches!(one.warnings.as_slice(), [w] if w.ends_with(": 1 view")),
+        "{:?}",
+        one.warnings
+    );
+}

@@ -184,6 +184,7 @@ fn run(job: &Job) -> Mark {
             commit: *commit,
             id,
             payload,
+            early: false,
         };
         match pieces.is_empty() {
             true => restorer.replay(&txn).unwrap(),

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::model::clock::Millis;
 use crate::model::ids::IncarnationId;
-use crate::model::log::Change;
+use crate::model::log::{Change, Prepared};
 use crate::model::position::{Moment, Position};
 use crate::model::table::TableName;
 
@@ -74,6 +74,15 @@ pub struct SegmentIndex {
     pub changes: Vec<Change>,
     /// Changed rows per stretch of time, in order: the beginning of the stretch and the rows.
     pub rates: Vec<(Millis, u32)>,
+    /// What was prepared before it and not decided at its beginning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_before: Vec<Prepared>,
+    /// The same at its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_after: Vec<Prepared>,
+    /// How many transactions were prepared in it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prepares: u64,
 }
 
 impl SegmentIndex {
@@ -93,6 +102,8 @@ impl SegmentIndex {
         }
         self.tables = tables.into_values().collect();
         self.changes.extend_from_slice(&next.changes);
+        self.waiting_after.clone_from(&next.waiting_after);
+        self.prepares += next.prepares;
         for (at, rows) in &next.rates {
             match self.rates.last_mut() {
                 Some((last, sum)) if last == at => *sum = sum.saturating_add(*rows),

@@ -168,6 +168,7 @@ impl Stream {
             deltas,
             ddl,
             lack: None,
+            step: None,
             payload: record.to_vec(),
             pieces: None,
         }))

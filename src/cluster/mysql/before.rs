@@ -11,7 +11,7 @@ use super::case;
 use super::check::{self, Topology, lacking_for_restore};
 use super::core::Core;
 use super::fence;
-use super::schema::definition;
+use super::schema::definition::{self, DefinitionText, kind};
 use super::schema::zone::{self, Zone};
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{CheckResult, ClusterError, RestoreCheck};
@@ -35,6 +35,27 @@ pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>,
         checks.extend(case::finding(conn)?.map(|(name, found, mend)| check(name, Err(found), mend)));
         Ok(checks)
     })
+}
+
+/// What stands against making what a backup holds besides tables: the accounts of another server may be proxies of others.
+pub(super) fn definition_checks(
+    core: &Arc<Core>,
+    definitions: &[Definition],
+) -> Result<Vec<RestoreCheck>, ClusterError> {
+    let mut proxies = Vec::new();
+    for definition in definitions.iter().filter(|d| d.kind == kind::GRANTS) {
+        let made = DefinitionText::parse(&definition.text)?;
+        proxies.extend(made.account.filter(|_| !made.own && check::is_proxy(&made.statements)));
+    }
+    if proxies.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lacking = core.ask("reading the account's privileges", |conn| {
+        check::lacking_for_proxies(conn, &proxies)
+    })?;
+    let found = "brine's account may not make proxies, which the backup has";
+    let line = lacking.map(|grant| check("proxies", Err(found.to_owned()), &grant));
+    Ok(line.into_iter().collect())
 }
 
 /// Tables that stay when these are replaced, and refer to them by foreign keys.

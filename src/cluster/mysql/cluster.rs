@@ -98,6 +98,10 @@ impl Cluster for MysqlCluster {
         before::checks(&self.core, whole)
     }
 
+    fn definition_checks(&self, definitions: &[Definition]) -> Result<Vec<RestoreCheck>, ClusterError> {
+        before::definition_checks(&self.core, definitions)
+    }
+
     fn replay_checks(&self, base: &[Definition]) -> Result<Vec<RestoreCheck>, ClusterError> {
         before::replay_checks(&self.core, base)
     }

@@ -1,26 +1,14 @@
 //! XA transactions that are prepared: they outlive their sessions, and hold their locks until somebody decides.
 
 use super::text::hex;
-use super::wire::{Conn, WireError};
+use super::wire::{Conn, Row, WireError};
 use crate::cluster::ClusterError;
 
 /// Refuses a server that has any: what they hold could not be moved, and their rows would be in neither what is restored nor
 /// in its way back.
 pub(super) fn none(conn: &mut Conn) -> Result<(), ClusterError> {
-    let rows = match conn.rows("XA RECOVER") {
-        Ok(rows) => rows,
-        // MySQL shows them only with a privilege of their own. Then the switch finds them, and goes back.
-        Err(WireError::Server { .. }) => return Ok(()),
-        Err(e) => return Err(e.doing("looking for prepared XA transactions")),
-    };
-    let ids: Vec<String> = rows
-        .iter()
-        .map(|row| {
-            let (gtrid, bqual) = (row.number(1), row.number(2));
-            let data = row.bytes(3).unwrap_or_default();
-            id(row.number(0), usize::try_from(gtrid), usize::try_from(bqual), data)
-        })
-        .collect();
+    // Where they are not shown, the switch finds them, and goes back.
+    let ids = ids(conn).map_err(|e| e.doing("looking for prepared XA transactions"))?;
     if ids.is_empty() {
         return Ok(());
     }
@@ -36,6 +24,21 @@ pub(super) fn none(conn: &mut Conn) -> Result<(), ClusterError> {
         ),
         hint: format!("decide first: {}", shown.join("; ")),
     })
+}
+
+/// Those of a server. MySQL shows them only with a privilege of their own: none without it.
+pub(super) fn ids(conn: &mut Conn) -> Result<Vec<String>, WireError> {
+    let rows = match conn.rows("XA RECOVER") {
+        Ok(rows) => rows,
+        Err(WireError::Server { .. }) => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let of = |row: &Row| {
+        let (gtrid, bqual) = (row.number(1), row.number(2));
+        let data = row.bytes(3).unwrap_or_default();
+        id(row.number(0), usize::try_from(gtrid), usize::try_from(bqual), data)
+    };
+    Ok(rows.iter().map(of).collect())
 }
 
 /// As the statements name it.

@@ -6,7 +6,7 @@
 //! Small objects are finished on threads of their own: each waits for the storage twice, and those that wait together are
 //! written together. A server with thousands of small tables is backed up several times as fast.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::pace::Pace;
 use super::{BackupPlan, level};
 use crate::archive::{Archive, ArchiveLock, DataWriter, StoredObject};
-use crate::cluster::{BatchSink, ChunkRange, ChunkRead, Snapshot, Stop, TableDef};
+use crate::cluster::{BatchSink, ChunkRange, ChunkRead, ClusterError, Snapshot, Stop, TableDef};
 use crate::engine::cx::{JobCx, Meter};
 use crate::engine::error::{Doing, EngineError, unwrap_stop};
 use crate::model::checksum::TableChecksum;
@@ -125,6 +125,8 @@ pub(super) struct Work<'a> {
     last: BTreeMap<(TableName, usize), Option<ChunkRange>>,
     next_number: AtomicU64,
     done: Mutex<Vec<ChunkDone>>,
+    /// Tables that went away before they were read.
+    gone: Mutex<BTreeSet<TableName>>,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
@@ -164,6 +166,7 @@ impl<'a> Work<'a> {
             splits,
             last,
             done: Mutex::new(done),
+            gone: Mutex::new(BTreeSet::new()),
             changed: Condvar::new(),
         }
     }
@@ -191,7 +194,13 @@ impl<'a> Work<'a> {
         let queue = self.queue.into_inner();
         match queue.error {
             Some(e) => Err(e),
-            None => Ok((self.defs, self.done.into_inner())),
+            None => {
+                let gone = self.gone.into_inner();
+                let (mut defs, mut done) = (self.defs, self.done.into_inner());
+                defs.retain(|def| !gone.contains(&def.name));
+                done.retain(|chunk| !gone.contains(&chunk.table));
+                Ok((defs, done))
+            }
         }
     }
 
@@ -268,12 +277,23 @@ impl<'a> Work<'a> {
 
     fn perform(&self, task: Task, finishers: &Sender<Unfinished>) -> Result<Vec<Task>, EngineError> {
         self.cx.check()?;
-        match task {
+        let done = match task {
             Task::Split(def) => self.split(&def),
+            Task::Read { table, .. } if self.gone.lock().contains(&table) => Ok(Vec::new()),
             Task::Read { table, part, range } => {
-                let rest = self.read(table, part, range, finishers)?;
-                Ok(rest.into_iter().collect())
+                let rest = self.read(table, part, range, finishers);
+                rest.map(|rest| rest.into_iter().collect())
             }
+        };
+        match done {
+            Err(e) => match went_away(&e) {
+                Some(table) => {
+                    self.gone.lock().insert(table.clone());
+                    Ok(Vec::new())
+                }
+                None => Err(e),
+            },
+            done => done,
         }
     }
 
@@ -362,6 +382,15 @@ impl<'a> Work<'a> {
             self.cx.resume_log().save(key, &serde_json::json!(value))?;
         }
         Ok(())
+    }
+}
+
+/// The table that went away before it was read, if that is what an error says.
+fn went_away(e: &EngineError) -> Option<&TableName> {
+    match e {
+        EngineError::While { source, .. } => went_away(source),
+        EngineError::Cluster(ClusterError::TableGone(table)) => Some(table),
+        _ => None,
     }
 }
 

@@ -183,6 +183,7 @@ mod tests {
                 deltas: Vec::new(),
                 ddl: None,
                 lack: None,
+                step: None,
                 payload: vec![0; self.size],
                 pieces: None,
             })))

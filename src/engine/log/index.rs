@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::archive::log::{SegmentIndex, TableActivity};
-use crate::cluster::{TableDelta, Txn};
+use crate::cluster::{Lack, Step, TableDelta, Txn};
 use crate::model::clock::Millis;
-use crate::model::log::{Change, ChangeKind};
+use crate::model::log::{Change, ChangeKind, Prepared};
 use crate::model::table::TableName;
+use crate::model::text::safe;
 
 /// From so many rows on, a delete or update of one transaction is worth a look.
 pub const MASS_ROWS: u64 = 1_000;
@@ -24,9 +25,21 @@ pub struct IndexBuilder {
     changes: Vec<Change>,
     biggest: Vec<Change>,
     rates: Vec<(Millis, u32)>,
+    before: Vec<Prepared>,
+    waiting: Vec<Prepared>,
+    prepares: u64,
 }
 
 impl IndexBuilder {
+    /// Of the segment that follows; `waiting` is what was prepared before it and is not decided.
+    pub fn behind(waiting: &[Prepared]) -> IndexBuilder {
+        IndexBuilder {
+            before: waiting.to_vec(),
+            waiting: waiting.to_vec(),
+            ..IndexBuilder::default()
+        }
+    }
+
     /// Takes note of one transaction.
     pub fn add(&mut self, txn: &Txn) {
         let mut rows = 0;
@@ -46,7 +59,8 @@ impl IndexBuilder {
             let kind = ChangeKind::Ddl { text: ddl.text.clone() };
             self.note(txn, kind, ddl.table.clone(), ddl.rows, txn.bytes());
         }
-        if let Some(lack) = &txn.lack {
+        let undone = self.step(txn);
+        if let Some(lack) = txn.lack.as_deref().or(undone.as_ref()) {
             if txn.ddl.is_none() {
                 self.note(txn, ChangeKind::Transaction, lack.table.clone(), rows, txn.bytes());
             }
@@ -66,7 +80,36 @@ impl IndexBuilder {
             tables: self.tables.into_values().collect(),
             changes: self.changes,
             rates: self.rates,
+            waiting_before: self.before,
+            waiting_after: self.waiting,
+            prepares: self.prepares,
         }
+    }
+
+    /// Follows what is prepared and decided; a commit of what this log never saw prepared has its rows nowhere.
+    fn step(&mut self, txn: &Txn) -> Option<Lack> {
+        let (name, committed) = match txn.step.as_deref()? {
+            Step::Prepared(name) => {
+                self.waiting.retain(|w| w.name != *name);
+                self.waiting.push(Prepared {
+                    at: txn.commit,
+                    name: name.clone(),
+                });
+                self.prepares += 1;
+                return None;
+            }
+            Step::Committed(name) => (name, true),
+            Step::RolledBack(name) => (name, false),
+        };
+        let known = self.waiting.len();
+        self.waiting.retain(|w| w.name != *name);
+        (committed && self.waiting.len() == known).then(|| Lack {
+            table: None,
+            what: format!(
+                "it commits the XA transaction {}, which was prepared before this log begins",
+                safe(name, 80)
+            ),
+        })
     }
 
     fn activity(&mut self, delta: &TableDelta) {
@@ -148,7 +191,7 @@ fn mass_change(delta: &TableDelta) -> Option<ChangeKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{Ddl, Lack};
+    use crate::cluster::Ddl;
     use crate::model::position::{Moment, Position};
     use crate::model::tso::Tso;
 
@@ -161,6 +204,7 @@ mod tests {
             deltas,
             ddl,
             lack: None,
+            step: None,
             payload: vec![0; bytes],
             pieces: None,
         }
@@ -238,6 +282,50 @@ mod tests {
         let lacks: Vec<_> = i.changes.iter().map(|c| (&c.kind, c.lacks.as_deref())).collect();
         assert!(matches!(lacks[0], (ChangeKind::Ddl { .. }, Some("values"))));
         assert_eq!(lacks[1..], [(&ChangeKind::Transaction, Some("rows"))]);
+    }
+
+    #[test]
+    fn what_is_prepared_waits_across_segments() {
+        let step = |ms: i64, step: Step| Txn {
+            step: Some(Box::new(step)),
+            ..txn(ms, vec![], None, 50)
+        };
+        let names = |list: &[Prepared]| list.iter().map(|p| (p.at.at.0, p.name.clone())).collect::<Vec<_>>();
+        let mut first = IndexBuilder::default();
+        first.add(&step(10, Step::Prepared("a".into())));
+        first.add(&step(20, Step::Prepared("b".into())));
+        first.add(&step(30, Step::Committed("a".into())));
+        first.add(&step(40, Step::Prepared("c".into())));
+        let mut first = first.finish();
+        assert_eq!((first.waiting_before.len(), first.prepares), (0, 3));
+        assert_eq!(
+            names(&first.waiting_after),
+            [(20, "b".to_owned()), (40, "c".to_owned())]
+        );
+        assert!(first.changes.is_empty());
+
+        let mut second = IndexBuilder::behind(&first.waiting_after);
+        second.add(&step(50, Step::RolledBack("c".into())));
+        second.add(&step(60, Step::RolledBack("never seen".into())));
+        second.add(&step(70, Step::Committed("nor this".into())));
+        let second = second.finish();
+        assert_eq!(second.waiting_before, first.waiting_after);
+        assert_eq!(names(&second.waiting_after), [(20, "b".to_owned())]);
+        let lacking: Vec<_> = second
+            .changes
+            .iter()
+            .map(|c| (c.at.at.0, c.lacks.clone().unwrap()))
+            .collect();
+        assert!(
+            matches!(lacking.as_slice(), [(70, what)] if what.contains("nor this")),
+            "{lacking:?}"
+        );
+
+        first.append(&second);
+        assert_eq!(
+            (first.waiting_before.len(), first.waiting_after.len(), first.prepares),
+            (0, 1, 3)
+        );
     }
 
     #[test]

@@ -174,6 +174,7 @@ pub(super) fn begin(
             last_hash: hash.clone(),
             ended: None,
             lacking: Vec::new(),
+            waiting: Vec::new(),
         };
         doc.runs.retain(|r| r.end_seq > r.first_seq || r.from < r.to);
         doc.runs.push(run.clone());
@@ -257,6 +258,7 @@ fn take_in(run: &mut LogRun, segment: &SegmentInfo) {
     run.last_hash = segment.last_hash.hex();
     run.to = segment.name.to;
     run.to_position = segment.to_position.clone();
+    run.waiting.clone_from(&segment.index.waiting_after);
     let lacking = segment.index.changes.iter().filter_map(|change| {
         Some(Lacking {
             at: change.at,

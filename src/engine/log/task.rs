@@ -315,7 +315,7 @@ impl Stream<'_> {
             }
             segment.hash(&pieces.read(number)?)?;
         }
-        let mut index = IndexBuilder::default();
+        let mut index = IndexBuilder::behind(&self.open.run.waiting);
         index.add(txn);
         let end = SegmentEnd {
             to: txn.commit,
@@ -356,7 +356,7 @@ impl Stream<'_> {
         let archive = &self.task.archive;
         Ok(Filling {
             writer: archive.segment_writer(&self.task.lock, self.next_start()?, self.level())?,
-            index: IndexBuilder::default(),
+            index: IndexBuilder::behind(&run.waiting),
             since: Instant::now(),
             last: Mark {
                 moment: run.to,

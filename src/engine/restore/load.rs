@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use self::small::Portion;
+use super::earlier;
 use super::plan::{RestorePlan, TxnRef};
 use crate::archive::log::LogReader;
 use crate::archive::{Archive, ManifestTable, StoredObject};
@@ -24,6 +25,7 @@ use crate::model::checksum::TableChecksum;
 use crate::model::crash::crash_point;
 use crate::model::ids::BackupId;
 use crate::model::job::Unit;
+use crate::model::log::LogRun;
 use crate::model::position::Moment;
 use crate::model::table::TableName;
 use crate::model::window::{Base, covering_run};
@@ -173,39 +175,58 @@ impl Load<'_> {
             let run = covering_run(&base, &view.log.runs)
                 .ok_or_else(|| EngineError::Corrupt(format!("no log continues backup {}", base.id)))?;
             let log = self.archive.check_log(run, from, self.until)?;
+            for (from, to) in earlier::find(self.archive, run, from)?.spans {
+                self.hand_over(run, from, to, true, &mut |_| {})?;
+            }
             let meter = self.cx.step("Read the log", Unit::Transactions, Some(log.entries));
-            let mut reader = self.archive.read_log(run, from, self.until)?;
-            while let Some(entry) = reader.next().doing(|| "reading the log".to_owned())? {
-                self.cx.check()?;
-                let txn = ReplayTxn {
-                    commit: entry.commit,
-                    id: &entry.id,
-                    payload: &entry.payload,
-                };
-                let replayed = match entry.pieces {
-                    0 => self.restorer.replay(&txn),
-                    _ => {
-                        let mut pieces = PieceSource {
-                            reader: &mut reader,
-                            cx: self.cx,
-                        };
-                        self.restorer.replay_pieces(&txn, &mut pieces)
-                    }
-                };
-                replayed
-                    .map_err(unwrap_stop)
-                    .doing(|| format!("replaying transaction {}", entry.id))?;
+            self.hand_over(run, from, self.until, false, &mut |last_in| {
                 meter.add(1);
                 totals.replayed += 1;
-                totals.last_in = Some(TxnRef {
-                    id: entry.id,
-                    at: entry.commit,
-                });
-            }
+                totals.last_in = Some(last_in);
+            })?;
             meter.complete();
         }
         self.restorer.end_of_log()?;
         crash_point("restore.log-staged");
+        Ok(())
+    }
+
+    /// Hands the transactions of a stretch to the restorer.
+    fn hand_over(
+        &self,
+        run: &LogRun,
+        from: Moment,
+        until: Moment,
+        early: bool,
+        done: &mut dyn FnMut(TxnRef),
+    ) -> Result<(), EngineError> {
+        let mut reader = self.archive.read_log(run, from, until)?;
+        while let Some(entry) = reader.next().doing(|| "reading the log".to_owned())? {
+            self.cx.check()?;
+            let txn = ReplayTxn {
+                commit: entry.commit,
+                id: &entry.id,
+                payload: &entry.payload,
+                early,
+            };
+            let replayed = match entry.pieces {
+                0 => self.restorer.replay(&txn),
+                _ => {
+                    let mut pieces = PieceSource {
+                        reader: &mut reader,
+                        cx: self.cx,
+                    };
+                    self.restorer.replay_pieces(&txn, &mut pieces)
+                }
+            };
+            replayed
+                .map_err(unwrap_stop)
+                .doing(|| format!("replaying transaction {}", entry.id))?;
+            done(TxnRef {
+                id: entry.id,
+                at: entry.commit,
+            });
+        }
         Ok(())
     }
 

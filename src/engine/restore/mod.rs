@@ -4,6 +4,7 @@
 //! its checksums agree and it is published.
 
 mod base;
+mod earlier;
 mod load;
 mod new_names;
 pub mod plan;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::new_names;
 use super::plan::{Assumptions, BaseOption, LogSpan, Losses, PlannedTable, RestorePlan, WayBackPlan};
 use super::resolve::{self, Resolved};
-use super::{preflight, stays};
+use super::{earlier, preflight, stays};
 use crate::archive::log::LogPlan;
 use crate::archive::{Archive, ManifestTable};
 use crate::cluster::{Cluster, ClusterFacts, TableFacts};
@@ -17,9 +17,10 @@ use crate::engine::lookup;
 use crate::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
 use crate::engine::view::{View, base_of};
 use crate::model::backup::BackupSummary;
+use crate::model::definition::Definition;
 use crate::model::filter::{Rename, RenameMap, TableFilter};
-use crate::model::ids::ClusterName;
-use crate::model::log::LogRun;
+use crate::model::ids::{BackupId, ClusterName};
+use crate::model::log::{LogRun, Prepared};
 use crate::model::position::Moment;
 use crate::model::table::TableName;
 use crate::model::window::covering_run;
@@ -45,11 +46,15 @@ pub struct Target<'a> {
 /// Makes the plan. `command` is filled in by the caller, who knows the command line.
 pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) -> Result<RestorePlan, EngineError> {
     let resolved = resolve::resolve(request, source.archive, source.view)?;
-    let (base, alternatives) = choose_base(request, source.view, &resolved)?;
+    let Chosen {
+        base,
+        alternatives,
+        reason,
+    } = choose_base(request, source, &resolved)?;
     let log = check_log(source, &base, &resolved)?;
     let manifest = source.archive.read_manifest(&base.id)?;
     let log_tables: Vec<TableName> = match &log {
-        Some((run, _)) => lookup::tables_between(source.archive, run, base.commit, resolved.until)?
+        Some(Needed { run, .. }) => lookup::tables_between(source.archive, run, base.commit, resolved.until)?
             .into_iter()
             .collect(),
         None => Vec::new(),
@@ -84,30 +89,32 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
     let mut request = request.clone();
     (request.filter, request.rename) = (filter, rename);
     let bytes: u64 = tables.iter().map(|t| t.bytes).sum();
-    let log_bytes = log.as_ref().map_or(0, |(_, l)| l.bytes);
+    let log_bytes = log.as_ref().map_or(0, |l| l.plan.bytes);
     Ok(RestorePlan {
         point: resolved.words.clone(),
         until: resolved.until,
         incarnation: base.incarnation,
         last_in: last_in.filter(|t| t.at > base.commit),
         first_out,
-        log: log.as_ref().map(|(_, l)| LogSpan {
+        log: log.as_ref().map(|l| LogSpan {
             from: base.commit,
             to: resolved.until,
-            segments: l.segments,
-            stored_bytes: l.bytes,
+            segments: l.plan.segments,
+            stored_bytes: l.plan.bytes,
         }),
         losses: destructive
             .then(|| losses(&request, source, &resolved, &facts, dropped))
             .transpose()?,
         way_back: destructive.then(|| way_back(target)),
         checks: {
-            let run = log.as_ref().map(|(run, _)| run);
             let mut checks = vec![
                 preflight::identity(&facts),
-                preflight::log(run, &base, resolved.until, &request.filter),
+                preflight::log(log.as_ref(), &base, resolved.until, &request.filter),
                 preflight::target(&request, target, &in_the_way),
             ];
+            let run = covering_run(&base_of(&base), &source.view.log.runs);
+            checks.extend(preflight::gap(run, &request));
+            checks.extend(preflight::left_out(&manifest.definitions, &request.filter));
             checks.extend(preflight::resolution(&request, &base));
             checks.extend(preflight::damage(source.view, &request));
             checks.extend(names);
@@ -119,6 +126,10 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
                     .into_iter()
                     .map(preflight::driver),
             );
+            if whole {
+                let more = target.cluster.definition_checks(&manifest.definitions)?;
+                checks.extend(more.into_iter().map(preflight::driver));
+            }
             if log.is_some() {
                 let of_replay = target.cluster.replay_checks(&manifest.definitions)?;
                 checks.extend(of_replay.into_iter().map(preflight::driver));
@@ -141,7 +152,7 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
         base: BaseOption {
             id: base.id.clone(),
             commit: base.commit,
-            reason: resolved.base_reason(&base, request.base.is_some()),
+            reason,
         },
         alternatives,
         tables,
@@ -152,30 +163,59 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
     })
 }
 
-/// The base and the others that would do.
-fn choose_base(
-    request: &RestoreRequest,
-    view: &View,
-    resolved: &Resolved,
-) -> Result<(BackupSummary, Vec<BaseOption>), EngineError> {
+/// The base, and the others that would do.
+struct Chosen {
+    base: BackupSummary,
+    alternatives: Vec<BaseOption>,
+    reason: String,
+}
+
+fn choose_base(request: &RestoreRequest, source: &Source<'_>, resolved: &Resolved) -> Result<Chosen, EngineError> {
+    let view = source.view;
+    let chosen = |base: &BackupSummary, reason: String| Chosen {
+        base: base.clone(),
+        alternatives: candidates(view, resolved, &base.id),
+        reason,
+    };
     if let Some(id) = resolved.base.as_ref().or(request.base.as_ref()) {
         let base = view.backup(id)?;
         check_base(base, view, resolved, request)?;
-        return Ok(((**base).clone(), candidates(view, resolved, id)));
+        return Ok(chosen(base, resolved.base_reason(base, request.base.is_some())));
     }
-    let newest = view
-        .bases()
-        .into_iter()
-        .filter(|b| reaches(b, view, resolved))
-        .max_by_key(|b| b.commit);
-    let Some(base) = newest else {
+    let mut reaching = view.bases();
+    reaching.retain(|b| reaches(b, view, resolved));
+    reaching.sort_by_key(|b| std::cmp::Reverse(b.commit));
+    let Some(newest) = reaching.first() else {
         return Err(EngineError::not_found(
             format!("no full backup reaches {}", resolved.words),
             "restore one of the snapshots as it is, or choose a moment in the restorable window",
         ));
     };
-    let summary = view.backup(&base.id)?;
-    Ok(((**summary).clone(), candidates(view, resolved, &base.id)))
+    for base in reaching.iter().take(LOOKED_AT) {
+        let lacking = lacks(source.archive, &base.id, &request.filter)?;
+        if !lacking && base.id != newest.id {
+            let reason = format!(
+                "newest before the moment that has all tables ({} lacks some)",
+                newest.id
+            );
+            return Ok(chosen(view.backup(&base.id)?, reason));
+        }
+        if !lacking {
+            break;
+        }
+    }
+    let newest = view.backup(&newest.id)?;
+    Ok(chosen(newest, resolved.base_reason(newest, false)))
+}
+
+/// So many bases are looked at for one that lacks no table.
+const LOOKED_AT: usize = 5;
+
+/// Whether a base left out a table that is wanted.
+fn lacks(archive: &Archive, id: &BackupId, filter: &TableFilter) -> Result<bool, EngineError> {
+    let definitions = archive.read_manifest(id)?.definitions;
+    let mut left_out = definitions.iter().filter_map(Definition::left_out);
+    Ok(left_out.any(|table| filter.matches(&table)))
 }
 
 /// Whether a base, with the log behind it, reaches the moment.
@@ -230,7 +270,7 @@ fn check_base(
 }
 
 /// Up to five other bases that reach the moment.
-fn candidates(view: &View, resolved: &Resolved, chosen: &crate::model::ids::BackupId) -> Vec<BaseOption> {
+fn candidates(view: &View, resolved: &Resolved, chosen: &BackupId) -> Vec<BaseOption> {
     let others = view
         .bases()
         .into_iter()
@@ -244,12 +284,16 @@ fn candidates(view: &View, resolved: &Resolved, chosen: &crate::model::ids::Back
     others.take(5).map(option).collect()
 }
 
+/// The log that a restore replays.
+pub(super) struct Needed {
+    pub run: LogRun,
+    pub plan: LogPlan,
+    /// What was prepared before the base and decided behind it, and the log does not reach back to.
+    pub lost: Vec<Prepared>,
+}
+
 /// Checks the log between base and moment: present, gapless, chained. `None` when no log is needed.
-fn check_log(
-    source: &Source<'_>,
-    base: &BackupSummary,
-    resolved: &Resolved,
-) -> Result<Option<(LogRun, LogPlan)>, EngineError> {
+fn check_log(source: &Source<'_>, base: &BackupSummary, resolved: &Resolved) -> Result<Option<Needed>, EngineError> {
     if resolved.until <= base.commit {
         return Ok(None);
     }
@@ -257,9 +301,22 @@ fn check_log(
     let Some(run) = run else {
         return Err(EngineError::Corrupt(format!("no log continues backup {}", base.id)));
     };
-    let plan = source.archive.check_log(run, base.commit, resolved.until);
-    let plan = plan.doing(|| format!("checking the log from backup {} to {}", base.id, resolved.words))?;
-    Ok(Some((run.clone(), plan)))
+    let doing = || format!("checking the log from backup {} to {}", base.id, resolved.words);
+    let archive = source.archive;
+    let plan = archive.check_log(run, base.commit, resolved.until).doing(doing)?;
+    let earlier = earlier::find(archive, run, base.commit)?;
+    for (from, to) in earlier.spans {
+        archive.check_log(run, from, to).doing(doing)?;
+    }
+    let lost = match earlier.lost.is_empty() {
+        true => Vec::new(),
+        false => earlier::decided(archive, run, earlier.lost, resolved.until)?,
+    };
+    Ok(Some(Needed {
+        run: run.clone(),
+        plan,
+        lost,
+    }))
 }
 
 /// An unfiltered restore in place or into another cluster makes the target exactly the source.

@@ -1,15 +1,17 @@
 //! What speaks for and against a plan, line by line.
 
 use super::plan::{Check, CheckState};
-use super::planner::Target;
+use super::planner::{Needed, Target};
 use crate::cluster::{CheckResult, ClusterFacts, RestoreCheck};
 use crate::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
 use crate::engine::view::View;
 use crate::model::backup::BackupSummary;
+use crate::model::definition::Definition;
 use crate::model::filter::TableFilter;
-use crate::model::log::{Lacking, LogRun};
+use crate::model::log::{Lacking, LogRun, RunEnd};
 use crate::model::position::Moment;
 use crate::model::table::TableName;
+use crate::model::text::safe;
 
 fn line(name: &str, state: CheckState, found: String, wanted: &str) -> Check {
     Check {
@@ -27,12 +29,25 @@ pub(super) fn identity(facts: &ClusterFacts) -> Check {
 }
 
 /// The log between base and moment, which was found without gaps: what of its transactions it does not hold.
-pub(super) fn log(run: Option<&LogRun>, base: &BackupSummary, until: Moment, filter: &TableFilter) -> Check {
+pub(super) fn log(log: Option<&Needed>, base: &BackupSummary, until: Moment, filter: &TableFilter) -> Check {
     let concerns = |l: &&Lacking| {
         let chosen = l.table.as_ref().is_none_or(|t| filter.matches(t));
         base.commit < l.at && l.at <= until && chosen
     };
-    let lacking = run.and_then(|run| run.lacking.iter().find(concerns));
+    if let Some(lost) = log.and_then(|log| log.lost.first()) {
+        return line(
+            "log, files",
+            CheckState::Warning,
+            format!(
+                "the XA transaction {} was prepared at {}, which the log does not reach back to any more; the restore ends where it is \
+                 committed",
+                safe(&lost.name, 80),
+                lost.at.at.utc().to_rfc3339()
+            ),
+            "a base behind its commit",
+        );
+    }
+    let lacking = log.and_then(|log| log.run.lacking.iter().find(concerns));
     match lacking {
         None => line(
             "log, files",
@@ -55,6 +70,49 @@ pub(super) fn log(run: Option<&LogRun>, base: &BackupSummary, until: Moment, fil
             ),
         ),
     }
+}
+
+/// The name of the line about a gap behind what is restored.
+pub(super) const GAP: &str = "latest";
+
+/// An instant in words.
+pub(super) fn clock(moment: Moment) -> String {
+    moment.at.utc().format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Latest is as far as the log behind the newest base goes; that may be long ago.
+pub(super) fn gap(log: Option<&LogRun>, request: &RestoreRequest) -> Option<Check> {
+    let run = log.filter(|run| request.point == RestorePoint::Latest && run.ended == Some(RunEnd::SourceLogGone))?;
+    Some(line(
+        GAP,
+        CheckState::Warning,
+        format!(
+            "the log has a gap behind {}: what was committed since then is not restored",
+            clock(run.to)
+        ),
+        "a snapshot behind the gap: brine backup create",
+    ))
+}
+
+/// Tables that the base lacks.
+pub(super) fn left_out(definitions: &[Definition], filter: &TableFilter) -> Option<Check> {
+    let all = definitions.iter().filter_map(Definition::left_out);
+    let names: Vec<String> = all.filter(|t| filter.matches(t)).map(|t| t.to_string()).collect();
+    let more = match names.len() {
+        0 => return None,
+        1..=5 => String::new(),
+        n => format!(" and {} more", n - 5),
+    };
+    let some: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+    Some(line(
+        "left out",
+        CheckState::Warning,
+        format!(
+            "the base does not have {}{more}: they came or went while it was taken; only the log can bring them",
+            some.join(", ")
+        ),
+        "an older base (--base), if they matter",
+    ))
 }
 
 /// What is in the way.

@@ -10,11 +10,10 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::base;
 use super::load;
 use super::new_names;
 use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
-use super::way_back;
+use super::{base, preflight, way_back};
 use crate::archive::state::WayBack;
 use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope, Restorer};
@@ -29,6 +28,7 @@ use crate::model::ids::{ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
 use crate::model::position::Moment;
 use crate::model::table::TableName;
+use crate::model::window::{Base, covering_run};
 
 // What the job remembers of a restore.
 const WAS: &str = "was";
@@ -338,7 +338,7 @@ impl RestoreRun<'_> {
             self.cx.step("Flush the log", Unit::Transactions, None);
             let checkpoint = self.flush(source, latest && in_place)?;
             if let Some(checkpoint) = checkpoint.filter(|_| latest) {
-                until = until.max(checkpoint);
+                until = until.max(self.reached(checkpoint)?);
             }
         }
         if let Some(known) = self.recall(UNTIL)? {
@@ -347,6 +347,29 @@ impl RestoreRun<'_> {
         self.cx.resume_log().save(UNTIL, &json!(until))?;
         self.way_back()?;
         Ok(until)
+    }
+
+    /// How far the log behind the base goes, now that the log backup has come to its checkpoint: behind a gap there may be more of
+    /// it, which nothing leads to. Whoever did not agree to that does not get it for the latest.
+    fn reached(&self, checkpoint: Moment) -> Result<Moment, EngineError> {
+        let view = View::read(self.source, &SummaryCache::default())?;
+        let base = Base {
+            id: self.plan.base.id.clone(),
+            commit: self.plan.base.commit,
+            incarnation: self.plan.incarnation,
+        };
+        let reached = covering_run(&base, &view.log.runs).map_or(base.commit, |run| run.to.max(base.commit));
+        if checkpoint <= reached || self.plan.checks.iter().any(|c| c.name == preflight::GAP) {
+            return Ok(checkpoint.min(reached));
+        }
+        Err(EngineError::refused(
+            format!(
+                "the log of {} has a gap behind {}: what was committed since then is in no restore from this base",
+                self.plan.request.source,
+                preflight::clock(reached)
+            ),
+            "take a snapshot (brine backup create) and restore from that, or plan again: latest then ends at the gap",
+        ))
     }
 
     /// Brings a log backup up to the present.

@@ -243,6 +243,7 @@ mod tests {
                 commit: Moment::of_tso(ts),
                 id: "",
                 payload: &payload,
+                early: false,
             };
             collector.take(&txn).unwrap();
             tip = tip.then(ts, &body);

@@ -295,6 +295,7 @@ impl Restorer for Restore {
 
     fn replay(&self, txn: &ReplayTxn<'_>) -> Result<(), ClusterError> {
         match &mut *self.phase.lock() {
+            Phase::Collecting(_) if txn.early => Ok(()),
             Phase::Collecting(collector) => collector.take(txn),
             Phase::Loading(_) => Err(bad("log was given after its end was told")),
         }

@@ -296,7 +296,7 @@ pub(super) mod tests {
             gtid.clone(),
             query("d", "XA START X'61',X'',1"),
             query("d", "XA END X'61',X'',1"),
-            rows::event(Kind::XA_PREPARE, &[0; 12]),
+            rows::event(Kind::XA_PREPARE, &[0; 13]),
             gtid,
             query("d", "XA COMMIT X'61',X'',1"),
         ];

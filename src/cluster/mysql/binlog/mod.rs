@@ -18,6 +18,7 @@ mod stream;
 mod summary;
 mod unfold;
 mod written;
+pub mod xa;
 
 pub use gtid_event::{AlterPhase, GtidEvent};
 pub use summary::is_own;

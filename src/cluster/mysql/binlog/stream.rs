@@ -432,6 +432,7 @@ impl Stream {
             deltas: next.group.summary.deltas,
             ddl: next.group.summary.ddl,
             lack: next.group.summary.lack.map(Box::new),
+            step: next.group.summary.step.map(Box::new),
             payload: next.group.payload,
             pieces: next.group.pieces,
         })))

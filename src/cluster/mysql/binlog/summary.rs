@@ -4,18 +4,18 @@ use std::collections::HashMap;
 
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::lacks::{self, is_rollback};
-use crate::cluster::mysql::sql::statement::{Statement, TransactionWord};
+use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
 use crate::cluster::mysql::sql::tokens::{TokenKind, tokens};
 use crate::cluster::mysql::wire::{Conn, Flavor};
 use crate::cluster::mysql::{OWN_DB, SHADOW_PREFIX};
-use crate::cluster::{ClusterError, Ddl, Lack, TableDelta};
+use crate::cluster::{ClusterError, Ddl, Lack, Step, TableDelta};
 use crate::model::table::TableName;
 
 use super::event::{Event, Header, Kind};
 use super::payload::{Events, Payload};
 use super::query::{Query, SYSTEM};
 use super::rows::{self, TableMap};
-use super::{marker, notes};
+use super::{marker, notes, xa};
 use crate::model::tso::Tso;
 
 /// What a transaction did.
@@ -35,6 +35,8 @@ pub(super) struct Summary {
     pub in_system_zone: bool,
     /// What no replay of it gives.
     pub lack: Option<Lack>,
+    /// Whether it is a step of an XA transaction.
+    pub step: Option<Step>,
 }
 
 impl Summary {
@@ -105,6 +107,7 @@ impl Summing {
                 self.maps.insert(map.id, map);
             }
             Kind::QUERY => self.query(event)?,
+            Kind::XA_PREPARE => self.out.step = xa::prepared(event)?.map(Step::Prepared),
             Kind::IGNORABLE => {
                 if let Some(text) = notes::text(event)
                     && let Some(unread) = self.out.unread.take()
@@ -185,6 +188,14 @@ impl Summing {
         match &statement {
             Statement::Transaction(TransactionWord::Savepoint) if is_rollback(&text) => {
                 self.lacks(None, lacks::ROLLED_BACK.to_owned());
+                return Ok(());
+            }
+            Statement::Xa(XaWord::Commit, id) => {
+                self.out.step = Some(Step::Committed(xa::plain(id)));
+                return Ok(());
+            }
+            Statement::Xa(XaWord::Rollback, id) => {
+                self.out.step = Some(Step::RolledBack(xa::plain(id)));
                 return Ok(());
             }
             Statement::Transaction(_) | Statement::Xa(..) | Statement::Session | Statement::Admin => return Ok(()),

@@ -45,6 +45,22 @@ enum Need {
     Proxy,
 }
 
+impl Need {
+    /// The statement that gives it to brine's account, so that it can give it on.
+    fn grant(&self, flavor: Flavor, account: &str) -> String {
+        let anybody = match flavor {
+            Flavor::MariaDb => "''@'%'",
+            Flavor::MySql => "''@''",
+        };
+        match self {
+            Need::All => format!("GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION"),
+            Need::Proxy => format!("GRANT PROXY ON {anybody} TO {account} WITH GRANT OPTION"),
+            Need::One(name) if is_dynamic(name) => format!("GRANT {name} ON *.* TO {account} WITH GRANT OPTION"),
+            Need::One(name) => format!("GRANT {name} ON *.* TO {account}"),
+        }
+    }
+}
+
 /// What brine's own account may give.
 struct Own {
     held: BTreeSet<String>,
@@ -132,6 +148,18 @@ fn needs(lines: &[String], flavor: Flavor, version: Version) -> BTreeSet<Need> {
     out
 }
 
+/// Whether somebody with these grants may act as others.
+pub(in crate::cluster::mysql) fn is_proxy(lines: &[String]) -> bool {
+    let names = lines.iter().filter_map(|l| parts(l)).flat_map(|(names, _)| names);
+    names.into_iter().any(|name| name == "PROXY")
+}
+
+/// The GRANT without which brine's account could not give that.
+pub(super) fn lacking_proxy(flavor: Flavor, lines: &[String], account: &str) -> Option<String> {
+    let mine = Own::of(lines, BTreeSet::new());
+    (!mine.may_give(&Need::Proxy)).then(|| Need::Proxy.grant(flavor, account))
+}
+
 /// Everybody whose grants a restore makes anew.
 fn others(conn: &mut Conn, own: &AccountName) -> Result<BTreeSet<Need>, WireError> {
     let (flavor, version) = (conn.info().flavor, conn.info().version);
@@ -173,22 +201,12 @@ pub(super) fn lacking_to_give(
     held: &BTreeSet<String>,
     (own, account): (&AccountName, &str),
 ) -> Result<Vec<String>, WireError> {
-    let proxied = match conn.info().flavor {
-        Flavor::MariaDb => "''@'%'",
-        Flavor::MySql => "''@''",
-    };
+    let flavor = conn.info().flavor;
     let mine = Own::of(lines, held.clone());
     let lacking: BTreeSet<Need> = others(conn, own)?.into_iter().filter(|n| !mine.may_give(n)).collect();
     let all = lacking.contains(&Need::All);
     let said = lacking.into_iter().filter(|n| !all || !matches!(n, Need::One(_)));
-    Ok(said
-        .map(|need| match need {
-            Need::All => format!("GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION"),
-            Need::Proxy => format!("GRANT PROXY ON {proxied} TO {account} WITH GRANT OPTION"),
-            Need::One(name) if is_dynamic(&name) => format!("GRANT {name} ON *.* TO {account} WITH GRANT OPTION"),
-            Need::One(name) => format!("GRANT {name} ON *.* TO {account}"),
-        })
-        .collect())
+    Ok(said.map(|need| need.grant(flavor, account)).collect())
 }
 
 #[cfg(test)]

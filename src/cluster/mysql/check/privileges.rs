@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, Severity, grants};
+use crate::cluster::mysql::fence::is_spared;
 use crate::cluster::mysql::schema::definition::AccountName;
 use crate::cluster::mysql::schema::tables::not_system;
 use crate::cluster::mysql::text;
@@ -229,6 +230,18 @@ pub(in crate::cluster::mysql) fn lacking_for_restore(conn: &mut Conn, whole: boo
         grants.extend(to_give.into_iter().filter(|g| !grants.contains(g)).collect::<Vec<_>>());
     }
     Ok(grants)
+}
+
+/// The GRANT without which a restore could not make these proxies; some it leaves as they are.
+pub(in crate::cluster::mysql) fn lacking_for_proxies(
+    conn: &mut Conn,
+    proxies: &[AccountName],
+) -> Result<Option<String>, WireError> {
+    let own = account(conn)?;
+    if proxies.iter().all(|proxy| is_spared(proxy, &own.name)) {
+        return Ok(None);
+    }
+    Ok(grants::lacking_proxy(conn.info().flavor, &own.lines, &own.quoted))
 }
 
 pub(super) fn check(conn: &mut Conn) -> Result<Vec<Finding>, WireError> {

@@ -1,5 +1,7 @@
 //! The restorer: what is asked of it, step by step, and what it remembers.
 
+mod undo;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,15 +22,16 @@ use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::links::sequence_columns;
-use super::names::Shadows;
+use super::names::{Shadows, wanted};
 use super::publish::{self, Switch};
+use super::replay::absent::Absent;
 use super::replay::{Collected, Replay};
 use super::session::Pool;
 use super::state::{self, Filled, KnownTable, Memory, Phase};
 use super::steps::Switching;
 use super::together;
 use super::waiting::Waiting;
-use super::{back, linking, load, merges, read_back, session};
+use super::{back, linking, load, merges, outside, read_back, session};
 
 /// How long another restore may take to let go of the server: one that just died.
 const LOCK_WAIT_SECONDS: u32 = 10;
@@ -188,11 +191,17 @@ impl Building {
         if self.phase() > Phase::Loading {
             return Ok(());
         }
-        let (shadows, known) = {
-            let inner = self.inner.lock();
-            (inner.shadows.clone(), inner.known.clone())
-        };
         self.pool.with(|conn| {
+            let (shadows, known) = {
+                let mut inner = self.inner.lock();
+                let others = linking::other_sequences(&inner.known)?;
+                for sequence in &others {
+                    self.shadow(conn, &mut inner, &sequence.db)?;
+                    linking::stand_in(conn, &inner.shadows, sequence)?;
+                }
+                (inner.shadows.clone(), inner.known.clone())
+            };
+            state::set_links(conn, shadows.number, &outside::of_base(known.values())?)?;
             linking::link(conn, &shadows, &known)?;
             merges::link(conn, &shadows, known.values())
         })
@@ -215,7 +224,9 @@ impl Building {
         self.pool.with(|conn| {
             for (db, shadow) in &shadows.of {
                 let schemas = read_back::schemas(conn, shadow)?;
-                out.extend(schemas.into_iter().map(|(n, s)| (TableName::new(db, n.table), s)));
+                let named = schemas.into_iter().map(|(n, s)| (TableName::new(db, n.table), s));
+                // Sequences may stand in for others.
+                out.extend(named.filter(|(name, _)| wanted(&self.ask, name)));
             }
             Ok(())
         })?;
@@ -273,46 +284,6 @@ impl Building {
         inner.memory.mark = Some(mark.clone());
         self.core.forget_estimates();
         Ok(mark)
-    }
-}
-
-impl Building {
-    /// After a step of the switch failed: while the tables have not moved, all of it is undone. The error, and what became of it.
-    fn undo_switch(&self, e: ClusterError) -> ClusterError {
-        // With the connection lost, only the next run can know how far it came.
-        if !matches!(e, ClusterError::Server { .. } | ClusterError::Unsupported { .. }) {
-            return e;
-        }
-        match self.go_back() {
-            Ok(None) => e,
-            Ok(Some(lost)) if lost.is_empty() => e,
-            Ok(Some(lost)) => ClusterError::Unsupported {
-                what: format!("{e}. The live tables are as they were, but: {}", lost.join("; ")),
-                hint: "make these again by hand".to_owned(),
-            },
-            Err(undoing) => ClusterError::Unsupported {
-                what: format!("{e}. Going back failed too: {undoing}"),
-                hint: "resume the job when the server answers again".to_owned(),
-            },
-        }
-    }
-
-    /// Undoes a switch that began, and throws away what was built. `None` when the tables have moved already; else what could
-    /// not be made again.
-    fn go_back(&self) -> Result<Option<Vec<String>>, ClusterError> {
-        let (n, prefix) = {
-            let inner = self.inner.lock();
-            (inner.memory.number, inner.shadows.prefix())
-        };
-        self.pool.with(|conn| {
-            if !back::is_open(conn, n)? {
-                return Ok(None);
-            }
-            let lost = back::go(conn, n, self.core.options.switch_patience)?;
-            self.inner.lock().memory.phase = Phase::Abandoning;
-            back::throw_away(conn, n, &prefix)?;
-            Ok(Some(lost))
-        })
     }
 }
 
@@ -379,7 +350,11 @@ impl Restorer for Building {
                 inner.definitions.clone_from(&collected.definitions);
                 inner.collected = collected;
             }
-            None => self.link()?,
+            None => {
+                self.link()?;
+                let mut inner = self.inner.lock();
+                inner.collected.remarks = Absent::of_base(&inner.definitions, &self.ask).remarks();
+            }
         }
         self.inner.lock().ended = true;
         crash_point("mysql.restore.log-in");
@@ -510,7 +485,7 @@ impl Restorer for Building {
             let switch = Switch {
                 ask: &self.ask,
                 shadows: &inner.shadows,
-                known: &known,
+                links: state::links(&mut conn, inner.memory.number)?,
                 built: &built,
                 sequence_defaults: &sequence_defaults,
                 merges: merges::anew(&self.ask, &inner.shadows, &known, &built_schemas)?,

@@ -66,7 +66,7 @@ pub(super) fn link(
         });
         b.held.retain(|k| !there.contains(&(b.place.clone(), k.name.clone())));
     }
-    in_order(&mut built, conn, shadows, known, &linked)
+    in_order(&mut built, conn, shadows, &linked)
 }
 
 /// Links tables in such an order that a key is there before a foreign key of another table needs it, and that a name, which is
@@ -75,7 +75,6 @@ fn in_order(
     built: &mut [Built<'_>],
     conn: &mut Conn,
     shadows: &Shadows,
-    known: &BTreeMap<TableName, KnownTable>,
     linked: &[(String, String)],
 ) -> Result<(), ClusterError> {
     let makers: BTreeSet<Constraint> = built.iter().flat_map(|b| b.makers()).collect();
@@ -110,11 +109,35 @@ fn in_order(
             taken.extend(late.iter().cloned());
         }
         if let Some(b) = built.get(at) {
-            b.link(conn, shadows, known, &taken)?;
+            b.link(conn, shadows, &taken)?;
         }
         taken.extend(built.get(at).into_iter().flat_map(Built::own_names));
     }
     Ok(())
+}
+
+/// A sequence that is not restored, for defaults that take its values: at the end they get the live one.
+pub(super) fn stand_in(conn: &mut Conn, shadows: &Shadows, sequence: &TableName) -> Result<(), ClusterError> {
+    let Some(db) = shadows.shadow(&sequence.db) else {
+        return Ok(());
+    };
+    let sql = format!("CREATE SEQUENCE IF NOT EXISTS {}", table(db, &sequence.table));
+    conn.run(&sql)
+        .map(drop)
+        .map_err(|e| e.doing(format!("making a sequence in the place of {sequence}")))
+}
+
+/// The sequences that defaults of the base name, and that are not restored.
+pub(super) fn other_sequences(known: &BTreeMap<TableName, KnownTable>) -> Result<BTreeSet<TableName>, ClusterError> {
+    let mut out = BTreeSet::new();
+    for of in known.values() {
+        for column in sequence_columns(&of.schema)? {
+            let db = column.db.unwrap_or_else(|| of.name.db.clone());
+            out.insert(TableName::new(db, column.sequence));
+        }
+    }
+    out.retain(|sequence| !known.contains_key(sequence));
+    Ok(out)
 }
 
 /// A table's place, and the first column of a key of it.
@@ -207,22 +230,14 @@ impl<'a> Built<'a> {
             .map_err(|e| e.doing(format!("linking {} to other tables", self.of.name)))
     }
 
-    fn link(
-        &self,
-        conn: &mut Conn,
-        shadows: &Shadows,
-        known: &BTreeMap<TableName, KnownTable>,
-        taken: &BTreeSet<Constraint>,
-    ) -> Result<(), ClusterError> {
+    fn link(&self, conn: &mut Conn, shadows: &Shadows, taken: &BTreeSet<Constraint>) -> Result<(), ClusterError> {
         let mut sequences = Vec::new();
         for column in sequence_columns(&self.of.schema)? {
             let sequence = TableName::new(
                 column.db.as_deref().unwrap_or(&self.of.name.db),
                 column.sequence.clone(),
             );
-            if let Some(db) = shadows.shadow(&sequence.db)
-                && known.contains_key(&sequence)
-            {
+            if let Some(db) = shadows.shadow(&sequence.db) {
                 sequences.push(column.clause(db, &sequence.table));
             }
         }
@@ -235,7 +250,7 @@ impl<'a> Built<'a> {
             if let Some(at) = rest.iter().position(|(f, _)| Self::is_made_by(key, f)) {
                 keys.push(clause(rest.remove(at)));
             } else if key.made && is_free {
-                keys.push(self.maker(key));
+                keys.push(maker(&self.place, &key.name, &key.columns));
                 makers.push(format!("DROP FOREIGN KEY {}", ident(&key.name)));
             } else {
                 keys.push(format!("ADD {}", key.text));
@@ -262,16 +277,16 @@ impl<'a> Built<'a> {
             Err(e) => Err(e),
         }
     }
+}
 
-    /// A foreign key that makes a key of its own name.
-    fn maker(&self, key: &Held) -> String {
-        let columns = name_list(&key.columns);
-        format!(
-            "ADD CONSTRAINT {} FOREIGN KEY {columns} REFERENCES {} {columns}",
-            ident(&key.name),
-            table(&self.place.db, NONE)
-        )
-    }
+/// A foreign key that makes a key of its own name.
+pub(super) fn maker(place: &TableName, name: &str, columns: &[String]) -> String {
+    let columns = name_list(columns);
+    format!(
+        "ADD CONSTRAINT {} FOREIGN KEY {columns} REFERENCES {} {columns}",
+        ident(name),
+        table(&place.db, NONE)
+    )
 }
 
 fn held(create: &CreateTable, made: &[String], outside: &BTreeSet<Vec<String>>) -> Vec<Held> {

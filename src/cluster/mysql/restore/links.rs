@@ -110,7 +110,7 @@ pub(super) fn other_names(conn: &mut Conn, moves: &[Move], taken: &Taken) -> Res
 
 /// A foreign key that is given anew makes its key anew, under its own name, where one made it. Whoever gave a key a name is
 /// taken to want it so: then it keeps it. The statements can be repeated.
-fn keep_keys(create: &CreateTable, key: &Foreign, name: Option<&str>, place: &str) -> Vec<String> {
+pub(super) fn keep_keys(create: &CreateTable, key: &Foreign, name: Option<&str>, place: &str) -> Vec<String> {
     const MEANWHILE: &str = "_brine_key";
     let same = create.plain_keys().into_iter();
     same.filter(|k| k.columns == key.columns() && name != Some(k.name.as_str()))
@@ -136,7 +136,7 @@ fn checks(create: &CreateTable) -> Vec<(String, String)> {
 }
 
 /// A table's definition as the server shows it now; `None` for what is not a table.
-fn defined(conn: &mut Conn, name: &TableName) -> Result<Option<CreateTable>, ClusterError> {
+pub(super) fn defined(conn: &mut Conn, name: &TableName) -> Result<Option<CreateTable>, ClusterError> {
     let shown = match conn.row(&format!("SHOW CREATE TABLE {}", table(&name.db, &name.table))) {
         Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),
         Err(e) if is_broken_merge(&e) => return Ok(None),

@@ -2,7 +2,7 @@
 //!
 //! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`], [`together`] many small ones;
 //! [`linking`] links tables; [`publish`] works out the [`steps`] of the switch, among them [`rename`], [`programs`] and
-//! [`accounts`] (with a [`ledger`] of what the log did to them), minding [`links`] to other tables, [`merges`] and [`live`]
+//! [`accounts`] (with a [`ledger`] of what the log did to them), minding [`links`] to other tables ([`outside`] ones too), [`merges`] and [`live`]
 //! programs; [`back`] goes back while that is possible; [`state`] is what a restore remembers on the server that it writes;
 //! [`names`] says where things are built.
 //!
@@ -24,6 +24,7 @@ mod live;
 mod load;
 mod merges;
 mod names;
+mod outside;
 mod programs;
 mod publish;
 mod read_back;

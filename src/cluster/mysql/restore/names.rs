@@ -43,6 +43,11 @@ impl Shadows {
         format!("{SHADOW_PREFIX}{}_probe", self.number)
     }
 
+    /// What a database is called that is never there.
+    pub fn none(&self) -> String {
+        format!("{SHADOW_PREFIX}{}_none", self.number)
+    }
+
     /// What every database of this restore begins with.
     pub fn prefix(&self) -> String {
         format!("{SHADOW_PREFIX}{}_", self.number)

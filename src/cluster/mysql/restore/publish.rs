@@ -11,9 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::mysql::schema::create::{CreateTable, SequenceColumn};
+use crate::cluster::mysql::schema::create::SequenceColumn;
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
-use crate::cluster::mysql::schema::table::TableKind;
 use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
@@ -24,17 +23,17 @@ use super::accounts::{Accounts, Logged};
 use super::links::{self, Inward, Taken};
 use super::live;
 use super::names::{Shadows, is_system, target_db};
+use super::outside::Links;
 use super::programs::{self, Program};
 use super::rename::Move;
-use super::state::KnownTable;
 use super::steps::{GONE, Step, there};
 
 /// All that a switch is worked out from.
 pub(super) struct Switch<'a> {
     pub ask: &'a RestoreAsk,
     pub shadows: &'a Shadows,
-    /// The tables that were defined from the backup.
-    pub known: &'a [KnownTable],
+    /// The foreign keys to tables that are not restored.
+    pub links: Links,
     /// The tables that are built, by their names at the source.
     pub built: &'a [TableName],
     /// Their columns that take values of sequences, by the sequences' names in the shadows.
@@ -134,12 +133,18 @@ impl Switch<'_> {
             &[],
         ));
         // First: a table whose column names a sequence that has moved away cannot be altered.
-        let gone =
-            |sequence: &TableName| self.whole() || (touched.contains(&sequence.db) && !live.contains_key(sequence));
+        let sources = self
+            .sequence_defaults
+            .iter()
+            .map(|(name, column)| self.sequence(name, column));
+        let others: BTreeSet<String> = sources.map(|s| self.target(&s).db).collect();
+        let others: Vec<&str> = others.iter().map(String::as_str).collect();
+        let sequences_there = there(conn, &others)?;
+        let gone = |sequence: &TableName| self.whole() || !sequences_there.contains_key(sequence);
         let sequences = self.sequence_links(&gone, &mut remarks);
         steps.push(attempt("a column lost its sequence", sequences, &[]));
         steps.push(attempt(LINK, relinked, GONE));
-        steps.push(attempt(LINK, self.links_out(&taken)?, GONE));
+        steps.push(attempt(LINK, self.links_out(conn, &taken)?, GONE));
         let (accounts, globals) = match self.whole() {
             true => self.globals(&mut remarks)?,
             false => (Vec::new(), Vec::new()),
@@ -252,26 +257,25 @@ impl Switch<'_> {
         Ok((Step::Databases { statements, made }, altered))
     }
 
-    /// Foreign keys of restored tables to tables that were not chosen, and defaults from such sequences: by name, to what the
-    /// target has.
-    fn links_out(&self, taken: &Taken) -> Result<Vec<String>, ClusterError> {
+    /// Foreign keys of restored tables to tables that were not chosen: by name, to what the target has.
+    fn links_out(&self, conn: &mut Conn, taken: &Taken) -> Result<Vec<String>, ClusterError> {
         let mut out = Vec::new();
-        for known in self.known.iter().filter(|k| self.built.contains(&k.name)) {
-            if known.schema.kind == TableKind::Sequence {
+        for (child, keys) in self.links.iter().filter(|(child, _)| self.built.contains(child)) {
+            let Some(shadow) = self.shadows.shadow(&child.db) else {
                 continue;
-            }
-            for key in CreateTable::parse(&known.schema.create)?.foreign_keys() {
-                let parent = TableName::new(key.db.as_deref().unwrap_or(&known.name.db), key.table.clone());
-                if self.known.iter().any(|k| k.name == parent) {
-                    continue;
-                }
-                let (place, parent) = (self.target(&known.name), self.target(&parent));
+            };
+            let built = links::defined(conn, &TableName::new(shadow, child.table.clone()))?;
+            for key in keys {
+                let parent = TableName::new(key.db.as_deref().unwrap_or(&child.db), key.table.clone());
+                let (place, parent) = (self.target(child), self.target(&parent));
                 let place_text = table(&place.db, &place.table);
                 let clause = match &key.name {
                     None => key.clause(&parent.db, &parent.table),
                     Some(name) => {
                         let name = ident(&taken.free(&place.db, name));
                         out.push(format!("ALTER TABLE {place_text} DROP FOREIGN KEY {name}"));
+                        let keep = |built| links::keep_keys(built, key, key.name.as_deref(), &place_text);
+                        out.extend(built.iter().flat_map(keep));
                         let unnamed = key.unnamed(&parent.db, &parent.table);
                         let body = unnamed.strip_prefix("ADD ").unwrap_or(&unnamed);
                         format!("ADD CONSTRAINT {name} {body}")
@@ -279,18 +283,14 @@ impl Switch<'_> {
                 };
                 out.push(format!("ALTER TABLE {place_text} {clause}"));
             }
-            for column in CreateTable::parse(&known.schema.create)?.sequence_columns() {
-                let db = column.db.as_deref().unwrap_or(&known.name.db);
-                let sequence = TableName::new(db, column.sequence.clone());
-                if self.known.iter().any(|k| k.name == sequence) {
-                    continue;
-                }
-                let (place, sequence) = (self.target(&known.name), self.target(&sequence));
-                let clause = column.clause(&sequence.db, &sequence.table);
-                out.push(format!("ALTER TABLE {} {clause}", table(&place.db, &place.table)));
-            }
         }
         Ok(out)
+    }
+
+    /// The sequence of a default, by its name at the source.
+    fn sequence(&self, name: &TableName, column: &SequenceColumn) -> TableName {
+        let db = column.db.as_deref().unwrap_or(&name.db);
+        TableName::new(self.shadows.source(db).unwrap_or(db), column.sequence.clone())
     }
 
     /// A default names its sequence with the database, which has another name now. One whose sequence is gone, at the source
@@ -298,8 +298,7 @@ impl Switch<'_> {
     fn sequence_links(&self, gone: &dyn Fn(&TableName) -> bool, remarks: &mut Vec<String>) -> Vec<String> {
         let mut clauses: BTreeMap<TableName, Vec<String>> = BTreeMap::new();
         for (name, column) in self.sequence_defaults {
-            let db = column.db.as_deref().unwrap_or(&name.db);
-            let source = TableName::new(self.shadows.source(db).unwrap_or(db), column.sequence.clone());
+            let source = self.sequence(name, column);
             let (place, sequence) = (self.target(name), self.target(&source));
             let clause = match !self.built.contains(&source) && gone(&sequence) {
                 true => {
@@ -373,6 +372,8 @@ impl Switch<'_> {
                     };
                     list.extend(programs::of_backup(definition, &target)?);
                 }
+                // Nobody asked for anything of other databases.
+                None if !self.whole() && !self.built.iter().any(|t| t.db == *db) => {}
                 None => *skipped.entry(definition.kind.as_str()).or_default() += 1,
             }
         }

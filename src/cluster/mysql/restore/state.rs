@@ -5,6 +5,7 @@
 //! | `restores` | one row a restore: what was asked, how far it is, its mark once it was switched over |
 //! | `shadows` | the databases in which it builds |
 //! | `loaded` | the tables that it defined; whether their rows are in, and their checksum as it was read back |
+//! | `links` | foreign keys of restored tables to ones that are not, as the log has left them |
 //! | `progress` | for each lane of the replay the last transaction that is in; committed with the rows |
 //! | `plain` | batches of rows of tables without transactions that are under way: after a crash they are neither in nor out |
 //! | `ddl` | the statement of the log that was begun last, and how its tables looked before; in the switch, of those about accounts |
@@ -16,12 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::mysql::schema::table::TableSchema;
 use crate::cluster::mysql::text::string;
-use crate::cluster::mysql::wire::Conn;
+use crate::cluster::mysql::wire::{Conn, Row};
 use crate::cluster::{ClusterError, Mark, RestoreAsk};
 use crate::model::checksum::TableChecksum;
 use crate::model::table::TableName;
 
 use super::names::Shadows;
+use super::outside::Links;
 
 const TABLES: &[&str] = &[
     "CREATE DATABASE IF NOT EXISTS _brine CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
@@ -31,6 +33,8 @@ const TABLES: &[&str] = &[
      PRIMARY KEY (n, db)) ENGINE=InnoDB",
     "CREATE TABLE IF NOT EXISTS _brine.loaded (n INT NOT NULL, db VARCHAR(64) NOT NULL, tbl VARCHAR(64) NOT NULL, \
      def LONGTEXT NOT NULL, state INT NOT NULL, sum LONGTEXT, PRIMARY KEY (n, db, tbl)) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS _brine.links (n INT NOT NULL, db VARCHAR(64) NOT NULL, tbl VARCHAR(64) NOT NULL, \
+     def LONGTEXT NOT NULL, PRIMARY KEY (n, db, tbl)) ENGINE=InnoDB",
     "CREATE TABLE IF NOT EXISTS _brine.progress (n INT NOT NULL, lane INT NOT NULL, txn BIGINT UNSIGNED NOT NULL, \
      PRIMARY KEY (n, lane)) ENGINE=InnoDB",
     "CREATE TABLE IF NOT EXISTS _brine.plain (n INT NOT NULL, batch BIGINT UNSIGNED NOT NULL, PRIMARY KEY (n, batch)) ENGINE=InnoDB",
@@ -312,6 +316,37 @@ pub(super) fn set_sums<'a>(
     })
 }
 
+/// The foreign keys to tables that are not restored.
+pub(super) fn links(conn: &mut Conn, n: u64) -> Result<Links, ClusterError> {
+    let rows = conn
+        .rows(&format!("SELECT db, tbl, def FROM _brine.links WHERE n = {n}"))
+        .map_err(failed)?;
+    let of = |row: &Row| Ok((TableName::new(row.text(0), row.text(1)), from_json(&row.text(2))?));
+    rows.iter().map(of).collect()
+}
+
+/// Notes those of some tables, all of them or none.
+pub(super) fn set_links(conn: &mut Conn, n: u64, links: &Links) -> Result<(), ClusterError> {
+    if links.is_empty() {
+        return Ok(());
+    }
+    at_once(conn, |conn| {
+        for (name, keys) in links {
+            let sql = match keys.is_empty() {
+                true => format!("DELETE FROM _brine.links {}", of_table(n, name)),
+                false => format!(
+                    "REPLACE INTO _brine.links (n, db, tbl, def) VALUES ({n}, {}, {}, {})",
+                    string(&name.db),
+                    string(&name.table),
+                    json(keys)?
+                ),
+            };
+            conn.run(&sql).map_err(failed)?;
+        }
+        Ok(())
+    })
+}
+
 /// The last transaction of each lane that is in.
 pub(super) fn progress(conn: &mut Conn, n: u64) -> Result<Vec<(u64, u64)>, ClusterError> {
     let rows = conn
@@ -347,7 +382,7 @@ pub(super) fn is_torn(conn: &mut Conn, n: u64) -> Result<bool, ClusterError> {
 
 /// Forgets all that was built, so that it is built anew. What says why goes last.
 pub(super) fn start_again(conn: &mut Conn, n: u64) -> Result<(), ClusterError> {
-    for table in ["shadows", "loaded", "progress", "ddl", "steps"] {
+    for table in ["shadows", "loaded", "links", "progress", "ddl", "steps"] {
         conn.run(&format!("DELETE FROM _brine.{table} WHERE n = {n}"))
             .map_err(failed)?;
     }
@@ -443,7 +478,7 @@ pub(super) fn set_ddl(conn: &mut Conn, n: u64, ddl: &BegunDdl) -> Result<(), Clu
 
 /// Forgets everything but that it was, and how it ended.
 pub(super) fn forget_details(conn: &mut Conn, n: u64) -> Result<(), ClusterError> {
-    for table in ["shadows", "loaded", "progress", "plain", "ddl", "steps"] {
+    for table in ["shadows", "loaded", "links", "progress", "plain", "ddl", "steps"] {
         conn.run(&format!("DELETE FROM _brine.{table} WHERE n = {n}"))
             .map_err(failed)?;
     }

@@ -3,6 +3,8 @@
 //! The text is what `SHOW CREATE TABLE` gives: names in backticks, strings in single quotes with backslash escapes, one item
 //! per column, key and constraint. Only the items are told apart; inside they stay as they are.
 
+use serde::{Deserialize, Serialize};
+
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::text::ident;
 
@@ -21,7 +23,7 @@ pub(in crate::cluster::mysql) enum ItemKind {
 }
 
 /// A foreign key: the text before and behind the name of the table it refers to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::cluster::mysql) struct Foreign {
     pub(in crate::cluster::mysql) name: Option<String>,
     pub(in crate::cluster::mysql) before: String,

@@ -28,15 +28,58 @@ pub(super) struct Shown {
     pub definitions: Vec<Definition>,
     /// InnoDB's own numbers of its tables, which go with a table when it is renamed.
     pub numbers: Option<BTreeMap<String, u64>>,
+    /// Tables that were listed, and gone when they were to be shown.
+    pub vanished: BTreeSet<TableName>,
 }
 
 impl Shown {
+    /// The tables that are not the same in another look.
+    pub fn restless(&self, other: &Shown) -> BTreeSet<TableName> {
+        let (mine, theirs) = (self.by_table(), other.by_table());
+        let shown = |s: &Shown, name: &TableName| s.creates.get(name).map(|c| tables::settled(c));
+        let names = self.creates.keys().chain(other.creates.keys());
+        let changed = |n: &&TableName| {
+            let key = (n.db.as_str(), n.table.as_str());
+            mine.get(&key) != theirs.get(&key) || shown(self, n) != shown(other, n)
+        };
+        let vanished = self.vanished.iter().chain(&other.vanished);
+        names.filter(changed).chain(vanished).cloned().collect()
+    }
+
+    /// The same without these tables.
+    pub fn leave_out(&mut self, names: &BTreeSet<TableName>) {
+        if names.is_empty() {
+            return;
+        }
+        self.tables.retain(|t| !names.contains(&t.name));
+        self.creates.retain(|name, _| !names.contains(name));
+        self.vanished.retain(|name| !names.contains(name));
+        if let Some(numbers) = &mut self.numbers {
+            numbers.retain(|own, _| !names.iter().any(|name| is_of(own, name)));
+        }
+    }
+
+    /// InnoDB's numbers of all tables; one of each that has partitions.
+    fn by_table(&self) -> BTreeMap<(&str, &str), u64> {
+        let all = self.numbers.iter().flatten();
+        all.filter_map(|(own, number)| Some((parts(own)?, *number))).collect()
+    }
+
+    /// InnoDB's number of a table.
+    pub fn number(&self, name: &TableName) -> Option<u64> {
+        let mut numbers = self.numbers.as_ref()?.iter();
+        numbers.find(|(own, _)| is_of(own, name)).map(|(_, number)| *number)
+    }
+
     /// What differs from another look, for a message; `None` when nothing does.
     pub fn differs(&self, other: &Shown) -> Option<String> {
         let settled = |s: &Shown| -> BTreeMap<TableName, String> {
             s.creates.iter().map(|(n, c)| (n.clone(), tables::settled(c))).collect()
         };
         let (mine, theirs) = (settled(self), settled(other));
+        if let Some(name) = self.vanished.iter().chain(&other.vanished).next() {
+            return Some(format!("table {name}"));
+        }
         let names: BTreeSet<&TableName> = mine.keys().chain(theirs.keys()).collect();
         if let Some(name) = names.into_iter().find(|n| mine.get(n) != theirs.get(n)) {
             return Some(format!("table {name}"));
@@ -74,11 +117,18 @@ pub(super) fn look(conns: &mut [Conn], extent: Extent) -> Result<Shown, WireErro
         match tables::create(conn, &t.name, t.kind) {
             // There is nothing of it to be read; `cluster check` names it.
             Err(e) if tables::is_broken_merge(&e) => Ok(None),
-            create => create.map(Some),
+            Err(e) if matches!(e.code(), Some(1146 | 4091)) => Ok(Some(None)),
+            create => create.map(|c| Some(Some(c))),
         }
     })?;
     let names = shown.tables.iter().map(|t| t.name.clone());
-    shown.creates = names.zip(creates).filter_map(|(n, c)| Some((n, c?))).collect();
+    for (name, create) in names.zip(creates) {
+        match create {
+            Some(Some(create)) => drop(shown.creates.insert(name, create)),
+            Some(None) => drop(shown.vanished.insert(name)),
+            None => {}
+        }
+    }
     shown.tables.retain(|t| shown.creates.contains_key(&t.name));
     Ok(shown)
 }
@@ -97,7 +147,20 @@ fn look_as_text(conn: &mut Conn, extent: Extent) -> Result<Shown, WireError> {
         tables,
         definitions,
         numbers,
+        vanished: BTreeSet::new(),
     })
+}
+
+/// The database and the table of a name that InnoDB uses. Other letters than ASCII's are spelled otherwise.
+fn parts(own: &str) -> Option<(&str, &str)> {
+    let (db, table) = own.split_once('/')?;
+    let partition = table.split_once("#p#").or(table.split_once("#P#"));
+    Some((db, partition.map_or(table, |(table, _)| table)))
+}
+
+/// Whether it is that of a table or one of its partitions.
+pub(super) fn is_of(own: &str, name: &TableName) -> bool {
+    parts(own) == Some((&name.db, &name.table))
 }
 
 /// The columns and keys of all tables, database by database.

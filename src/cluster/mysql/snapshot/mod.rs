@@ -10,11 +10,12 @@ mod keys;
 mod pool;
 mod read;
 pub mod record;
+mod restless;
 mod split;
 pub(super) mod start;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use gather::{Extent, Shown};
 use keys::{Key, Range};
 use pool::{Lent, Pool};
 use read::ViewTable;
+use restless::{LeftOut, Restless};
 use watch::Watch;
 
 use super::binlog;
@@ -29,6 +31,7 @@ use super::case;
 use super::check;
 use super::clock::Where;
 use super::core::Core;
+use super::prepared;
 use super::schema::tables::{self, Details};
 use super::schema::{generated, history, literals, select};
 use super::text;
@@ -69,6 +72,10 @@ pub(super) struct View {
     shown: Shown,
     tables: BTreeMap<TableName, ViewTable>,
     watch: Watch,
+    /// XA transactions that wait for their decision.
+    prepared: Vec<String>,
+    /// What is not in it.
+    left_out: LeftOut,
     /// What is read is kept, and has to be good for a restore.
     keeps: bool,
 }
@@ -231,20 +238,23 @@ impl View {
             conns.push(conn);
         }
         let mut before = look(&mut conns, extent)?;
-        let mut what = None;
+        let (mut what, mut restless) = (None, Restless::default());
         for _ in 0..ATTEMPTS {
             let mark = begin(core, &mut conns, &mut locker, extent)?;
             on_all(&mut conns, read::SAVEPOINT, "opening a consistent view")?;
             let now = look(&mut conns, extent)?;
             on_all(&mut conns, read::UNTOUCH, "opening a consistent view")?;
-            let now = match (now, &before) {
-                (Some(now), Some(before)) => match now.differs(before) {
-                    None => return View::of(core, conns, &mut locker, mark, now, gives_back, extent),
-                    Some(difference) => {
-                        what = Some(difference);
-                        Some(now)
+            let now = match (now, &mut before) {
+                (Some(mut now), Some(before)) => {
+                    let left_out = restless.take_out(&mut now, before);
+                    match now.differs(before) {
+                        None => return View::of(core, conns, &mut locker, mark, now, left_out, gives_back, extent),
+                        Some(difference) => {
+                            what = Some(difference);
+                            Some(now)
+                        }
                     }
-                },
+                }
                 (now, _) => now,
             };
             on_all(&mut conns, "ROLLBACK", "giving up a view")?;
@@ -257,12 +267,14 @@ impl View {
         })
     }
 
+    #[allow(clippy::too_many_arguments)] // gathered once, from one caller
     fn of(
         core: &Arc<Core>,
         mut conns: Vec<Conn>,
         asker: &mut Conn,
         mark: Mark,
         mut shown: Shown,
+        mut left_out: BTreeSet<TableName>,
         gives_back: bool,
         extent: Extent,
     ) -> Result<View, ClusterError> {
@@ -275,7 +287,13 @@ impl View {
             let own = details
                 .get_mut(&listed.name.db)
                 .and_then(|db| db.remove(&listed.name.table));
-            let own: Details = own.ok_or_else(|| read::altered(&listed.name.to_string()))?;
+            let Some(own): Option<Details> = own else {
+                if !restless::is_gone(asker, &shown, &listed)? {
+                    return Err(read::altered(&listed.name.to_string()));
+                }
+                left_out.insert(listed.name);
+                continue;
+            };
             let seen = shown.creates.remove(&listed.name).unwrap_or_default();
             let create = literals::exact(asker, &listed.name, &seen, &own).map_err(|e| blind(&listed.name, e))?;
             let mut schema = tables::schema(&listed, create, &own, flavor);
@@ -298,12 +316,33 @@ impl View {
             shown,
             tables,
             watch: Watch::new(gives_back),
+            left_out: LeftOut::new(left_out),
+            prepared: prepared::ids(asker).map_err(|e| e.doing("looking for prepared XA transactions"))?,
             keeps: extent == Extent::Everything,
         })
     }
 
     fn table(&self, name: &TableName) -> Result<&ViewTable, ClusterError> {
         self.tables.get(name).ok_or_else(|| ClusterError::NoTable(name.clone()))
+    }
+
+    /// What became of reading a table: one that has gone is left out.
+    fn or_gone<T>(&self, table: &ViewTable, result: Result<T, ClusterError>) -> Result<T, ClusterError> {
+        let Err(e) = result else { return result };
+        if !read::is_altered(&e) {
+            return Err(e);
+        }
+        let gone = self
+            .core
+            .connect()
+            .and_then(|mut conn| restless::is_gone(&mut conn, &self.shown, &table.listed))?;
+        match gone {
+            true => {
+                self.left_out.add(&table.listed.name);
+                Err(ClusterError::TableGone(table.listed.name.clone()))
+            }
+            false => Err(e),
+        }
     }
 
     /// The tables with their estimated bytes.
@@ -337,7 +376,13 @@ impl Snapshot for View {
     }
 
     fn definitions(&self) -> Result<Vec<Definition>, ClusterError> {
-        Ok(self.shown.definitions.clone())
+        let mut all = self.shown.definitions.clone();
+        all.extend(self.left_out.definitions());
+        Ok(all)
+    }
+
+    fn prepared(&self) -> Result<Vec<String>, ClusterError> {
+        Ok(self.prepared.clone())
     }
 
     fn settle(&self) -> Result<(), ClusterError> {
@@ -354,7 +399,8 @@ impl Snapshot for View {
         let ranges = self.pool.lend(|conn| match split::split(conn, table, parts) {
             Err(e) if e.code().is_none() => Lent::Lost(read::failed(e, name)),
             result => read::settle(conn, table, result.map_err(|e| read::failed(e, name))),
-        })?;
+        });
+        let ranges = self.or_gone(table, ranges)?;
         if !ranges.is_empty() && self.keeps && history::by_transaction(&table.shown) {
             return Err(versioned_by_transaction(name));
         }
@@ -371,7 +417,8 @@ impl Snapshot for View {
         let table = self.table(name)?;
         let range = Range::read(range)?;
         let _reading = self.watch.reading(name);
-        self.pool.lend(|conn| read::read(conn, table, &range, max_bytes, sink))
+        let read = self.pool.lend(|conn| read::read(conn, table, &range, max_bytes, sink));
+        self.or_gone(table, read)
     }
 
     fn keep_alive(&self) -> Result<(), ClusterError> {

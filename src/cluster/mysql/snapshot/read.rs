@@ -65,10 +65,17 @@ impl ViewTable {
     }
 }
 
+const ALTERED: &str = "was altered, emptied, renamed or dropped while the backup was being taken";
+
+/// Whether an error says that.
+pub(super) fn is_altered(e: &ClusterError) -> bool {
+    matches!(e, ClusterError::Unsupported { what, .. } if what.ends_with(ALTERED))
+}
+
 /// The error when a table is not what it was when the view was opened.
 pub(super) fn altered(name: &str) -> ClusterError {
     ClusterError::Unsupported {
-        what: format!("table {name} was altered, emptied, renamed or dropped while the backup was being taken"),
+        what: format!("table {name} {ALTERED}"),
         hint: "take the backup again".to_owned(),
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::by_place;
+use crate::cluster::mysql::prepared;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::clock::Millis;
@@ -44,8 +45,13 @@ struct Log {
 pub(super) fn start(conns: &mut [Conn], locker: &mut Conn) -> Result<Option<Started>, WireError> {
     let flavor = locker.info().flavor;
     let place = match flavor {
-        Flavor::MariaDb if tells(locker)? => agreed(conns)?,
+        Flavor::MariaDb if tells(locker)? && !uses_xa(locker)? => agreed(conns)?,
         _ => None,
+    };
+    // It may just have begun to.
+    let place = match place {
+        Some(_) if uses_xa(locker)? => None,
+        other => other,
     };
     let position = match place {
         Some((file, offset)) => Some(mariadb_position(locker, file, offset)?),
@@ -81,6 +87,13 @@ fn tells(locker: &mut Conn) -> Result<bool, WireError> {
         return Ok(false);
     }
     Ok(log(locker)?.is_some_and(|log| !log.filtered))
+}
+
+/// Whether XA transactions may be under way. When one is decided by another session than its own, MariaDB writes that into the log
+/// first and lets the rows be seen some moments later: the place of a view that is opened in between would count them in.
+fn uses_xa(locker: &mut Conn) -> Result<bool, WireError> {
+    let counted = locker.row("SHOW GLOBAL STATUS LIKE 'Com_xa_prepare'")?;
+    Ok(counted.is_none_or(|r| r.number(1) > 0) || !prepared::ids(locker)?.is_empty())
 }
 
 /// Opens views together until all stand at the same place.

@@ -9,6 +9,10 @@ use crate::model::table::TableName;
 pub(super) enum RefKind {
     /// A table or sequence.
     Table,
+    /// The table that a foreign key refers to.
+    Parent,
+    /// A sequence in an expression.
+    Sequence,
     /// A table in front of one of its columns: only `db.table.column` or `table.column`.
     OfColumn,
     /// A database.
@@ -237,7 +241,14 @@ impl<'a> Reader<'a> {
         }
         let named = called || follows.iter().any(|words| self.take(words));
         if named {
+            let parent = self
+                .tokens
+                .get(self.at.wrapping_sub(1))
+                .is_some_and(|t| t.is("REFERENCES"));
             self.table()?;
+            if let Some(last) = self.refs.last_mut() {
+                last.kind = if parent { RefKind::Parent } else { RefKind::Sequence };
+            }
         }
         Some(named)
     }

@@ -5,6 +5,7 @@ use super::classify::classify;
 use super::reader::{Reader, Ref, RefKind};
 use super::statement::Statement;
 use crate::cluster::mysql::text::{self, ident};
+use crate::model::table::TableName;
 
 /// New names.
 pub trait NewNames {
@@ -44,6 +45,30 @@ pub fn rename(sql: &str, default_db: &str, modes: Modes, names: &dyn NewNames) -
         _ => sql,
     };
     replace(sql, reader.refs, names)
+}
+
+/// What a statement about tables needs besides them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needed {
+    /// The tables that its foreign keys refer to.
+    pub parents: Vec<TableName>,
+    /// The sequences whose values are defaults.
+    pub sequences: Vec<TableName>,
+}
+
+/// What a statement needs besides the tables that it is about.
+pub fn needed(sql: &str, default_db: &str, modes: Modes) -> Needed {
+    let mut reader = Reader::new(sql, default_db, modes);
+    classify(&mut reader);
+    let mut needed = Needed::default();
+    for r in reader.refs {
+        match r.kind {
+            RefKind::Parent => needed.parents.push(r.name),
+            RefKind::Sequence => needed.sequences.push(r.name),
+            RefKind::Table | RefKind::OfColumn | RefKind::Database => {}
+        }
+    }
+    needed
 }
 
 /// The name of the database may be missing; then it is put in.
@@ -179,6 +204,20 @@ mod tests {
         for (from, to) in cases {
             assert_eq!(renamed(from).as_deref(), Ok(to), "{from}");
         }
+    }
+
+    #[test]
+    fn other_tables_and_sequences_are_told_apart() {
+        let found = |sql: &str| {
+            let found = needed(sql, "d", Modes::of(0, Flavor::MariaDb));
+            let list = |names: Vec<TableName>| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            (list(found.parents), list(found.sequences))
+        };
+        let both = |parents: &str, sequences: &str| (parents.to_owned(), sequences.to_owned());
+        let sql = "create table t (a int references x.p (a), b int default nextval(s), c int default (next value for x.q), foreign key (b) references o (c))";
+        assert_eq!(found(sql), both("x.p d.o", "d.s x.q"));
+        assert_eq!(found("alter table t add index (a), rename to d.u"), both("", ""));
+        assert_eq!(found("create table t like u"), both("", ""));
     }
 
     #[test]

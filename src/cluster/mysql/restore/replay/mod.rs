@@ -10,8 +10,10 @@
 //!
 //! *Invariants: a statement is run only with every table and database in it renamed. What is not understood is an error.*
 
+pub(super) mod absent;
 mod alter;
 mod collations;
+mod ending;
 mod events;
 mod fills;
 mod keyless;
@@ -36,8 +38,7 @@ use crate::cluster::mysql::binlog::{notes::noted, rows::TableMap};
 use crate::cluster::mysql::options::SpoolOptions;
 use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::lacks::is_rollback;
-use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
+use crate::cluster::mysql::sql::statement::Statement;
 use crate::cluster::{ClusterError, Pieces, ReplayTxn, RestoreAsk, RestoreScope};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
@@ -50,11 +51,13 @@ use super::session::Pool;
 use super::state::{self, KnownTable};
 use crate::cluster::mysql::schema::create::CreateTable;
 
+use self::absent::Absent;
+use self::ending::{Ending, ending};
 use self::fills::Orders;
 use self::keyless::Keyless;
 use self::lane::Lane;
 use self::lanes::Lanes;
-use self::rewrite::{Numbers, malformed, number_and_flags, statement_based};
+use self::rewrite::{Numbers, cascades_are_logged, malformed, number_and_flags, statement_based};
 use self::statements::Statements;
 
 /// Connections that apply rows.
@@ -77,6 +80,10 @@ pub(super) struct Replay {
     spool: SpoolOptions,
     /// Tables that are not restored, and whose changes cascade into ones that are.
     outside_parents: BTreeSet<TableName>,
+    /// The transaction of the last statement that an earlier run had begun: before it those parents were others.
+    begun_at: u64,
+    /// Tables that the base does not have.
+    absent: Absent,
     /// Tables without transactions.
     plain: BTreeSet<TableName>,
     /// Whether a table may merge others: then one statement must not change a table by two names.
@@ -158,7 +165,7 @@ impl Replay {
         let lanes = (0..LANES)
             .map(|l| Lane::new(pool.take()?, n, l, progress.get(&(l as u64)).copied().unwrap_or(0)))
             .collect::<Result<_, ClusterError>>()?;
-        let (mut links, mut outside_parents, mut plain) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut links, mut plain) = (Vec::new(), BTreeSet::new());
         let merges = known.values().any(|of| of.schema.engine.eq_ignore_ascii_case(MERGE));
         for of in known.values() {
             if !tables::is_transactional(&of.schema.engine) {
@@ -171,8 +178,6 @@ impl Replay {
                 let parent = TableName::new(key.db.as_deref().unwrap_or(&of.name.db), key.table.clone());
                 if known.contains_key(&parent) {
                     links.push((of.name.clone(), parent));
-                } else if key.cascades() {
-                    outside_parents.insert(parent);
                 }
             }
         }
@@ -190,10 +195,12 @@ impl Replay {
             choice,
             numbers: Numbers::default(),
             keyless,
+            outside_parents: statements.outside_parents(),
+            begun_at: statements.begun_at(),
+            absent: Absent::of_base(definitions, ask),
             statements,
             prepared: BTreeMap::new(),
             spool: pool.spool().clone(),
-            outside_parents,
             plain,
             merges,
             batches: 0,
@@ -205,7 +212,26 @@ impl Replay {
     /// Takes the next transaction.
     pub fn take(&mut self, txn: &ReplayTxn<'_>) -> Result<(), ClusterError> {
         let at = self.goes_on(txn)?;
-        self.payload(txn.payload, at, txn.id)
+        match txn.early {
+            true => self.early(txn.payload),
+            false => self.payload(txn.payload, at, txn.id),
+        }
+    }
+
+    /// Takes one from before the base: of an XA transaction that waits for its decision there, the base has nothing.
+    fn early(&mut self, bytes: &[u8]) -> Result<(), ClusterError> {
+        let payload = payload::parse(bytes)?;
+        let last = payload.events().last().transpose()?;
+        match ending(last.as_slice(), payload.head)? {
+            Ending::Prepared(xid) => {
+                self.prepared.insert(xid, Prepared::Small(bytes.to_vec()));
+            }
+            Ending::XaCommit(xid) | Ending::XaRollback(xid) => {
+                self.prepared.remove(&xid);
+            }
+            Ending::Committed | Ending::RolledBack => {}
+        }
+        Ok(())
     }
 
     /// The time of a transaction that is the next one.
@@ -235,9 +261,10 @@ impl Replay {
                 Some(prepared) => self.commit_prepared(&prepared, at, id),
                 None => Err(ClusterError::Unsupported {
                     what: format!(
-                        "transaction {id} commits the XA transaction {xid}, which was prepared before the base: its rows are in neither"
+                        "transaction {id} commits the XA transaction {xid}, which was prepared before the log of this archive begins: its rows \
+                         are in neither log nor base"
                     ),
-                    hint: "choose an older base with --base, or a moment before this transaction".to_owned(),
+                    hint: "restore to just before it (--before), or from a base behind it".to_owned(),
                 }),
             },
             Ending::XaRollback(xid) => {
@@ -254,6 +281,8 @@ impl Replay {
             Prepared::Small(bytes) => {
                 let payload = payload::parse(bytes)?;
                 let events = payload.events().collect::<Result<Vec<Event<'_>>, _>>()?;
+                // A rollback to a savepoint is an error in an early one, too.
+                ending(&events, payload.head)?;
                 self.events(payload.head, &events, at, id, false)
             }
             Prepared::Unwanted => Ok(()),
@@ -327,6 +356,9 @@ impl Replay {
                 event: Vec::new(),
             }));
         }
+        if self.absent.has(&map.table) {
+            return Ok(None);
+        }
         let shadow = self.statements.shadow(&map.table.db)?;
         let (number, event) = self.numbers.map(event, &shadow, &map.table.table)?;
         Ok(Some(Mapped {
@@ -337,7 +369,7 @@ impl Replay {
     }
 
     fn rows(&mut self, applying: &Applying<'_>, event: &Event<'_>, act: RowsAct) -> Result<(), ClusterError> {
-        let (number, _) = number_and_flags(event).ok_or_else(|| malformed("a rows event is cut"))?;
+        let (number, flags) = number_and_flags(event).ok_or_else(|| malformed("a rows event is cut"))?;
         let Some(mapped) = applying.maps.get(&number) else {
             if number == NO_TABLE {
                 return Ok(());
@@ -348,7 +380,7 @@ impl Replay {
             return Ok(());
         };
         if mapped.event.is_empty() {
-            if act == RowsAct::Insert {
+            if act == RowsAct::Insert || cascades_are_logged(flags) || applying.at < self.begun_at {
                 return Ok(());
             }
             return Err(ClusterError::Unsupported {
@@ -440,7 +472,7 @@ impl Replay {
             }
             _ => {}
         }
-        if !self.statements.concerns(&statement) {
+        if self.absent.follow(&statement, id)? || !self.statements.concerns(&statement) {
             return Ok(());
         }
         self.settle()?;
@@ -451,6 +483,7 @@ impl Replay {
         self.statements.run(&statement, &query, &sql, modes, (at, part), id)?;
         self.keyless.refresh(&statement);
         self.statements.orders.follow(&statement);
+        self.outside_parents = self.statements.outside_parents();
         self.look_at_engines(&statement)
     }
 
@@ -501,6 +534,7 @@ impl Replay {
                 "rows of mysql.{table} were changed directly, without the statements for it: those changes are not restored"
             ));
         }
+        collected.remarks.extend(self.absent.remarks());
         for xid in self.prepared.keys() {
             collected.remarks.push(format!(
                 "the XA transaction {xid} was prepared and not committed at that moment: it is not restored"
@@ -508,80 +542,6 @@ impl Replay {
         }
         Ok(collected)
     }
-}
-
-/// How a transaction ended.
-enum Ending {
-    Committed,
-    RolledBack,
-    Prepared(String),
-    XaCommit(String),
-    XaRollback(String),
-}
-
-fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, ClusterError> {
-    let mut ending = Ending::Committed;
-    for event in events {
-        match event.kind() {
-            Kind::QUERY => {
-                let query = Query::parse(event)?;
-                // Only a few short words matter here, and those are ASCII; no statement that holds them has 600 bytes.
-                let sql = if query.text.len() < 600 {
-                    query.shown()
-                } else {
-                    continue;
-                };
-                let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
-                match word(&sql, modes) {
-                    Some(Statement::Xa(XaWord::Commit, xid)) => ending = Ending::XaCommit(plain_xid(&xid)),
-                    Some(Statement::Xa(XaWord::Rollback, xid)) => ending = Ending::XaRollback(plain_xid(&xid)),
-                    Some(Statement::Transaction(TransactionWord::Rollback)) => ending = Ending::RolledBack,
-                    Some(Statement::Transaction(TransactionWord::Savepoint)) if is_rollback(&sql) => {
-                        return Err(ClusterError::Unsupported {
-                            what: "a transaction of the log was rolled back in part, and the log holds the rows all the same"
-                                .to_owned(),
-                            hint: "restore to a moment before it, or from a newer base".to_owned(),
-                        });
-                    }
-                    _ => {}
-                }
-            }
-            // The byte says that it was committed in one phase.
-            Kind::XA_PREPARE if event.body.first() == Some(&0) => {
-                let xid = prepared_xid(event.body).ok_or_else(|| malformed("an XA transaction's id is cut short"))?;
-                ending = Ending::Prepared(xid);
-            }
-            _ => {}
-        }
-    }
-    Ok(ending)
-}
-
-/// The class of a statement that may end a transaction.
-fn word(sql: &str, modes: Modes) -> Option<Statement> {
-    let first = sql.trim_start().get(..2)?.to_ascii_uppercase();
-    let short = ["XA", "RO", "SA", "RE"].contains(&first.as_str());
-    short.then(|| Statement::classify(sql, "", modes))
-}
-
-/// The id in an XA_PREPARE event, as statements of the log write it: MariaDB logs no `XA START` before it.
-fn prepared_xid(body: &[u8]) -> Option<String> {
-    let number = |at: usize| -> Option<u32> { Some(u32::from_le_bytes(body.get(at..at + 4)?.try_into().ok()?)) };
-    let (format, global, branch) = (number(1)?, number(5)? as usize, number(9)? as usize);
-    let hex = |from: usize, len: usize| -> Option<String> {
-        let bytes = body.get(from..from.checked_add(len)?)?;
-        Some(bytes.iter().map(|b| format!("{b:02x}")).collect())
-    };
-    let (branch, global) = (hex(13_usize.checked_add(global)?, branch)?, hex(13, global)?);
-    Some(format!("x'{global}',x'{branch}',{format}"))
-}
-
-/// An XA id however it is spaced and cased.
-fn plain_xid(xid: &str) -> String {
-    xid.chars()
-        .filter(|c| !c.is_whitespace())
-        .map(|c| c.to_ascii_lowercase())
-        .collect()
 }
 
 /// Whether a statement may link tables by foreign keys, or give a linked table another name.

@@ -10,8 +10,9 @@ use crate::cluster::mysql::spool::Spilled;
 use crate::cluster::{BatchSource, ClusterError, ReplayTxn};
 use crate::model::crash::crash_point;
 
+use super::ending::{Ending, ending};
 use super::rewrite::malformed;
-use super::{Applying, Ending, Prepared, Replay, ending};
+use super::{Applying, Prepared, Replay};
 use crate::cluster::mysql::restore::names::wanted;
 
 /// Gives the next piece.
@@ -26,6 +27,7 @@ impl Replay {
         let events = opening.events().collect::<Result<Vec<Event<'_>>, _>>()?;
         let mut next = || source.next().map_err(ClusterError::Stopped);
         match ending(&events, opening.head)? {
+            Ending::Committed | Ending::RolledBack if txn.early => Ok(()),
             Ending::Committed => self.pieces(&opening, &mut next, at, txn.id, false),
             Ending::RolledBack => self.pieces(&opening, &mut next, at, txn.id, true),
             Ending::Prepared(xid) => {

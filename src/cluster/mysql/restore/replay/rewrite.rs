@@ -76,6 +76,11 @@ pub(super) fn number_and_flags(event: &Event<'_>) -> Option<(u64, u16)> {
     Some((number, u16::from_le_bytes(flags.try_into().ok()?)))
 }
 
+/// Whether rows that these ones took along are in the log too.
+pub(super) fn cascades_are_logged(flags: u16) -> bool {
+    flags & CASCADES_LOGGED != 0
+}
+
 /// The flags with which rows are replayed: exactly these rows, where the log holds what cascaded as well.
 pub(super) fn replayed(flags: u16) -> u16 {
     match flags & CASCADES_LOGGED {
@@ -111,7 +116,7 @@ impl InShadows<'_> {
     pub fn of(&self, db: &str) -> String {
         match self.0.shadow(db) {
             Some(shadow) => shadow.to_owned(),
-            None => format!("{}none", self.0.prefix()),
+            None => self.0.none(),
         }
     }
 }

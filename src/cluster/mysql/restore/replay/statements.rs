@@ -1,16 +1,19 @@
 //! Statements of the log: run on the shadows under new names, or collected for the switch.
 
+mod end;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::restore::accounts::Logged;
 use crate::cluster::mysql::restore::names::{Shadows, target_db, wanted};
+use crate::cluster::mysql::restore::outside::Outside;
 use crate::cluster::mysql::restore::programs::Program;
 use crate::cluster::mysql::restore::state::{self, BegunDdl};
-use crate::cluster::mysql::restore::{publish, steps};
-use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
+use crate::cluster::mysql::restore::{linking, publish, steps};
+use crate::cluster::mysql::schema::definition::kind;
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::rename::rename;
+use crate::cluster::mysql::sql::rename::{needed, rename};
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
 use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::text::{ident, string, table};
@@ -23,11 +26,11 @@ use crate::model::table::TableName;
 use super::alter::Alter;
 use super::events::{Change, Events};
 use super::fills::Orders;
-use super::rewrite::{InShadows, malformed, not_chosen, odd};
+use super::rewrite::{InShadows, not_chosen, odd};
 use super::sessions::{Run, Sessions};
 use super::triggers::Triggers;
 use super::views::Views;
-use super::{Collected, collations, looks, wanted_db};
+use super::{collations, looks, wanted_db};
 
 /// What runs them.
 pub(super) struct Statements {
@@ -46,6 +49,8 @@ pub(super) struct Statements {
     collations: BTreeMap<String, String>,
     /// Of which tables the order of the rows is known.
     pub orders: Orders,
+    /// Foreign keys to tables that are not restored.
+    outside: Outside,
     /// The source's sessions.
     pub sessions: Sessions,
 }
@@ -61,7 +66,7 @@ struct Collect {
 
 impl Statements {
     pub fn new(
-        conn: Conn,
+        mut conn: Conn,
         ask: RestoreAsk,
         shadows: Shadows,
         mut definitions: Vec<Definition>,
@@ -71,6 +76,7 @@ impl Statements {
         let views = Views::take(&mut definitions, conn.info().flavor);
         let events = Events::take(&mut definitions);
         let collations = collations::of_base(&definitions)?;
+        let outside = Outside::read(&mut conn, shadows.number)?;
         let sessions = Sessions::of(&definitions)?;
         Ok(Statements {
             conn,
@@ -86,6 +92,7 @@ impl Statements {
             events,
             collations,
             orders: Orders::default(),
+            outside,
             sessions,
         })
     }
@@ -119,6 +126,16 @@ impl Statements {
         let row = self.conn.row(&sql);
         let row = row.map_err(|e| e.doing(format!("asking for the engine of {name}")))?;
         Ok(row.and_then(|r| r.opt(0)))
+    }
+
+    /// The tables that are not restored, and whose changes cascade into ones that are.
+    pub fn outside_parents(&self) -> BTreeSet<TableName> {
+        self.outside.cascading()
+    }
+
+    /// The transaction of the statement that was begun last: after a crash, in an earlier run.
+    pub fn begun_at(&self) -> u64 {
+        self.begun.as_ref().map_or(0, |begun| begun.txn)
     }
 
     /// Whether a table is restored.
@@ -298,11 +315,49 @@ impl Statements {
         }
         collations::follow(&mut self.collations, &mut self.conn, statement, query, sql, modes)?;
         self.follow(statement);
+        let linked = self.give_links(statement, query, sql, modes, at)?;
         let todo = self.renamed(statement, query, sql, modes, id)?;
         for (step, text) in todo.iter().enumerate() {
-            self.once(statement, query, (text, sql, modes), (at.0, at.1, step), id)?;
+            let last = step + 1 == todo.len();
+            let texts = (text.as_str(), sql, modes);
+            self.once(statement, query, texts, (at.0, at.1, step), linked && last, id)?;
         }
-        Ok(())
+        match linked {
+            true => self.outside.take(&mut self.conn, &self.shadows, &self.ask, statement),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes what a statement needs of tables that are not restored. Whether it may change foreign keys to them.
+    fn give_links(
+        &mut self,
+        statement: &Statement,
+        query: &Query<'_>,
+        sql: &str,
+        modes: Modes,
+        at: (u64, u64),
+    ) -> Result<bool, ClusterError> {
+        let begun = self.begun.as_ref().map(|begun| (begun.txn, begun.part));
+        if begun > Some(at) {
+            return Ok(false);
+        }
+        let needed = needed(sql, &query.db, modes);
+        let others = needed.parents.iter().chain(&needed.sequences);
+        let others: BTreeSet<String> = others.filter(|t| !self.wanted(t)).map(|t| t.db.clone()).collect();
+        for db in others {
+            self.shadow(&db)?;
+        }
+        for sequence in &needed.sequences {
+            if !self.wanted(sequence) {
+                linking::stand_in(&mut self.conn, &self.shadows, sequence)?;
+            }
+        }
+        let concerned = self.outside.concerns(&self.ask, statement, sql, &needed.parents);
+        // After a crash the statement itself may have taken one away.
+        if concerned && begun != Some(at) {
+            self.outside.give(&mut self.conn, &self.shadows, statement)?;
+        }
+        Ok(concerned)
     }
 
     /// Gives views new names where a statement renames any. `Some` says what is left of it for tables, with its text.
@@ -345,6 +400,7 @@ impl Statements {
         query: &Query<'_>,
         (sql, source, modes): (&str, &str, Modes),
         at: (u64, u64, usize),
+        linked: bool,
         id: &str,
     ) -> Result<(), ClusterError> {
         let looks = looks::of(&mut self.conn, &self.shadows, statement)?;
@@ -352,6 +408,9 @@ impl Statements {
             let (step, before) = begun.before.split_once('\n').unwrap_or_default();
             let last = (begun.txn, begun.part, step.parse().unwrap_or(0));
             let done = begun.done || (before != looks && !looks::can_be_repeated(sql));
+            if last == at && done && !begun.done && linked {
+                self.outside.note(&mut self.conn, &self.shadows, &self.ask, statement)?;
+            }
             if last > at || (last == at && done) {
                 return Ok(());
             }
@@ -376,8 +435,12 @@ impl Statements {
         let n = self.shadows.number;
         state::set_ddl(&mut self.conn, n, &note)?;
         crash_point("mysql.restore.statement-begun");
-        self.execute(statement, query, (sql, modes), id)?;
+        self.execute(statement, query, (sql, modes), linked, id)?;
         crash_point("mysql.restore.statement-run");
+        if linked {
+            self.outside.note(&mut self.conn, &self.shadows, &self.ask, statement)?;
+            crash_point("mysql.restore.statement-linked");
+        }
         note.done = true;
         state::set_ddl(&mut self.conn, n, &note)?;
         self.begun = Some(note);
@@ -475,6 +538,7 @@ impl Statements {
         statement: &Statement,
         query: &Query<'_>,
         (sql, modes): (&str, Modes),
+        linked: bool,
         id: &str,
     ) -> Result<(), ClusterError> {
         let run = Run {
@@ -486,6 +550,10 @@ impl Statements {
             built: statement.tables().first().and_then(|t| self.built(t)),
         };
         self.sessions.set_up(&mut self.conn, &run)?;
+        if linked {
+            let unchecked = self.conn.run("SET SESSION foreign_key_checks = 0");
+            unchecked.map_err(|e| e.doing(format!("setting up a session for the statement of transaction {id}")))?;
+        }
         match self.conn.run(sql) {
             Ok(_) => {}
             // It ended with an error at the source too.
@@ -496,100 +564,6 @@ impl Statements {
             }
         }
         steps::reset(&mut self.conn)
-    }
-
-    /// Views and events that there are now.
-    fn finish_programs(&mut self) -> Result<(), ClusterError> {
-        let (of_base, changed) = std::mem::take(&mut self.events).finish();
-        self.definitions.extend(of_base);
-        for (name, programs) in changed {
-            if self.is_chosen(&name, &name, ProgramKind::Event) {
-                self.programs.extend(programs.into_iter().map(|program| Collect {
-                    dbs: BTreeSet::from([name.db.clone()]),
-                    default_db: program.db.clone(),
-                    program,
-                }));
-            }
-        }
-        let views = std::mem::take(&mut self.views).finish()?;
-        self.definitions.extend(views.definitions);
-        self.remarks.extend(views.remarks);
-        for (name, program) in views.programs {
-            if !self.is_chosen(&name, &name, ProgramKind::View) {
-                continue;
-            }
-            self.programs.push(Collect {
-                dbs: BTreeSet::from([name.db.clone()]),
-                default_db: program.db.clone(),
-                program: Program {
-                    what: what(ProgramKind::View, std::slice::from_ref(&name)),
-                    db: target_db(&self.ask, &program.db),
-                    drop: Some(format!("DROP VIEW IF EXISTS {}", table(&name.db, &name.table))),
-                    patient: true,
-                    ..program
-                },
-            });
-        }
-        Ok(())
-    }
-
-    /// What is left for the switch.
-    pub fn end(mut self) -> Result<Collected, ClusterError> {
-        let there: Vec<String> = publish::own_databases(&mut self.conn, &self.shadows.prefix())?;
-        self.shadows.of.retain(|_, shadow| there.contains(shadow));
-        // A database has the options that its shadow has now.
-        for (db, shadow) in self.shadows.of.clone() {
-            let row = self
-                .conn
-                .row(&format!("SHOW CREATE DATABASE {}", ident(&shadow)))
-                .map_err(|e| e.doing(format!("reading the definition of {shadow}")))?;
-            let create = row.map(|r| r.text(1)).unwrap_or_default();
-            let options = create
-                .strip_prefix(&format!("CREATE DATABASE {}", ident(&shadow)))
-                .ok_or_else(|| malformed("a database has no definition"))?;
-            let text = DefinitionText {
-                statements: vec![format!("CREATE DATABASE {}{options}", ident(&db))],
-                db_collation: publish::collation_of(&mut self.conn, &shadow)?,
-                ..DefinitionText::default()
-            };
-            self.definitions.retain(|d| !(d.kind == kind::DATABASE && d.name == db));
-            self.definitions.insert(
-                0,
-                Definition {
-                    kind: kind::DATABASE.to_owned(),
-                    db: Some(db.clone()),
-                    name: db.clone(),
-                    text: text.text()?,
-                },
-            );
-        }
-        self.finish_programs()?;
-        let triggers = std::mem::take(&mut self.triggers).finish()?;
-        self.definitions.extend(triggers.definitions);
-        self.remarks.extend(triggers.remarks);
-        let known: BTreeSet<&str> = self.shadows.of.keys().map(String::as_str).collect();
-        let defined = self.definitions.iter().filter(|d| d.kind == kind::DATABASE);
-        let known: BTreeSet<&str> = known.into_iter().chain(defined.map(|d| d.name.as_str())).collect();
-        let mut programs = Vec::with_capacity(self.programs.len() + triggers.programs.len());
-        for one in self.programs {
-            // Its default database is gone, or there was none: then it names every database.
-            let own = match known.contains(one.default_db.as_str()) {
-                true => None,
-                false => one.dbs.first().map(|db| target_db(&self.ask, db)),
-            };
-            programs.push(Program {
-                db: own.unwrap_or(one.program.db),
-                ..one.program
-            });
-        }
-        programs.extend(triggers.programs);
-        Ok(Collected {
-            shadows: self.shadows,
-            definitions: self.definitions,
-            programs,
-            accounts: self.accounts,
-            remarks: self.remarks,
-        })
     }
 }
 

@@ -1,0 +1,66 @@
+//! How a transaction of the log ended.
+
+use crate::cluster::ClusterError;
+use crate::cluster::mysql::binlog::event::{Event, Kind};
+use crate::cluster::mysql::binlog::payload::Head;
+use crate::cluster::mysql::binlog::query::Query;
+use crate::cluster::mysql::binlog::xa;
+use crate::cluster::mysql::sql::Modes;
+use crate::cluster::mysql::sql::lacks::is_rollback;
+use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
+
+/// How a transaction ended.
+pub(super) enum Ending {
+    Committed,
+    RolledBack,
+    Prepared(String),
+    XaCommit(String),
+    XaRollback(String),
+}
+
+pub(super) fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, ClusterError> {
+    let mut ending = Ending::Committed;
+    for event in events {
+        match event.kind() {
+            Kind::QUERY => {
+                let query = Query::parse(event)?;
+                if query.text.len() >= LONGER_THAN_WORDS {
+                    continue;
+                }
+                // Only a few short words matter here, and those are ASCII.
+                let sql = query.shown();
+                let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
+                match word(&sql, modes) {
+                    Some(Statement::Xa(XaWord::Commit, xid)) => ending = Ending::XaCommit(xa::plain(&xid)),
+                    Some(Statement::Xa(XaWord::Rollback, xid)) => ending = Ending::XaRollback(xa::plain(&xid)),
+                    Some(Statement::Transaction(TransactionWord::Rollback)) => ending = Ending::RolledBack,
+                    Some(Statement::Transaction(TransactionWord::Savepoint)) if is_rollback(&sql) => {
+                        return Err(ClusterError::Unsupported {
+                            what: "a transaction of the log was rolled back in part, and the log holds the rows all the same"
+                                .to_owned(),
+                            hint: "restore to a moment before it, or from a newer base".to_owned(),
+                        });
+                    }
+                    _ => {}
+                }
+            }
+            Kind::XA_PREPARE => {
+                if let Some(xid) = xa::prepared(event)? {
+                    ending = Ending::Prepared(xid);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(ending)
+}
+
+/// No statement that ends a transaction has so many bytes.
+const LONGER_THAN_WORDS: usize = 600;
+
+/// The class of a statement that may end a transaction.
+fn word(sql: &str, modes: Modes) -> Option<Statement> {
+    let first = sql.trim_start().get(..2)?.to_ascii_uppercase();
+    let short = ["XA", "RO", "SA", "RE"].contains(&first.as_str());
+    short.then(|| Statement::classify(sql, "", modes))
+}
