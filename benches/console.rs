@@ -84,6 +84,7 @@ fn window(bases: usize) -> Window {
         last_hash: String::new(),
         ended: None,
         lacking: Vec::new(),
+        waiting: Vec::new(),
     };
     Window::new((0..bases).map(base).collect(), &[run])
 }
