@@ -93,6 +93,8 @@ impl Teller<'_> {
         })?;
         control::start(&self.archive, &self.lock)?;
         self.backup(BackupType::Manual, Some("before opening day"))?;
+        // The log begins here; the next snapshot may come before the first flush.
+        self.catch_up()?;
         let events = Events::of(story);
         let mut now = start;
         while now < story.until {
@@ -237,5 +239,30 @@ impl Events {
         ];
         let coming = due.into_iter().filter(|at| *at > now);
         coming.fold(now.plus(STEP), Millis::min)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::view::{SummaryCache, View};
+    use crate::storage::memory::Memory;
+
+    #[test]
+    fn whatever_time_it_is_there_is_one_gap() {
+        for minutes in [10, 61, 121] {
+            let until = Millis(1_795_219_200_000).plus(minutes * Millis::MINUTE);
+            let story = Story {
+                days: 5,
+                seed: 1,
+                until,
+            };
+            let (dir, storage) = (tempfile::tempdir().unwrap(), Arc::new(Memory::new()));
+            let (name, clock) = (ClusterName::new("demo").unwrap(), Arc::new(DemoClock::new(until)));
+            tell(&story, &name, dir.path(), storage.clone(), &clock).unwrap();
+            let archive = Archive::open(storage, &name).unwrap().unwrap();
+            let view = View::read(&archive, &SummaryCache::default()).unwrap();
+            assert_eq!(view.window().gaps().len(), 1, "{minutes}: {:?}", view.window());
+        }
     }
 }

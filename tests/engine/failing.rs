@@ -28,6 +28,8 @@ struct Fails {
     behind_publish: AtomicBool,
     /// Nobody can tell whether it was switched.
     asking: AtomicBool,
+    /// Nothing can be built, nor thrown away.
+    restoring: AtomicBool,
     /// Loading stops at an error in the program.
     load_panics: AtomicBool,
     /// So many transactions of the log can be read, and then a damaged one; 0 is none.
@@ -97,6 +99,9 @@ impl Cluster for Failing {
         self.inner.open()
     }
     fn restorer(&self, ask: &RestoreAsk) -> Result<Box<dyn Restorer>, ClusterError> {
+        if self.fails.restoring.load(Ordering::SeqCst) {
+            return Err(failure());
+        }
         Ok(Box::new(FailingRestorer {
             inner: self.inner.restorer(ask)?,
             fails: self.fails.clone(),
@@ -242,6 +247,39 @@ fn a_panic_in_a_worker_gives_the_restore_up_and_opens_the_target() {
     assert_eq!(
         w.app().get(&t("shop", "a"), b"k").unwrap().as_deref(),
         Some(&b"later"[..])
+    );
+}
+
+/// A full disk, say: applications are let in again, and the job can be resumed when it is mended.
+#[test]
+fn where_what_was_built_cannot_be_thrown_away_the_target_is_opened_all_the_same() {
+    let (w, failing, point) = world();
+    let plan = w.plan(&w.request(point, RestoreTarget::InPlace)).unwrap();
+    let memory = Arc::new(MemoryResumeLog::default());
+    failing.fails.restoring.store(true, Ordering::SeqCst);
+    let cx = w.cx().with_resume(memory.clone());
+    let run = RestoreRun {
+        target: &failing,
+        ..w.restore_run(&plan, &w, false, &cx)
+    };
+    let e = run.run().unwrap_err();
+    assert!(e.chain().contains("throwing away"), "{}", e.chain());
+    assert_eq!(w.c().facts().unwrap().state, ClusterState::Available);
+    w.app().put(&t("shop", "a"), b"k", b"meanwhile").unwrap();
+    failing.fails.restoring.store(false, Ordering::SeqCst);
+    let cx = w.cx().with_resume(memory);
+    let run = RestoreRun {
+        target: &failing,
+        ..w.restore_run(&plan, &w, false, &cx)
+    };
+    run.run().unwrap();
+    let row = || w.app().get(&t("shop", "a"), b"k").unwrap();
+    assert_eq!(row().as_deref(), Some(&b"backed up"[..]));
+    w.undo().unwrap();
+    assert_eq!(
+        row().as_deref(),
+        Some(&b"meanwhile"[..]),
+        "the way back is not older than what was written"
     );
 }
 

@@ -191,16 +191,17 @@ impl RestoreRun<'_> {
         Ok(self.target.close(ClosedAs::Restoring)?)
     }
 
-    /// Before the switch nothing has changed: throws away what was built and leaves the target as it was.
+    /// Before the switch nothing has changed: throws away what was built and leaves the target as it was. It is opened also when
+    /// what was built cannot be thrown away: applications need not wait for that, and another run can.
     fn give_up(&self, e: EngineError) -> Result<Switched, EngineError> {
         let ask = match (self.recall(RESTORE_ID)?, self.recall(UNTIL)?) {
             (Some(id), Some(until)) => Some(self.ask(id, until)),
             _ => None,
         };
-        if let Some(ask) = ask {
-            let abandoned = self.target.restorer(&ask).and_then(|r| r.abandon());
-            abandoned.doing(|| format!("throwing away what was built, after: {}", e.chain()))?;
-        }
+        let thrown_away = match ask {
+            Some(ask) => self.target.restorer(&ask).and_then(|r| r.abandon()),
+            None => Ok(()),
+        };
         let was = self.recall::<ClusterState>(WAS)?;
         if self.closes()
             && let Some(was) = was
@@ -211,6 +212,7 @@ impl RestoreRun<'_> {
             };
             left.doing(|| format!("opening {} again after: {}", self.plan.target, e.chain()))?;
         }
+        thrown_away.doing(|| format!("throwing away what was built, after: {}", e.chain()))?;
         self.cx.resume_log().clear()?;
         Err(e)
     }

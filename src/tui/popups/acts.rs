@@ -438,10 +438,13 @@ pub fn copy_menu(things: Vec<(char, &str, String)>) -> Menu {
     let items = things
         .into_iter()
         .map(|(key, what, text)| {
-            let first = text.lines().next().unwrap_or_default();
+            let label = match text.lines().count() {
+                0 | 1 => format!("{what}: {}", crate::tui::paint::safe(&text)),
+                lines => format!("{what}, {lines} lines"),
+            };
             Item {
                 key,
-                label: format!("{what}: {}", crate::tui::paint::safe(first)),
+                label,
                 pick: Ok(Pick::Copy(text)),
             }
         })

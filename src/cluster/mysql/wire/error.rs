@@ -92,7 +92,7 @@ fn hint(code: u16, message: &str) -> String {
             "; `brine cluster check` lists the privileges that are missing, with the GRANT for each".to_owned()
         }
         // The disk, or a tablespace that may not grow.
-        1021 | 1114 => format!("; the server's disk is full: {}", disk::FREE_SPACE),
+        1021 | 1114 | 3675 => format!("; the server's disk is full: {}", disk::FREE_SPACE),
         _ => match disk::advice(message) {
             Some(advice) => format!("; {advice}"),
             None => String::new(),
@@ -120,6 +120,11 @@ mod tests {
         );
         says(1227, &denied("SUPER, BINLOG ADMIN"), "(one of them is enough)");
         says(1114, "The table 't' is full", "free some space there");
+        says(
+            3675,
+            "Create table/tablespace 'restores' failed, as disk is full",
+            "free some space there",
+        );
         says(
             3,
             "Error writing file './d/t.ibd' (Errcode: 28 \"No space left on device\")",
