@@ -2,7 +2,8 @@
 //! in one run; the ratios are what counts.
 //!
 //! `tests/servers/get` fetches the server; `BRINE_BENCH_ROWS` is the number of rows (2,000,000), `BRINE_BENCH_TRX` the
-//! transactions of the log (180,000). Peers that are not installed are left out, and that is said.
+//! transactions of the log (180,000), `BRINE_BENCH_PARTS` the parts to be run: `snapshot restore flush replay paced`. Peers that
+//! are not installed are left out, and that is said.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -128,6 +129,11 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
+/// Whether a part is to be run: all are, unless `BRINE_BENCH_PARTS` names some.
+fn wanted(part: &str) -> bool {
+    std::env::var("BRINE_BENCH_PARTS").map_or(true, |parts| parts.split_whitespace().any(|p| p == part))
+}
+
 /// Whether a peer is there; says so when it is not.
 fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -159,9 +165,19 @@ fn main() -> ExitCode {
     bench.configure();
     bench.fill();
     println!("{} rows, {:.0} MB of row text", bench.rows, bench.mb);
-    bench.snapshots();
-    bench.restores();
-    bench.log(number("BRINE_BENCH_TRX", 180_000));
-    bench.paced();
+    match wanted("snapshot") {
+        true => bench.snapshots(),
+        // The other parts need one.
+        false => drop(bench.brine(&bench.source, "backup create source")),
+    }
+    if wanted("restore") {
+        bench.restores();
+    }
+    if wanted("flush") || wanted("replay") {
+        bench.log(number("BRINE_BENCH_TRX", 180_000));
+    }
+    if wanted("paced") {
+        bench.paced();
+    }
     ExitCode::SUCCESS
 }
