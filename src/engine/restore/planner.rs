@@ -10,7 +10,7 @@ use super::plan::{Assumptions, BaseOption, LogSpan, Losses, PlannedTable, Restor
 use super::resolve::{self, Resolved};
 use super::{earlier, preflight, stays};
 use crate::archive::log::LogPlan;
-use crate::archive::{Archive, ManifestTable};
+use crate::archive::{Archive, Manifest, ManifestTable};
 use crate::cluster::{Cluster, ClusterFacts, TableFacts};
 use crate::engine::error::{Doing, EngineError};
 use crate::engine::lookup;
@@ -48,11 +48,11 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
     let resolved = resolve::resolve(request, source.archive, source.view)?;
     let Chosen {
         base,
+        manifest,
         alternatives,
         reason,
     } = choose_base(request, source, &resolved)?;
     let log = check_log(source, &base, &resolved)?;
-    let manifest = source.archive.read_manifest(&base.id)?;
     let log_tables: Vec<TableName> = match &log {
         Some(Needed { run, .. }) => lookup::tables_between(source.archive, run, base.commit, resolved.until)?
             .into_iter()
@@ -163,59 +163,62 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
     })
 }
 
-/// The base, and the others that would do.
+/// The base with its manifest, and the others that would do.
 struct Chosen {
     base: BackupSummary,
+    manifest: Manifest,
     alternatives: Vec<BaseOption>,
     reason: String,
 }
 
 fn choose_base(request: &RestoreRequest, source: &Source<'_>, resolved: &Resolved) -> Result<Chosen, EngineError> {
     let view = source.view;
-    let chosen = |base: &BackupSummary, reason: String| Chosen {
+    let chosen = |base: &BackupSummary, manifest: Manifest, reason: String| Chosen {
         base: base.clone(),
+        manifest,
         alternatives: candidates(view, resolved, &base.id),
         reason,
     };
     if let Some(id) = resolved.base.as_ref().or(request.base.as_ref()) {
         let base = view.backup(id)?;
         check_base(base, view, resolved, request)?;
-        return Ok(chosen(base, resolved.base_reason(base, request.base.is_some())));
+        let reason = resolved.base_reason(base, request.base.is_some());
+        return Ok(chosen(base, source.archive.read_manifest(id)?, reason));
     }
     let mut reaching = view.bases();
     reaching.retain(|b| reaches(b, view, resolved));
     reaching.sort_by_key(|b| std::cmp::Reverse(b.commit));
-    let Some(newest) = reaching.first() else {
-        return Err(EngineError::not_found(
+    let mut newest: Option<(&BackupSummary, Manifest)> = None;
+    for base in reaching.iter().take(LOOKED_AT) {
+        let (base, manifest) = (view.backup(&base.id)?, source.archive.read_manifest(&base.id)?);
+        if !lacks(&manifest, &request.filter) {
+            let reason = match &newest {
+                None => resolved.base_reason(base, false),
+                Some((newest, _)) => format!(
+                    "newest before the moment that has all tables ({} lacks some)",
+                    newest.id
+                ),
+            };
+            return Ok(chosen(base, manifest, reason));
+        }
+        newest.get_or_insert((base, manifest));
+    }
+    match newest {
+        Some((base, manifest)) => Ok(chosen(base, manifest, resolved.base_reason(base, false))),
+        None => Err(EngineError::not_found(
             format!("no full backup reaches {}", resolved.words),
             "restore one of the snapshots as it is, or choose a moment in the restorable window",
-        ));
-    };
-    for base in reaching.iter().take(LOOKED_AT) {
-        let lacking = lacks(source.archive, &base.id, &request.filter)?;
-        if !lacking && base.id != newest.id {
-            let reason = format!(
-                "newest before the moment that has all tables ({} lacks some)",
-                newest.id
-            );
-            return Ok(chosen(view.backup(&base.id)?, reason));
-        }
-        if !lacking {
-            break;
-        }
+        )),
     }
-    let newest = view.backup(&newest.id)?;
-    Ok(chosen(newest, resolved.base_reason(newest, false)))
 }
 
 /// So many bases are looked at for one that lacks no table.
 const LOOKED_AT: usize = 5;
 
 /// Whether a base left out a table that is wanted.
-fn lacks(archive: &Archive, id: &BackupId, filter: &TableFilter) -> Result<bool, EngineError> {
-    let definitions = archive.read_manifest(id)?.definitions;
-    let mut left_out = definitions.iter().filter_map(Definition::left_out);
-    Ok(left_out.any(|table| filter.matches(&table)))
+fn lacks(base: &Manifest, filter: &TableFilter) -> bool {
+    let mut left_out = base.definitions.iter().filter_map(Definition::left_out);
+    left_out.any(|table| filter.matches(&table))
 }
 
 /// Whether a base, with the log behind it, reaches the moment.
