@@ -138,6 +138,19 @@ impl Terminal {
         rustix::process::kill_process(self.pid(), signal).unwrap();
     }
 
+    /// The line breaks while a key is on its way; waits until the console has noticed, which it says in `note`.
+    fn hang_up_behind_a_key(&mut self, note: &std::path::Path) {
+        self.deaf.store(true, Ordering::SeqCst);
+        self.press("j");
+        self.writer = None;
+        self.master = None;
+        let end = Instant::now() + PATIENCE;
+        while !note.exists() {
+            assert!(Instant::now() < end, "the hang-up was not noticed: {}", note.display());
+            let _ = self.bytes.recv_timeout(Duration::from_millis(50));
+        }
+    }
+
     /// Bytes that come within this time.
     fn bytes_within(&mut self, time: Duration) -> usize {
         let (before, end) = (self.seen, Instant::now() + time);
@@ -259,15 +272,7 @@ fn a_hang_up_leaves_no_cpu() {
     let mut t = Terminal::start("normal", (80, 24), &[("BRINE_TEST_NOTE", note.to_str().unwrap())]);
     t.until_shows("prod-us");
     let pid = t.pid().as_raw_nonzero().get();
-    t.deaf.store(true, Ordering::SeqCst);
-    t.press("j");
-    t.writer = None;
-    t.master = None;
-    let end = Instant::now() + PATIENCE;
-    while !note.exists() {
-        assert!(Instant::now() < end, "the hang-up was not noticed");
-        let _ = t.bytes.recv_timeout(Duration::from_millis(50));
-    }
+    t.hang_up_behind_a_key(&note);
     let before = cpu(pid);
     std::thread::park_timeout(Duration::from_secs(2));
     let used = cpu(pid) - before;
@@ -309,15 +314,7 @@ fn a_hang_up_behind_a_key_is_noticed() {
         let note = dir.path().join(n.to_string());
         let mut t = Terminal::start("normal", (80, 24), &[("BRINE_TEST_NOTE", note.to_str().unwrap())]);
         t.until_shows("prod-us");
-        t.deaf.store(true, Ordering::SeqCst);
-        t.press("j");
-        t.writer = None;
-        t.master = None;
-        let end = Instant::now() + PATIENCE;
-        while !note.exists() {
-            assert!(Instant::now() < end, "hang-up {n} was not noticed");
-            let _ = t.bytes.recv_timeout(Duration::from_millis(50));
-        }
+        t.hang_up_behind_a_key(&note);
     }
 }
 

@@ -151,9 +151,7 @@ impl Building {
 
     /// Where a table of the source is built.
     pub(super) fn place(&self, name: &TableName) -> Result<TableName, ClusterError> {
-        let inner = self.inner.lock();
-        let shadow = inner.shadows.shadow(&name.db).ok_or_else(|| unknown(name))?;
-        Ok(TableName::new(shadow, name.table.clone()))
+        self.inner.lock().shadows.place(name).ok_or_else(|| unknown(name))
     }
 
     pub(super) fn schema(&self, name: &TableName) -> Option<TableSchema> {

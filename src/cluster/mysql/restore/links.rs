@@ -142,9 +142,23 @@ pub(super) fn defined(conn: &mut Conn, name: &TableName) -> Result<Option<Create
         Err(e) if is_broken_merge(&e) => return Ok(None),
         Err(e) => return Err(e.doing(format!("reading the definition of {name}"))),
     };
+    as_table(&shown)
+}
+
+/// A definition that was shown, if it is that of a table.
+pub(super) fn as_table(shown: &str) -> Result<Option<CreateTable>, ClusterError> {
     match shown.starts_with("CREATE TABLE") {
-        true => CreateTable::parse(&shown).map(Some),
+        true => CreateTable::parse(shown).map(Some),
         false => Ok(None),
+    }
+}
+
+/// How a table that is built is defined now; `None` where it is not there.
+pub(super) fn create_of(conn: &mut Conn, built: &TableName) -> Result<Option<String>, ClusterError> {
+    match conn.row(&format!("SHOW CREATE TABLE {}", table(&built.db, &built.table))) {
+        Ok(row) => Ok(row.map(|r| r.text(1))),
+        Err(e) if matches!(e.code(), Some(1146 | 1049)) => Ok(None),
+        Err(e) => Err(e.doing(format!("reading the definition of {built}"))),
     }
 }
 

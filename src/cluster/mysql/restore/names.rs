@@ -28,6 +28,12 @@ impl Shadows {
         self.of.get(db).map(String::as_str)
     }
 
+    /// Where a table is built, if anything of its database is.
+    pub fn place(&self, name: &TableName) -> Option<TableName> {
+        let shadow = self.shadow(&name.db)?;
+        Some(TableName::new(shadow, name.table.clone()))
+    }
+
     /// The database of the source that is built in a shadow.
     pub fn source(&self, shadow: &str) -> Option<&str> {
         self.of.iter().find(|(_, s)| *s == shadow).map(|(db, _)| db.as_str())

@@ -17,7 +17,7 @@ use crate::cluster::{ClusterError, RestoreAsk};
 use crate::model::table::TableName;
 
 use super::linking::maker;
-use super::links::defined;
+use super::links::{as_table, create_of};
 use super::names::{Shadows, is_system, wanted};
 use super::state::{self, KnownTable};
 
@@ -86,14 +86,10 @@ impl Outside {
     /// Gives the tables of a statement theirs.
     pub fn give(&self, conn: &mut Conn, shadows: &Shadows, statement: &Statement) -> Result<(), ClusterError> {
         for name in affected(statement) {
-            let (Some(keys), Some(place)) = (self.links.get(&name), place(shadows, &name)) else {
+            let (Some(keys), Some(place)) = (self.links.get(&name), shadows.place(&name)) else {
                 continue;
             };
-            let there = match is_there(conn, &place)? {
-                true => defined(conn, &place)?,
-                false => None,
-            };
-            let Some(there) = there else { continue };
+            let Some(there) = built(conn, &place)? else { continue };
             let names: BTreeSet<Option<&str>> = there.foreign_keys().map(|f| f.name.as_deref()).collect();
             let lacking: Vec<&Foreign> = keys.iter().filter(|k| !names.contains(&k.name.as_deref())).collect();
             let clause = |key: &&Foreign| {
@@ -142,7 +138,7 @@ impl Outside {
         statement: &Statement,
     ) -> Result<(), ClusterError> {
         for name in affected(statement) {
-            let Some(place) = place(shadows, &name) else { continue };
+            let Some(place) = shadows.place(&name) else { continue };
             let there = left(conn, shadows, ask, &name)?;
             let names = there.iter().filter_map(|key| key.name.as_deref());
             let clauses: Vec<String> = names.map(|n| format!("DROP FOREIGN KEY {}", ident(n))).collect();
@@ -202,28 +198,20 @@ fn is_outside(ask: &RestoreAsk, name: &TableName) -> bool {
     !is_system(&name.db) && !wanted(ask, name)
 }
 
-fn place(shadows: &Shadows, name: &TableName) -> Option<TableName> {
-    let shadow = shadows.shadow(&name.db)?;
-    Some(TableName::new(shadow, name.table.clone()))
-}
-
-fn is_there(conn: &mut Conn, place: &TableName) -> Result<bool, ClusterError> {
-    match conn.row(&format!("SHOW CREATE TABLE {}", table(&place.db, &place.table))) {
-        Ok(_) => Ok(true),
-        Err(e) if matches!(e.code(), Some(1146 | 1049)) => Ok(false),
-        Err(e) => Err(e.doing(format!("reading the definition of {place}"))),
+/// A built table; `None` where it is not there, or is none.
+fn built(conn: &mut Conn, place: &TableName) -> Result<Option<CreateTable>, ClusterError> {
+    match create_of(conn, place)? {
+        Some(shown) => as_table(&shown),
+        None => Ok(None),
     }
 }
 
 /// Those that a built table has now.
 fn left(conn: &mut Conn, shadows: &Shadows, ask: &RestoreAsk, name: &TableName) -> Result<Vec<Foreign>, ClusterError> {
-    let Some(place) = place(shadows, name) else {
+    let Some(place) = shadows.place(name).filter(|_| wanted(ask, name)) else {
         return Ok(Vec::new());
     };
-    if !wanted(ask, name) || !is_there(conn, &place)? {
-        return Ok(Vec::new());
-    }
-    let Some(create) = defined(conn, &place)? else {
+    let Some(create) = built(conn, &place)? else {
         return Ok(Vec::new());
     };
     let named = create.foreign_keys().map(|key| {

@@ -195,12 +195,12 @@ impl Switch<'_> {
         };
         let mut moves: Vec<Move> = Vec::new();
         for source in self.built {
-            let Some(shadow) = self.shadows.shadow(&source.db) else {
+            let Some(built) = self.shadows.place(source) else {
                 continue;
             };
             let place = self.target(source);
             moves.push(Move {
-                built: Some(TableName::new(shadow, source.table.clone())),
+                built: Some(built),
                 aside: aside_of(&place),
                 place,
                 absent: self.ask.spares,
@@ -261,10 +261,10 @@ impl Switch<'_> {
     fn links_out(&self, conn: &mut Conn, taken: &Taken) -> Result<Vec<String>, ClusterError> {
         let mut out = Vec::new();
         for (child, keys) in self.links.iter().filter(|(child, _)| self.built.contains(child)) {
-            let Some(shadow) = self.shadows.shadow(&child.db) else {
+            let Some(built) = self.shadows.place(child) else {
                 continue;
             };
-            let built = links::defined(conn, &TableName::new(shadow, child.table.clone()))?;
+            let built = links::defined(conn, &built)?;
             for key in keys {
                 let parent = TableName::new(key.db.as_deref().unwrap_or(&child.db), key.table.clone());
                 let (place, parent) = (self.target(child), self.target(&parent));

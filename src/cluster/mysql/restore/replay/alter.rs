@@ -26,8 +26,7 @@ pub(super) struct Alter<'a> {
 impl Alter<'_> {
     /// The table as it is built.
     pub fn built(&self) -> Option<TableName> {
-        let shadow = self.shadows.shadow(&self.table.db)?;
-        Some(TableName::new(shadow, self.table.table.clone()))
+        self.shadows.place(self.table)
     }
 
     /// Ends the restore before one that does to rows what the log does not hold.

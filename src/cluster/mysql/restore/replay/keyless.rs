@@ -54,10 +54,9 @@ impl Keyless {
     /// Looks at a table, and gives it an index where it has no key.
     pub fn add(&mut self, conn: &mut Conn, name: &TableName) -> Result<(), ClusterError> {
         self.looked.insert(name.clone(), true);
-        let Some(shadow) = self.shadows.shadow(&name.db) else {
+        let Some(place) = self.shadows.place(name) else {
             return Ok(());
         };
-        let place = TableName::new(shadow, name.table.clone());
         let (db, tbl) = (string(&place.db), string(&place.table));
         let doing = || format!("looking for a key of {name}");
         let keys = conn
@@ -109,10 +108,9 @@ impl Keyless {
             self.indexed.retain(|place| place.db != shadow);
         }
         for name in statement.tables() {
-            let Some(shadow) = self.shadows.shadow(&name.db) else {
+            let Some(place) = self.shadows.place(name) else {
                 continue;
             };
-            let place = TableName::new(shadow, name.table.clone());
             if self.indexed.remove(&place) {
                 drop_index(conn, &place)?;
             }

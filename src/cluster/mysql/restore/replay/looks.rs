@@ -1,10 +1,10 @@
 //! How the tables of a statement look: by this a crash in the middle of one is told from one before or after it.
 
 use crate::cluster::ClusterError;
+use crate::cluster::mysql::restore::links::create_of;
 use crate::cluster::mysql::restore::names::Shadows;
 use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::statement::Statement;
-use crate::cluster::mysql::text::table;
 use crate::cluster::mysql::wire::Conn;
 use crate::model::table::TableName;
 
@@ -15,16 +15,11 @@ pub(super) fn of(conn: &mut Conn, shadows: &Shadows, statement: &Statement) -> R
     names.sort();
     names.dedup();
     for name in names {
-        let Some(shadow) = shadows.shadow(&name.db) else {
+        let Some(place) = shadows.place(&name) else {
             continue;
         };
-        let place = TableName::new(shadow, name.table.clone());
-        let shown = conn.row(&format!("SHOW CREATE TABLE {}", table(&place.db, &place.table)));
-        out.push(match shown {
-            Ok(row) => tables::settled(&row.map(|r| r.text(1)).unwrap_or_default()),
-            Err(e) if matches!(e.code(), Some(1146 | 1049)) => "-".to_owned(),
-            Err(e) => return Err(e.doing(format!("reading the definition of {name}"))),
-        });
+        let shown = create_of(conn, &place)?;
+        out.push(shown.map_or_else(|| "-".to_owned(), |create| tables::settled(&create)));
     }
     if let Some(numbers) = numbers(conn, shadows, statement)? {
         out.push(numbers);

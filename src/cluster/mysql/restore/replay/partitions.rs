@@ -3,10 +3,10 @@
 
 use super::alter::Alter;
 use crate::cluster::ClusterError;
+use crate::cluster::mysql::restore::links::create_of;
 use crate::cluster::mysql::schema::history;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::tokens::words;
-use crate::cluster::mysql::text::table;
 use crate::cluster::mysql::wire::{Conn, Flavor};
 
 /// Refuses such a one.
@@ -14,19 +14,14 @@ pub(super) fn refuse(conn: &mut Conn, alter: &Alter<'_>) -> Result<(), ClusterEr
     if conn.info().flavor != Flavor::MariaDb || !takes_a_partition(alter.sql, alter.modes) {
         return Ok(());
     }
-    let (name, Some(built)) = (alter.table, alter.built()) else {
+    let Some(built) = alter.built() else {
         return Ok(());
     };
-    let shown = match conn.row(&format!("SHOW CREATE TABLE {}", table(&built.db, &built.table))) {
-        Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),
-        Err(e) if matches!(e.code(), Some(1146 | 1049)) => return Ok(()),
-        Err(e) => return Err(e.doing(format!("reading the definition of {name}"))),
-    };
-    match history::by_number(&shown) {
+    match create_of(conn, &built)?.is_some_and(|create| history::by_number(&create)) {
         false => Ok(()),
         true => Err(alter.is_the_end(&format!(
-            "which old rows of {name} transaction {} took away with a partition (PARTITION BY SYSTEM_TIME LIMIT)",
-            alter.id
+            "which old rows of {} transaction {} took away with a partition (PARTITION BY SYSTEM_TIME LIMIT)",
+            alter.table, alter.id
         ))),
     }
 }

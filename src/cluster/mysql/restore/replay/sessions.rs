@@ -6,13 +6,14 @@
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::query::{Query, SYSTEM};
+use crate::cluster::mysql::restore::links::create_of;
 use crate::cluster::mysql::schema::create::{CreateTable, ItemKind};
 use crate::cluster::mysql::schema::definition::{self, DefinitionText, kind};
 use crate::cluster::mysql::schema::zone::{self, Zone};
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::sql::zoned::{self, There};
-use crate::cluster::mysql::text::{ident, string, table};
+use crate::cluster::mysql::text::{ident, string};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
@@ -145,11 +146,7 @@ fn depends(conn: &mut Conn, run: &Run<'_>) -> Result<bool, ClusterError> {
     let Some(built) = &run.built else {
         return Ok(false);
     };
-    let shown = match conn.row(&format!("SHOW CREATE TABLE {}", table(&built.db, &built.table))) {
-        Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),
-        Err(e) if matches!(e.code(), Some(1146 | 1049)) => String::new(),
-        Err(e) => return Err(e.doing(format!("reading the definition of {built}"))),
-    };
+    let shown = create_of(conn, built)?.unwrap_or_default();
     let mut there = There {
         by_time: shown.contains("SYSTEM_TIME"),
         ..There::default()

@@ -107,15 +107,9 @@ impl Statements {
         &mut self.conn
     }
 
-    /// A table as it is built.
-    fn built(&self, name: &TableName) -> Option<TableName> {
-        let shadow = self.shadows.shadow(&name.db)?;
-        Some(TableName::new(shadow, name.table.clone()))
-    }
-
     /// The engine of a table as it is built now; `None` when it is not there.
     pub fn engine(&mut self, name: &TableName) -> Result<Option<String>, ClusterError> {
-        let Some(built) = self.built(name) else {
+        let Some(built) = self.shadows.place(name) else {
             return Ok(None);
         };
         let sql = format!(
@@ -547,7 +541,7 @@ impl Statements {
             shadow: self.shadows.shadow(&query.db),
             id,
             modes,
-            built: statement.tables().first().and_then(|t| self.built(t)),
+            built: statement.tables().first().and_then(|t| self.shadows.place(t)),
         };
         self.sessions.set_up(&mut self.conn, &run)?;
         if linked {
