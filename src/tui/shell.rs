@@ -43,7 +43,7 @@ const PULSE_MS: u64 = 120_000;
 
 /// So long the first picture waits for a desk that is about to open: a picture without data would only flicker, and an
 /// error shall stand in the terminal as it was.
-const OPENING: Duration = Duration::from_millis(20);
+const OPENING: Duration = Duration::from_millis(8);
 
 /// Runs the console.
 pub fn run(desk: Arc<OpeningDesk>, options: Options) -> anyhow::Result<Exit> {
