@@ -32,6 +32,7 @@ use crate::model::ids::{BackupId, ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
 use crate::model::log::LogRun;
 use crate::model::position::Moment;
+use crate::model::time::mention_exact;
 
 /// A snapshot backup, planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -297,8 +298,8 @@ fn open_behind(cluster: &dyn Cluster, log: &LogDoc, cx: &dyn JobCx) -> Result<Bo
             return Err(EngineError::refused(
                 format!(
                     "the source's clock went back: it shows {}, and the log backup has dated changes up to {}",
-                    mark.moment.at.utc().to_rfc3339(),
-                    dated.at.utc().to_rfc3339()
+                    mention_exact(mark.moment.at),
+                    mention_exact(dated.at)
                 ),
                 "set the source's clock right (NTP); where the time in the archive is the wrong one, wait until it is past",
             ));

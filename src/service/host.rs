@@ -113,7 +113,10 @@ impl Host {
         let wards = Arc::new(Wards::new(config, &options));
         // Who may only look is who started this process; what others ask of it is theirs to be refused.
         let read_only = role.read_only;
-        let role = Role { read_only: false, ..role };
+        let role = Role {
+            read_only: false,
+            ..role
+        };
         let everybodys = LocalDesk::new(Arc::clone(&wards), Arc::clone(&runner), clock, role);
         let own = everybodys.for_user(&everybodys.role.asked_by, read_only);
         let host = Host {

@@ -126,7 +126,10 @@ fn what_overwrites_nothing_is_asked_about_with_yes_or_no() {
 /// Who holds the lease of the data directory: what it is, and its process.
 fn holder(brine: &Brine) -> Option<(String, i32)> {
     let note: serde_json::Value = serde_json::from_slice(&std::fs::read(brine.path("data/runner.json")).ok()?).ok()?;
-    Some((note["what"].as_str()?.to_owned(), i32::try_from(note["pid"].as_i64()?).ok()?))
+    Some((
+        note["what"].as_str()?.to_owned(),
+        i32::try_from(note["pid"].as_i64()?).ok()?,
+    ))
 }
 
 #[test]
