@@ -34,6 +34,8 @@ mod disturbed;
 mod edges;
 #[path = "mysql/fidelity.rs"]
 mod fidelity;
+#[path = "mysql/following.rs"]
+mod following;
 #[path = "mysql/globals.rs"]
 mod globals;
 #[path = "mysql/killed.rs"]

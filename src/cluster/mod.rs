@@ -173,6 +173,9 @@ pub enum ClusterError {
         /// What is still there.
         oldest: Box<Position>,
     },
+    /// The cluster changed its tables and its log does not hold it.
+    #[error("the change log behind {0} does not hold {1}: take a new snapshot")]
+    LogLacks(Box<Position>, String),
     /// The moment is outside the history that can be read.
     #[error("moment {} is outside the readable history ({} to {})", asked.last_tso(), from.last_tso(), to.last_tso())]
     OutsideHistory {
@@ -287,6 +290,13 @@ pub enum ClusterError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl ClusterError {
+    /// Whether no more log comes behind what was read: the stretch ends, and only a snapshot can begin another.
+    pub fn ends_log(&self) -> bool {
+        matches!(self, ClusterError::LogGone { .. } | ClusterError::LogLacks(..))
+    }
 }
 
 /// A consistent view of a cluster at one moment.
@@ -498,6 +508,11 @@ pub trait Cluster: Send + Sync {
     /// of the archive, in order): transactions up to such a place get times at or before its moment, those behind it
     /// later ones, so that moments and positions never contradict each other.
     fn changes(&self, after: &Mark, anchors: &[Mark]) -> Result<Box<dyn Changes>, ClusterError>;
+
+    /// An error when the cluster is set up so that its log cannot be archived.
+    fn check_log(&self) -> Result<(), ClusterError> {
+        Ok(())
+    }
 
     /// An error when the cluster's log has another transaction in the place of an archived one: `last` is its record, and it
     /// came behind the place `from` and the transactions `earlier`. No error where that cannot be told.

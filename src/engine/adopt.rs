@@ -122,7 +122,8 @@ fn continues(cluster: &dyn Cluster, archive: &Archive, view: &View, foreign: boo
     };
     match recognised.and_then(|()| cluster.changes(&end, &runs::anchors(view, &end))) {
         Ok(_) => Ok(true),
-        Err(ClusterError::LogGone { .. } | ClusterError::OtherServer(_)) => Ok(false),
+        Err(ClusterError::OtherServer(_)) => Ok(false),
+        Err(e) if e.ends_log() => Ok(false),
         Err(e) => Err(e).doing(|| "looking whether its log continues the archive's".to_owned()),
     }
 }

@@ -240,7 +240,8 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
         let recognised = runs::recognise(cluster, archive, &run)?;
         match recognised {
             // A log that was made anew is a gap; the snapshot is what is needed then.
-            Ok(()) | Err(ClusterError::LogGone { .. }) => {}
+            Ok(()) => {}
+            Err(e) if e.ends_log() => {}
             Err(e) => return Err(e).doing(|| "looking whether this is the source of the archive".to_owned()),
         }
     }

@@ -205,6 +205,7 @@ fn cluster_kind(e: &ClusterError) -> ErrorKind {
             None => ErrorKind::Failed,
         },
         ClusterError::LogGone { .. }
+        | ClusterError::LogLacks(..)
         | ClusterError::SnapshotGone(_)
         | ClusterError::TooLarge(_)
         | ClusterError::Connect { .. }

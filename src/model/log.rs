@@ -121,7 +121,7 @@ impl RunEnd {
     /// The reason as a clause.
     pub fn words(&self) -> &'static str {
         match self {
-            RunEnd::SourceLogGone => "log was lost: the source had thrown it away, or did not write rows",
+            RunEnd::SourceLogGone => "log was lost: the source had thrown it away, or did not write all of it",
             RunEnd::Stopped => "the log backup was stopped",
             RunEnd::Restored => "a restore began a new history",
         }

@@ -25,6 +25,10 @@ pub enum Position {
         /// reset gives the same names to other files.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         begun: Option<u32>,
+        /// What replication had brought to the server and its own log does not hold: GTIDs, or `*` where more was to come.
+        /// `None` where it was not asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unlogged: Option<String>,
     },
 }
 

@@ -93,6 +93,7 @@ pub fn act(ward: &Ward, act: LogAct, by: &str, cx: &dyn JobCx) -> Result<(), Ref
         LogAct::Start => {
             // The archive is made first, so that an unreachable storage is heard of here.
             let (archive, lock) = (ward.archive()?, ward.lock()?);
+            ward.cluster()?.check_log().map_err(EngineError::from)?;
             control::start(&archive, &lock)?;
             note_wish(ward, &archive, &lock, true)?;
             ward.keeper.poke();

@@ -465,6 +465,7 @@ fn without_a_tso_an_instant_is_taken_whole() {
         file: "binlog.1".to_owned(),
         offset: n,
         begun: None,
+        unlogged: None,
     };
     let mut run = new_run(1);
     run.from = at(0);

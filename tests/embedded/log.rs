@@ -96,6 +96,7 @@ fn positions_from_elsewhere_are_refused() {
         file: "b".into(),
         offset: 4,
         begun: None,
+        unlogged: None,
     };
     assert!(matches!(open(&binlog), ClusterError::Malformed { .. }));
 }

@@ -19,7 +19,7 @@ use brine::model::position::Moment;
 use brine::model::tso::Tso;
 use brine::storage::memory::Memory;
 
-use crate::env::{World, chain, t};
+use crate::env::{Sums, World, chain, only, t};
 use crate::moments::{check_moment, other};
 use crate::verbs::Template;
 
@@ -367,4 +367,36 @@ fn retention_does_not_drop_what_has_become_needed() {
     w.archive.update(&w.lock, |doc: &mut ProtectDoc| doc.0.clear()).unwrap();
     let receipt = retention::run(&w.archive, &w.lock, &view, &plan, &w.cx()).unwrap();
     assert_eq!(receipt.trashed, [dropped]);
+}
+
+#[test]
+fn the_receipt_says_how_a_dropped_table_gets_its_name_back() {
+    let w = World::new();
+    let app = w.app();
+    for table in ["orders", "customers"] {
+        app.create_table(&t("shop", table), "{}").unwrap();
+        app.put(&t("shop", table), b"1", b"one").unwrap();
+    }
+    let id = w.backup().id;
+    let before = w.mark();
+    app.drop_table(&t("shop", "orders")).unwrap();
+    let request = w.request(RestorePoint::Snapshot { id }, RestoreTarget::Beside);
+    let next = w.restore(&request).unwrap().next_steps;
+    assert!(
+        next[0].contains("compare the restored tables with the live ones"),
+        "{next:?}"
+    );
+    assert!(next[1].contains("shop.orders is no longer there"), "{next:?}");
+    assert!(next[1].contains("--filter '`shop`.`orders`' --in-place"), "{next:?}");
+
+    // Alone, there is nothing to compare it with; and what is said puts it back.
+    let mut one = request.clone();
+    one.filter = TableFilter::only(&[t("shop", "orders")]);
+    let next = w.restore(&one).unwrap().next_steps;
+    assert_eq!(next.len(), 1, "{next:?}");
+    assert!(!next[0].contains("compare") && next[0].contains("it back"), "{next:?}");
+    one.target = RestoreTarget::InPlace;
+    w.restore(&one).unwrap();
+    let orders = |sums: &Sums| only(sums, &["shop.orders"]);
+    assert_eq!(orders(&w.sums()), orders(&w.sums_at(before)));
 }

@@ -143,6 +143,7 @@ fn everything(server: &Server, kind: Kind) -> Mark {
         file,
         offset,
         begun: None,
+        unlogged: None,
     };
     Mark {
         moment: Moment::of_tso(Tso(1)),

@@ -225,6 +225,10 @@ fn proxies_of_another_server_are_asked_for_beforehand() {
         spare.sql(&proxies.wanted);
         let plan = ok("planning", w.plan_to(&request, &other));
         assert!(plan.checks.iter().all(|c| c.name != "proxies"), "{:?}", plan.checks);
+        // What is as it should be comes without a statement that mends it.
+        let alone: Vec<_> = plan.checks.iter().filter(|c| c.name.starts_with("replica")).collect();
+        assert_eq!(alone.len(), 2, "{:?}", plan.checks);
+        assert!(alone.iter().all(|c| c.wanted.is_empty()), "{alone:?}");
         let receipt = ok("restoring", w.try_restore(&request, &other));
         assert!(
             receipt.warnings.iter().all(|w| !w.contains("PROXY")),

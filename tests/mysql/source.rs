@@ -421,6 +421,7 @@ fn a_place_that_a_stream_cannot_begin_at_is_reached_from_the_beginning_of_its_fi
         file,
         offset: offset - 1,
         begun,
+        unlogged: None,
     };
     let cluster = MysqlCluster::new(options, Arc::new(SystemClock));
     let mark = Mark {

@@ -77,10 +77,10 @@ pub(super) fn referring(core: &Arc<Core>, replaced: &[TableName]) -> Result<Vec<
         .collect())
 }
 
-fn check(name: &str, found: Result<String, String>, wanted: &str) -> RestoreCheck {
-    let (result, found) = match found {
-        Ok(good) => (CheckResult::Ok, good),
-        Err(bad) => (CheckResult::Blocked, bad),
+fn check(name: &str, found: Result<String, String>, mend: &str) -> RestoreCheck {
+    let (result, found, wanted) = match found {
+        Ok(good) => (CheckResult::Ok, good, ""),
+        Err(bad) => (CheckResult::Blocked, bad, mend),
     };
     RestoreCheck {
         name: name.to_owned(),

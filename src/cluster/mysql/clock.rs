@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::gtid::{Gtid, GtidSet, Place};
+use super::gtid::{Gtid, GtidSet, Place, Unlogged};
 use crate::cluster::{ClusterError, Mark};
 use crate::model::clock::Millis;
 use crate::model::position::{Moment, Position};
@@ -59,6 +59,8 @@ pub(super) struct Where {
     pub place: Place,
     /// When the file was begun: only where the server has no GTIDs, and places alone tell what is before them.
     pub begun: Option<u32>,
+    /// What the server had taken in by then and did not log.
+    pub unlogged: Unlogged,
 }
 
 impl Where {
@@ -73,6 +75,7 @@ impl Where {
             file,
             offset,
             begun,
+            unlogged,
         } = position
         else {
             return Err(bad());
@@ -84,6 +87,7 @@ impl Where {
                 offset: *offset,
             },
             begun: *begun,
+            unlogged: Unlogged::parse(unlogged.as_deref()).ok_or_else(bad)?,
         })
     }
 
@@ -94,6 +98,7 @@ impl Where {
             file: self.place.file.clone(),
             offset: self.place.offset,
             begun: self.begun,
+            unlogged: self.unlogged.text(),
         }
     }
 

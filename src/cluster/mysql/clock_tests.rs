@@ -25,6 +25,7 @@ fn behind(n: u64) -> Position {
         file: "b.000001".to_owned(),
         offset: n,
         begun: None,
+        unlogged: None,
     }
 }
 

@@ -66,6 +66,10 @@ impl Cluster for MysqlCluster {
         binlog::changes(&self.core, after, anchors)
     }
 
+    fn check_log(&self) -> Result<(), ClusterError> {
+        binlog::check_log(&self.core)
+    }
+
     fn recognise(&self, from: &Position, earlier: &[String], last: &[u8]) -> Result<(), ClusterError> {
         binlog::recognise(&self.core, from, earlier, last)
     }

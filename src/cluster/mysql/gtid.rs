@@ -329,6 +329,38 @@ impl GtidSet {
     }
 }
 
+/// What a server took in by replication and did not write into its own log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Unlogged {
+    /// Nobody asked.
+    #[default]
+    Unknown,
+    /// Up to these; empty for nothing.
+    Upto(GtidSet),
+    /// More was to come at any time.
+    More,
+}
+
+impl Unlogged {
+    /// As a position has it.
+    pub fn parse(text: Option<&str>) -> Option<Unlogged> {
+        Some(match text {
+            None => Unlogged::Unknown,
+            Some("*") => Unlogged::More,
+            Some(set) => Unlogged::Upto(GtidSet::parse(set)?),
+        })
+    }
+
+    /// For a position.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Unlogged::Unknown => None,
+            Unlogged::More => Some("*".to_owned()),
+            Unlogged::Upto(set) => Some(set.to_string()),
+        }
+    }
+}
+
 fn has(ranges: &[(u64, u64)], first: u64, last: u64) -> bool {
     let behind = ranges.partition_point(|(from, _)| *from <= first);
     let range = behind.checked_sub(1).and_then(|at| ranges.get(at));
@@ -439,6 +471,7 @@ mod tests {
             file: file.to_owned(),
             offset,
             begun: None,
+            unlogged: None,
         };
         let maria = at("0-1-100,1-2-5", "b.000009", 50);
         assert_eq!(covers(&maria, "0-9-100"), Some(true));

@@ -53,7 +53,7 @@ pub(super) fn open(
         let opened = recognise(cluster, archive, &run)?.and_then(|()| cluster.changes(&end, &anchors(&view, &end)));
         match opened {
             Ok(changes) => return reopen(archive, lock, run, changes),
-            Err(e @ ClusterError::LogGone { .. }) => {
+            Err(e) if e.ends_log() => {
                 cx.line(
                     LineLevel::Warning,
                     format!("gap in the log after {}: {e}", mention(run.to.at)),
@@ -66,7 +66,7 @@ pub(super) fn open(
     for start in starts(&view, live) {
         match cluster.changes(&start, &anchors(&view, &start)) {
             Ok(changes) => return begin(archive, lock, live, &start, changes),
-            Err(ClusterError::LogGone { .. }) => {}
+            Err(e) if e.ends_log() => {}
             Err(e) => return Err(e).doing(|| "opening the source's change log".to_owned()),
         }
     }

@@ -478,7 +478,7 @@ fn beginning(run: &LogRun) -> Mark {
 fn is_for_good(e: &EngineError) -> bool {
     match e {
         EngineError::While { source, .. } => is_for_good(source),
-        EngineError::Cluster(e) => matches!(e, ClusterError::Malformed { .. } | ClusterError::LogGone { .. }),
+        EngineError::Cluster(e) => e.ends_log() || matches!(e, ClusterError::Malformed { .. }),
         _ => false,
     }
 }

@@ -3,6 +3,7 @@
 //! [`planner`] makes a [`plan::RestorePlan`]; [`run`] runs that very plan. What is built is invisible until
 //! its checksums agree and it is published.
 
+mod advice;
 mod base;
 mod earlier;
 mod load;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Check, CheckState, RestorePlan};
+use super::plan::{Check, CheckState};
 use crate::cluster::{Cluster, TableFacts};
 use crate::engine::point::{RestoreRequest, RestoreTarget};
 use crate::model::filter::{Rename, RenameMap};
@@ -43,23 +43,6 @@ pub(super) fn given<'t>(
         to: name(db, n),
     }));
     map
-}
-
-/// Where what was restored beside is to be found: names, not only that there are new ones.
-pub(super) fn in_words(plan: &RestorePlan) -> String {
-    let mut renamed = plan.tables.iter().filter(|t| t.source != t.target);
-    match (renamed.next(), renamed.count()) {
-        (Some(t), 0) if plan.assumptions.writes.len() == 1 => format!("{} with {}", t.target, t.source),
-        (Some(t), _) => format!(
-            "the restored tables with the live ones ({} was {}, and so on)",
-            t.target, t.source
-        ),
-        // All of them were made by the log.
-        (None, _) => match plan.assumptions.writes.first() {
-            Some(name) => format!("the restored tables ({name} and so on) with the live ones"),
-            None => "the restored tables with the live ones".to_owned(),
-        },
-    }
 }
 
 /// Blocks a restore in which two tables would get one name, or a table a name that the target cannot give it. Names that

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::load;
-use super::new_names;
 use super::plan::{RestorePlan, RestoreReceipt, WayBackPlan};
-use super::{base, preflight, way_back};
+use super::{advice, base, preflight, way_back};
 use crate::archive::state::WayBack;
 use crate::archive::{Archive, ArchiveLock};
 use crate::cluster::{ClosedAs, Cluster, ClusterError, ClusterState, Mark, RestoreAsk, RestoreScope, Restorer};
@@ -542,13 +541,17 @@ impl RestoreRun<'_> {
     }
 
     fn advice(&self) -> Vec<String> {
-        match &self.plan.request.target {
-            RestoreTarget::Beside => {
-                let what = new_names::in_words(self.plan);
-                vec![format!("compare {what}, then copy back what is missing")]
-            }
-            RestoreTarget::Cluster { name } => vec![format!("point applications at {name} when you are satisfied")],
-            RestoreTarget::InPlace => vec!["applications were disconnected: check that they are back".to_owned()],
+        let there = self
+            .target
+            .tables()
+            .map(|tables| tables.into_iter().map(|t| t.name).collect());
+        match there {
+            Ok(there) => advice::steps(self.plan, &there),
+            // The restore is done: that the target is not there to be asked is no reason to call it failed.
+            Err(e) => vec![format!(
+                "look at what was restored: the target could not be asked again: {}",
+                EngineError::from(e).chain()
+            )],
         }
     }
 }

@@ -19,11 +19,11 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// The whole window.
+    /// The whole window; for one of a single moment that moment and what lies before it, so that its bar is not full.
     pub fn of(window: &Window) -> Option<Stretch> {
         let (from, to) = window.bounds()?;
         Some(Stretch {
-            from: from.at,
+            from: Millis(from.at.0.min(to.at.0 - 1)),
             to: to.at,
         })
     }
@@ -202,6 +202,11 @@ mod tests {
                 Cell::Log => '=',
             })
             .collect()
+    }
+
+    #[test]
+    fn a_single_moment_is_a_base_and_nothing_before_it() {
+        assert_eq!(drawn(&window(&[(5, 5)], &[5]), 6), "     +");
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::event::{Header, Kind};
+use super::unlogged;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::case;
 use crate::cluster::mysql::check::log_holes;
 use crate::cluster::mysql::clock::Where;
-use crate::cluster::mysql::gtid::{GtidSet, Place};
+use crate::cluster::mysql::gtid::{GtidSet, Place, Unlogged};
 use crate::cluster::mysql::options::MysqlOptions;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, DumpRequest, DumpStart, Flavor, WireError};
@@ -30,6 +31,8 @@ pub(super) fn server_now(conn: &mut Conn) -> Result<Millis, WireError> {
 /// Where the server's log is now; without a log the place has no file.
 pub(super) fn position(conn: &mut Conn) -> Result<Position, WireError> {
     let by_place = by_place(conn)?;
+    // Before the place: what comes in between counts as unlogged behind it.
+    let unlogged = unlogged::now(conn)?.text();
     let info = conn.info();
     let (flavor, sql) = match info.flavor {
         Flavor::MySql if info.version >= (8, 2, 0) => (Flavor::MySql, "SHOW BINARY LOG STATUS"),
@@ -41,6 +44,7 @@ pub(super) fn position(conn: &mut Conn) -> Result<Position, WireError> {
             file: String::new(),
             offset: 0,
             begun: None,
+            unlogged,
         });
     };
     let (file, offset) = (row.text(0), row.number(1));
@@ -57,6 +61,7 @@ pub(super) fn position(conn: &mut Conn) -> Result<Position, WireError> {
         file,
         offset,
         begun: None,
+        unlogged,
     })
 }
 
@@ -151,6 +156,9 @@ pub(super) fn start(conn: &mut Conn, after: &Where, options: &MysqlOptions) -> R
         // There was no log then.
         return Err(gone(after, &oldest(conn)?));
     }
+    if after.unlogged == Unlogged::More {
+        return Err(unlogged::lacks(after, "since then"));
+    }
     let by_place = by_place(conn).map_err(|e| e.doing("reading the settings of the binary log"))?;
     if by_place && after.set.is_empty() {
         return by_file(conn, after, options);
@@ -216,6 +224,7 @@ pub(super) fn oldest(conn: &mut Conn) -> Result<Where, ClusterError> {
         set: GtidSet::parse(&gtid).unwrap_or(GtidSet::Empty),
         place: Place { file, offset: FIRST },
         begun: None,
+        unlogged: Unlogged::Unknown,
     })
 }
 

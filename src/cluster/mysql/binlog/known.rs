@@ -139,6 +139,7 @@ fn differs(core: &Core, flavor: Flavor, from: &Position, gtid: &Gtid, archived: 
                 file: String::new(),
                 offset: 0,
                 begun: Some(there.stamp),
+                unlogged: None,
             }),
         };
     }

@@ -17,6 +17,7 @@ mod semisync;
 mod stream;
 mod summary;
 mod unfold;
+mod unlogged;
 mod written;
 pub mod xa;
 
@@ -25,6 +26,7 @@ pub use summary::is_own;
 
 pub(super) use host::by_place;
 pub(super) use known::recognise;
+pub(super) use unlogged::at_snapshot as unlogged_at_snapshot;
 pub(super) use written::{write_marker, written_marker};
 
 use std::sync::Arc;
@@ -69,6 +71,11 @@ pub(super) fn stamped(core: &Core, position: Position) -> Result<Position, Clust
         at.begun = Some(begun.map_err(|e| e.doing("asking when a file of the binary log was begun"))?);
     }
     Ok(at.position())
+}
+
+/// Refuses a server whose log cannot be archived.
+pub(super) fn check_log(core: &Core) -> Result<(), ClusterError> {
+    host::check_settings(&mut core.connect()?)
 }
 
 /// The stream behind a place.

@@ -16,6 +16,7 @@ use super::notes::{self, SystemZone};
 use super::payload::Head;
 use super::place::{advance, heartbeat, rotate};
 use super::semisync::SemiSync;
+use super::unlogged::Watch;
 use super::{COUNTED_WITHIN, format, host};
 use crate::cluster::mysql::clock::{ClockState, StreamDates, Where};
 use crate::cluster::mysql::core::Core;
@@ -61,6 +62,8 @@ pub(super) struct Stream {
     /// After a damaged event the stream was opened once more.
     again: bool,
     semi_sync: SemiSync,
+    /// What the server takes in without logging it.
+    unlogged: Watch,
     /// The time zone of the server, when it was asked for.
     zone: Option<SystemZone>,
 }
@@ -73,6 +76,7 @@ struct Opened {
     /// Where reading begins.
     read: Place,
     skip: u64,
+    unlogged: Watch,
 }
 
 /// A transaction that was not handed out yet.
@@ -112,6 +116,7 @@ pub(super) fn open(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<S
         behind: None,
         again: false,
         semi_sync: SemiSync::new(core.options.semi_sync),
+        unlogged: opened.unlogged,
         zone: None,
     };
     stream.first()?;
@@ -127,6 +132,7 @@ fn connect(core: &Arc<Core>, at: &mut Where) -> Result<Opened, ClusterError> {
         Ok(true)
     })?;
     let start = start.unwrap_or_else(|| DumpStart::Gtid(at.set.to_string()));
+    let unlogged = Watch::begin(&mut control, at)?;
     let (mut read, mut skip, mut by_place) = (at.place.clone(), 0, true);
     match &start {
         DumpStart::Gtid(_) => {
@@ -152,6 +158,7 @@ fn connect(core: &Arc<Core>, at: &mut Where) -> Result<Opened, ClusterError> {
         by_place,
         read,
         skip,
+        unlogged,
     })
 }
 
@@ -196,6 +203,7 @@ impl Stream {
                 let opened = connect(&self.core, &mut self.at)?;
                 (self.dump, self.control, self.zone) = (opened.dump, opened.control, None);
                 (self.read, self.skip, self.by_place) = (opened.read, opened.skip, opened.by_place);
+                self.unlogged = opened.unlogged;
                 self.placed = opened.by_place;
                 self.dates.forget_target();
                 self.groups.forget();
@@ -359,7 +367,9 @@ impl Stream {
             return Ok(());
         }
         let now = host::server_now(&mut self.control).map_err(|e| e.doing("reading the server's clock"))?;
+        self.unlogged.look(&mut self.control, &self.at)?;
         let end = host::place(&mut self.control)?;
+        self.unlogged.judge(&self.at, &end)?;
         self.server_clock = (now, Instant::now());
         // When the server does not yet count what was handed out, it will in a moment.
         if self.dates.aim(&mut state, now, &end).is_some() {
@@ -378,19 +388,22 @@ impl Stream {
     }
 
     /// The mark, when it is reached: before `ready`, if that is behind it.
-    fn reached(&mut self) -> Option<LogEvent> {
+    fn reached(&mut self) -> Result<Option<LogEvent>, ClusterError> {
         let is_there = match &self.ready {
             Some(next) => self.dates.is_beyond_target(next.gtid.as_ref(), &next.behind),
             None => !self.groups.is_open() && self.dates.is_at_target(&self.at),
         };
-        let (moment, end) = is_there.then(|| self.dates.reach()).flatten()?;
+        let Some((moment, end)) = is_there.then(|| self.dates.reach()).flatten() else {
+            return Ok(None);
+        };
+        self.unlogged.has_come(&self.at)?;
         let mut at = self.at.clone();
         if at.set == end.set && !at.set.is_empty() && !at.place.reaches(&end.place) {
             // The server skipped to where it is without saying so.
             at.place = end.place;
         }
         let position = at.position();
-        Some(LogEvent::Reached(Mark { moment, position }))
+        Ok(Some(LogEvent::Reached(Mark { moment, position })))
     }
 
     /// Hands `ready` out, if there is something to hand out.
@@ -480,7 +493,7 @@ impl Changes for Stream {
         let until = Instant::now() + wait;
         loop {
             self.aim(until)?;
-            if let Some(event) = self.reached() {
+            if let Some(event) = self.reached()? {
                 self.semi_sync.is_at_the_end();
                 return Ok(Some(event));
             }

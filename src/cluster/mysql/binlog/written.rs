@@ -5,7 +5,7 @@
 
 use crate::cluster::mysql::clock::Where;
 use crate::cluster::mysql::core::Core;
-use crate::cluster::mysql::gtid::{Gtid, GtidSet, Place};
+use crate::cluster::mysql::gtid::{Gtid, GtidSet, Place, Unlogged};
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, Row, WireError};
 use crate::cluster::{ClusterError, Mark};
@@ -134,6 +134,7 @@ impl Around {
         Where {
             set,
             place: self.end,
+            unlogged: Unlogged::Unknown,
             begun: None,
         }
     }

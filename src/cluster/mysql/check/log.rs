@@ -77,12 +77,22 @@ pub(in crate::cluster::mysql) fn holes(conn: &mut Conn) -> Result<Option<(String
     if let Some(found) = filtered(conn)? {
         return Ok(Some((found, NO_FILTERS)));
     }
+    let source = unlogged_source(conn)?;
+    Ok(source.map(|source| (format!("log_slave_updates is {}", unlogged(&source)), LOG_UPDATES)))
+}
+
+/// Whether what replication brings reaches the server's own log.
+pub(in crate::cluster::mysql) fn logs_updates(conn: &mut Conn) -> Result<bool, WireError> {
     let switches = "SHOW GLOBAL VARIABLES WHERE variable_name IN ('log_slave_updates', 'log_replica_updates')";
-    if conn.rows(switches)?.iter().all(|row| row.text(1) != "OFF") {
+    Ok(conn.rows(switches)?.iter().all(|row| row.text(1) != "OFF"))
+}
+
+/// The server that it follows without writing down what comes from there.
+pub(in crate::cluster::mysql) fn unlogged_source(conn: &mut Conn) -> Result<Option<String>, WireError> {
+    if logs_updates(conn)? {
         return Ok(None);
     }
-    let source = topology::of(conn)?.source;
-    Ok(source.map(|source| (format!("log_slave_updates is {}", unlogged(&source)), LOG_UPDATES)))
+    Ok(topology::of(conn)?.source)
 }
 
 fn exactly(variables: &Variables, name: &str, wanted: &str, else_what: &str) -> Finding {

@@ -6,7 +6,7 @@
 //! wait behind it: so it is given up after [`LOCK_WAIT`] seconds and tried again, and at last the error names who was in the way.
 
 use crate::cluster::ClusterError;
-use crate::cluster::mysql::binlog::by_place;
+use crate::cluster::mysql::binlog::{by_place, unlogged_at_snapshot};
 use crate::cluster::mysql::prepared;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
@@ -44,6 +44,8 @@ struct Log {
 /// Opens a view on all connections. `None` when a lock could not be had in time: to be tried again.
 pub(super) fn start(conns: &mut [Conn], locker: &mut Conn) -> Result<Option<Started>, WireError> {
     let flavor = locker.info().flavor;
+    // Before the view: what comes in between is in none of its tables, perhaps.
+    let missing = unlogged_at_snapshot(locker)?;
     let place = match flavor {
         Flavor::MariaDb if tells(locker)? && !uses_xa(locker)? => agreed(conns)?,
         _ => None,
@@ -57,9 +59,12 @@ pub(super) fn start(conns: &mut [Conn], locker: &mut Conn) -> Result<Option<Star
         Some((file, offset)) => Some(mariadb_position(locker, file, offset)?),
         None => locked(conns, locker, flavor)?,
     };
-    let Some(position) = position else {
+    let Some(mut position) = position else {
         return Ok(None);
     };
+    if let Position::Binlog { unlogged, .. } = &mut position {
+        *unlogged = missing.text();
+    }
     Ok(Some(Started {
         position,
         server_now: server_now(locker)?,
@@ -163,6 +168,7 @@ fn mariadb_position(conn: &mut Conn, file: String, offset: u64) -> Result<Positi
         file,
         offset,
         begun: None,
+        unlogged: None,
     })
 }
 
@@ -197,6 +203,7 @@ fn locked(conns: &mut [Conn], locker: &mut Conn, flavor: Flavor) -> Result<Optio
             file: String::new(),
             offset: 0,
             begun: None,
+            unlogged: None,
         }));
     };
     match flavor {
@@ -209,6 +216,7 @@ fn locked(conns: &mut [Conn], locker: &mut Conn, flavor: Flavor) -> Result<Optio
             file: log.file,
             offset: log.offset,
             begun: None,
+            unlogged: None,
         })),
     }
 }
