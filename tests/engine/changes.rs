@@ -101,7 +101,7 @@ fn an_accident_is_listed_and_undone_by_its_id() {
 
 #[test]
 fn the_drop_that_is_undone_in_place_counts_among_what_is_lost() {
-    let mut w = World::new();
+    let w = World::new();
     let (a, b, app) = (t("shop", "a"), t("shop", "b"), w.app());
     app.create_table(&a, "{}").unwrap();
     app.create_table(&b, "{}").unwrap();
