@@ -179,6 +179,9 @@ fn log(facts: &Facts<'_>, out: &mut Vec<Finding>) {
         }
         (Some(LogDesired::Stopped) | None, _) => {}
     }
+    if let Some(why) = &log.astray {
+        add(HealthLevel::Bad, "log broken", why.clone());
+    }
     if let Some(why) = log
         .needs_base
         .as_ref()

@@ -151,6 +151,7 @@ fn log(desired: Option<LogDesired>, actual: LogActual, behind: i64) -> LogStatus
         last_error: None,
         runs: if desired.is_some() { runs() } else { Vec::new() },
         needs_base: None,
+        astray: None,
     }
 }
 

@@ -111,6 +111,15 @@ pub(in crate::engine) fn recognise(
     }
 }
 
+/// The same, and whether its log goes on from there.
+pub fn goes_on(
+    cluster: &dyn Cluster,
+    archive: &Archive,
+    run: &LogRun,
+) -> Result<Result<(), ClusterError>, EngineError> {
+    Ok(recognise(cluster, archive, run)?.and_then(|()| cluster.continues(&run.to_position)))
+}
+
 /// The snapshots behind a place: what the log dates must agree with them.
 pub(in crate::engine) fn anchors(view: &View, after: &Mark) -> Vec<Mark> {
     let later = view.backups.iter().filter(|b| b.commit > after.moment);
@@ -199,7 +208,12 @@ fn reopen(
 }
 
 /// Ends a stretch for good.
-pub(super) fn end_run(archive: &Archive, lock: &ArchiveLock, run: &LogRun, why: RunEnd) -> Result<(), EngineError> {
+pub(in crate::engine) fn end_run(
+    archive: &Archive,
+    lock: &ArchiveLock,
+    run: &LogRun,
+    why: RunEnd,
+) -> Result<(), EngineError> {
     update_run(archive, lock, run, |r| r.ended = Some(why.clone()))
 }
 

@@ -38,6 +38,7 @@ pub fn status(view: &View, runner: Runner, now: Millis) -> LogStatus {
         last_error: doc.last_error.clone(),
         runs: doc.runs.clone(),
         needs_base: needs_base(view),
+        astray: None,
     }
 }
 

@@ -277,6 +277,9 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
         size::iec(log.stored_bytes)
     );
     out.push(("Stored", stored, Meaning::Base));
+    if let Some(why) = &log.astray {
+        out.push(("Source", why.clone(), Meaning::Error));
+    }
     if let Some(why) = &log.needs_base {
         out.push(("Needs backup", m.told(why), Meaning::Warn));
     }
