@@ -64,6 +64,8 @@ mod privileges;
 mod publish;
 #[path = "mysql/replay.rs"]
 mod replay;
+#[path = "mysql/reset.rs"]
+mod reset;
 #[path = "mysql/restless.rs"]
 mod restless;
 #[path = "mysql/restore.rs"]

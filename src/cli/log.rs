@@ -68,7 +68,7 @@ pub(super) fn warn(call: &mut Call<'_>, log: &LogStatus) {
     if log.actual == LogActual::NoRunner {
         call.note("warning: no process runs the log backup: start `brine agent`, or open the console");
     }
-    if let Some(why) = &log.needs_base {
+    for why in log.astray.iter().chain(&log.needs_base) {
         call.note(&format!("warning: {why}"));
     }
 }
@@ -119,6 +119,7 @@ pub(super) fn page(log: &LogStatus, at: At) -> Vec<String> {
             ),
         ),
         ("last error", error.unwrap_or_default()),
+        ("at the source", log.astray.clone().unwrap_or_default()),
         ("needs", log.needs_base.clone().unwrap_or_default()),
     ]);
     let row = |r: &crate::model::log::LogRun| {

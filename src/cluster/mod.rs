@@ -21,6 +21,7 @@ use crate::model::tso::Tso;
 mod batch;
 pub mod budget;
 mod checks;
+mod codec;
 pub mod embedded;
 mod log;
 mod lost;
@@ -29,6 +30,7 @@ pub mod mysql;
 use batch::Given;
 pub use batch::{BatchSink, BatchSource, Stop};
 pub use checks::{CheckResult, RestoreCheck};
+pub use codec::{Codec, codec};
 pub use log::{Changes, Ddl, Lack, LogEvent, PieceStore, Pieces, ReplayTxn, Step, TableDelta, Txn};
 
 /// What kind of database it is.
@@ -509,6 +511,11 @@ pub trait Cluster: Send + Sync {
     /// later ones, so that moments and positions never contradict each other.
     fn changes(&self, after: &Mark, anchors: &[Mark]) -> Result<Box<dyn Changes>, ClusterError>;
 
+    /// An error when the cluster's log does not go on behind this place.
+    fn continues(&self, _end: &Position) -> Result<(), ClusterError> {
+        Ok(())
+    }
+
     /// An error when the cluster is set up so that its log cannot be archived.
     fn check_log(&self) -> Result<(), ClusterError> {
         Ok(())
@@ -575,24 +582,4 @@ pub enum ClosedAs {
     Restoring,
     /// Until the operator opens it, and why.
     Closed(String),
-}
-
-/// Reads a driver's records without a connection: for archives whose source is gone.
-pub trait Codec: Send + Sync {
-    /// Rows, bytes and checksum of one batch of snapshot records.
-    fn batch_checksum(&self, batch: &[u8]) -> Result<TableChecksum, ClusterError>;
-
-    /// Whether a position includes a transaction of this id; `None` when the id is not one of this kind of cluster.
-    fn covers(&self, position: &Position, transaction: &str) -> Option<bool>;
-
-    /// What a log record did: table by table, and the schema change if it is one.
-    fn describe(&self, payload: &[u8]) -> Result<(Vec<TableDelta>, Option<Ddl>), ClusterError>;
-}
-
-/// The codec of a kind of cluster.
-pub fn codec(kind: ClusterKind) -> &'static dyn Codec {
-    match kind {
-        ClusterKind::Embedded => embedded::codec(),
-        ClusterKind::Mysql => mysql::codec(),
-    }
 }

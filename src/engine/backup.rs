@@ -30,8 +30,9 @@ use crate::model::definition::Definition;
 use crate::model::filter::TableFilter;
 use crate::model::ids::{BackupId, ClusterName, IncarnationId};
 use crate::model::job::{LineLevel, Unit};
-use crate::model::log::LogRun;
+use crate::model::log::{LogRun, RunEnd};
 use crate::model::position::Moment;
+use crate::model::time::mention_exact;
 
 /// A snapshot backup, planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,11 +254,19 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
     }
     let log = archive.state::<LogDoc>()?.value;
     if let Some(run) = runs::continuable(&log) {
-        let recognised = runs::recognise(cluster, archive, &run)?;
-        match recognised {
-            // A log that was made anew is a gap; the snapshot is what is needed then.
+        let goes_on = |()| match cluster.continues(&run.to_position) {
+            // Whose log cannot be read now may still be backed up.
+            Err(e) if run.ended.is_none() && (e.ends_log() || matches!(e, ClusterError::OtherServer(_))) => Err(e),
+            _ => Ok(()),
+        };
+        match runs::recognise(cluster, archive, &run)?.and_then(goes_on) {
             Ok(()) => {}
-            Err(e) if e.ends_log() => {}
+            // What is archived ends before the gap, and must not be taken for the log of this snapshot.
+            Err(e) if e.ends_log() => {
+                let gap = format!("gap in the log after {}: {e}", run.to.at.utc().to_rfc3339());
+                cx.line(LineLevel::Warning, gap);
+                runs::end_run(archive, lock, &run, RunEnd::SourceLogGone)?;
+            }
             Err(e) => return Err(e).doing(|| "looking whether this is the source of the archive".to_owned()),
         }
     }
@@ -315,8 +324,8 @@ fn open_behind(cluster: &dyn Cluster, log: &LogDoc, cx: &dyn JobCx) -> Result<Bo
             return Err(EngineError::refused(
                 format!(
                     "the source's clock went back: it shows {}, and the log backup has dated changes up to {}",
-                    mark.moment.at.utc().to_rfc3339(),
-                    dated.at.utc().to_rfc3339()
+                    mention_exact(mark.moment.at),
+                    mention_exact(dated.at)
                 ),
                 "set the source's clock right (NTP); where the time in the archive is the wrong one, wait until it is past",
             ));

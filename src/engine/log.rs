@@ -12,6 +12,8 @@ pub(in crate::engine) mod runs;
 pub mod status;
 pub mod task;
 
+pub use runs::goes_on;
+
 use std::time::Duration;
 
 /// How the log backup works.

@@ -157,6 +157,9 @@ pub struct LogStatus {
     pub runs: Vec<LogRun>,
     /// Why a new snapshot is needed before a point in time can be restored, if so.
     pub needs_base: Option<String>,
+    /// Why the log at the source does not go on where the archive's ends, if the source was asked and says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub astray: Option<String>,
 }
 
 impl LogStatus {
@@ -176,6 +179,7 @@ impl LogStatus {
             last_error: None,
             runs: Vec::new(),
             needs_base: None,
+            astray: None,
         }
     }
 }

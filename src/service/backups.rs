@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::astray;
 use super::desk::{Answer, Refusal};
 use super::local::LocalDesk;
 use super::refusal::of_job;
@@ -28,6 +29,9 @@ impl LocalDesk {
         let view = ward.view()?;
         let now = self.now();
         let mut entries = view.as_ref().map(|v| v.entries(deleted, now)).unwrap_or_default();
+        if view.is_some() {
+            astray::bound(&mut entries, &self.log_status(ward)?);
+        }
         let query = JobQuery {
             cluster: Some(ward.name().clone()),
             verb: Some(Verb::Backup),

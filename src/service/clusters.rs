@@ -4,9 +4,11 @@ use super::acts::confirmed;
 use super::desk::{Answer, Finding, Refusal, Severity};
 use super::local::LocalDesk;
 use super::ward::Ward;
-use crate::cluster::{ClusterFacts, ClusterState};
+use crate::archive::state::LogDoc;
+use crate::cluster::{Cluster, ClusterError, ClusterFacts, ClusterState};
 use crate::engine::adopt;
 use crate::engine::error::EngineError;
+use crate::engine::log::goes_on;
 
 impl LocalDesk {
     /// What a cluster has and lacks; one that cannot be reached is the answer, not an error.
@@ -20,6 +22,7 @@ impl LocalDesk {
             findings.push(identity(ward, facts)?);
             if let Some(server) = ward.server()? {
                 findings.extend(server.check().map_err(EngineError::from)?);
+                findings.extend(log_goes_on(ward, &*server)?);
             }
         }
         Ok(Answer::Findings(findings))
@@ -71,6 +74,40 @@ fn reached(ward: &Ward, facts: &ClusterFacts) -> Finding {
         ),
         ClusterState::Unreachable { error } => finding("reached", Severity::Missing, error.clone(), None),
     }
+}
+
+/// Whether its log goes on from where the archive's ends, if it is wanted.
+fn log_goes_on(ward: &Ward, server: &dyn Cluster) -> Result<Option<Finding>, Refusal> {
+    const NAME: &str = "archived log";
+    let Some(archive) = ward.archive_if_any()? else {
+        return Ok(None);
+    };
+    let log = archive.state::<LogDoc>().map_err(EngineError::from)?.value;
+    let Some(run) = log.runs.last().filter(|r| r.ended.is_none()) else {
+        return Ok(None);
+    };
+    Ok(match goes_on(server, &archive, run)? {
+        Ok(()) => Some(finding(
+            NAME,
+            Severity::Ok,
+            "the server's log goes on from its end".to_owned(),
+            None,
+        )),
+        // The settings that are in its way are named already.
+        Err(ClusterError::Unsupported { .. }) => None,
+        Err(e) => {
+            let way = match e.ends_log() {
+                true => format!("brine backup create {}", ward.name()),
+                false => format!("brine cluster adopt {0}, then brine backup create {0}", ward.name()),
+            };
+            Some(finding(
+                NAME,
+                Severity::Missing,
+                super::refusal::chain(&e).join(": "),
+                Some(way),
+            ))
+        }
+    })
 }
 
 /// Whether it is the database that the archive belongs to.

@@ -5,6 +5,7 @@
 //! the same values, so the console and the commands cannot tell them apart.
 
 mod acts;
+mod astray;
 mod backups;
 mod clusters;
 mod data;

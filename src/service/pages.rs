@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::database;
 use super::desk::{ClusterCard, ClusterPage, IncarnationView, NextRun, Refusal, UndoOffer};
 use super::health::{self, Facts};
 use super::local::LocalDesk;
 use super::ward::Ward;
+use super::{astray, database};
 use crate::archive::state::WayBackKind;
 use crate::cluster::ClusterState;
 use crate::config::ClusterSource;
@@ -73,7 +73,11 @@ impl LocalDesk {
             },
             None => state,
         };
-        let log = log_status(view.as_ref(), self.runner_of(ward), now);
+        let mut log = log_status(view.as_ref(), self.runner_of(ward), now);
+        log.astray = facts
+            .as_ref()
+            .ok()
+            .and_then(|facts| astray::astray(ward.name(), &log, facts));
         let next_run = self.next_run(ward, view.as_ref(), now)?;
         let query = JobQuery {
             cluster: Some(ward.name().clone()),
@@ -171,11 +175,9 @@ impl LocalDesk {
 
     /// The log backup of one cluster.
     pub(super) fn log_status(&self, ward: &Ward) -> Result<LogStatus, Refusal> {
-        Ok(log_status(
-            ward.view()?.as_ref(),
-            self.runner_of(ward),
-            self.clock.now(),
-        ))
+        let mut log = log_status(ward.view()?.as_ref(), self.runner_of(ward), self.clock.now());
+        log.astray = astray::asked(ward, &log);
+        Ok(log)
     }
 }
 

@@ -66,6 +66,10 @@ impl Cluster for MysqlCluster {
         binlog::changes(&self.core, after, anchors)
     }
 
+    fn continues(&self, end: &Position) -> Result<(), ClusterError> {
+        binlog::continues(&self.core, end)
+    }
+
     fn check_log(&self) -> Result<(), ClusterError> {
         binlog::check_log(&self.core)
     }

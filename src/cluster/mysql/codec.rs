@@ -17,6 +17,10 @@ impl Codec for MysqlCodec {
         super::gtid::covers(position, transaction)
     }
 
+    fn continues(&self, now: &Position, end: &Position) -> Option<bool> {
+        super::gtid::continues(now, end)
+    }
+
     fn describe(&self, payload: &[u8]) -> Result<(Vec<TableDelta>, Option<Ddl>), ClusterError> {
         binlog::payload::describe(payload)
     }

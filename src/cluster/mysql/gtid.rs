@@ -429,6 +429,42 @@ pub fn covers(position: &Position, transaction: &str) -> Option<bool> {
     }
 }
 
+/// Whether a log that is at `now` goes on from `end`. A log that was reset and has counted as far again is not told from the one
+/// that was.
+pub fn continues(now: &Position, end: &Position) -> Option<bool> {
+    let (
+        Position::Binlog {
+            gtid,
+            file,
+            offset,
+            begun,
+            ..
+        },
+        Position::Binlog {
+            gtid: end_gtid,
+            file: end_file,
+            offset: end_offset,
+            begun: end_begun,
+            ..
+        },
+    ) = (now, end)
+    else {
+        return None;
+    };
+    if !end_gtid.is_empty() {
+        return Some(GtidSet::parse(gtid)?.contains_all(&GtidSet::parse(end_gtid)?));
+    }
+    if end_file.is_empty() {
+        return None;
+    }
+    let place = |file: &str, offset| Place {
+        file: file.to_owned(),
+        offset,
+    };
+    let anew = file == end_file && begun.zip(*end_begun).is_some_and(|(now, then)| now != then);
+    Some(gtid.is_empty() && !anew && place(file, *offset).reaches(&place(end_file, *end_offset)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -462,6 +498,32 @@ mod tests {
         ] {
             assert_eq!(GtidSet::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_log_goes_on_from_where_it_was() {
+        let at = |gtid: &str, file: &str, offset, begun| Position::Binlog {
+            gtid: gtid.to_owned(),
+            file: file.to_owned(),
+            offset,
+            begun,
+            unlogged: None,
+        };
+        let goes_on = |now, end| continues(&now, &end).unwrap();
+        let end = || at("0-1-100,1-2-5", "b.000009", 50, None);
+        assert!(goes_on(end(), end()));
+        assert!(goes_on(at("0-9-101,1-2-5,3-1-1", "b.000001", 4, None), end()));
+        for reset in ["", "0-1-99,1-2-5", "0-1-100"] {
+            assert!(!goes_on(at(reset, "b.000010", 4, None), end()), "{reset}");
+        }
+        let end = || at("", "b.000009", 50, Some(7));
+        assert!(goes_on(end(), end()));
+        assert!(goes_on(at("", "b.000010", 4, Some(9)), end()));
+        assert!(!goes_on(at("", "b.000009", 90, Some(8)), end()));
+        assert!(!goes_on(at("", "b.000009", 40, Some(7)), end()));
+        assert!(!goes_on(at("", "b.000001", 90, Some(8)), end()));
+        assert!(!goes_on(at("0-1-1", "b.000010", 90, None), end()), "GTIDs since then");
+        assert_eq!(continues(&end(), &Position::Tso(crate::model::tso::Tso(1))), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::model::ids::IncarnationId;
 use crate::model::job::LineLevel;
 use crate::model::log::{Lacking, LogRun, RunEnd};
 use crate::model::position::{Moment, Position};
+use crate::model::time::mention;
 
 /// So many transactions that the log does not hold whole are named.
 const LACKING: usize = 200;
@@ -55,7 +56,7 @@ pub(super) fn open(
             Err(e) if e.ends_log() => {
                 cx.line(
                     LineLevel::Warning,
-                    format!("gap in the log after {}: {e}", run.to.at.utc().to_rfc3339()),
+                    format!("gap in the log after {}: {e}", mention(run.to.at)),
                 );
                 end_run(archive, lock, &run, RunEnd::SourceLogGone)?;
             }
@@ -108,6 +109,15 @@ pub(in crate::engine) fn recognise(
         Err(e) if e.is_corrupt() => Ok(Ok(())),
         Err(e) => Err(e.into()),
     }
+}
+
+/// The same, and whether its log goes on from there.
+pub fn goes_on(
+    cluster: &dyn Cluster,
+    archive: &Archive,
+    run: &LogRun,
+) -> Result<Result<(), ClusterError>, EngineError> {
+    Ok(recognise(cluster, archive, run)?.and_then(|()| cluster.continues(&run.to_position)))
 }
 
 /// The snapshots behind a place: what the log dates must agree with them.
@@ -198,7 +208,12 @@ fn reopen(
 }
 
 /// Ends a stretch for good.
-pub(super) fn end_run(archive: &Archive, lock: &ArchiveLock, run: &LogRun, why: RunEnd) -> Result<(), EngineError> {
+pub(in crate::engine) fn end_run(
+    archive: &Archive,
+    lock: &ArchiveLock,
+    run: &LogRun,
+    why: RunEnd,
+) -> Result<(), EngineError> {
     update_run(archive, lock, run, |r| r.ended = Some(why.clone()))
 }
 

@@ -78,6 +78,17 @@ pub(super) fn check_log(core: &Core) -> Result<(), ClusterError> {
     host::check_settings(&mut core.connect()?)
 }
 
+/// An error when no host's log goes on behind a place.
+pub(super) fn continues(core: &Core, end: &Position) -> Result<(), ClusterError> {
+    let mut at = Where::of(end)?;
+    core.connect_where(&mut |conn| {
+        host::start(conn, &at, &core.options)?;
+        unlogged::Watch::begin(conn, &mut at)?;
+        Ok(true)
+    })?;
+    Ok(())
+}
+
 /// The stream behind a place.
 pub(super) fn changes(core: &Arc<Core>, after: &Mark, anchors: &[Mark]) -> Result<Box<dyn Changes>, ClusterError> {
     Ok(Box::new(stream::open(core, after, anchors)?))
