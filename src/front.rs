@@ -62,11 +62,12 @@ impl Screens for Front {
         let mut options = options(global, &config);
         options.tips = Some(config.data_dir.join(TIPS_SEEN));
         let (keep, hosts) = channel();
+        let read_only = global.read_only;
         let global = global.clone();
         let desk = OpeningDesk::begin(move || {
             let opened = console(&config, &global)?;
             if let Some(host) = opened.host {
-                let stocked = if config.file.is_none() {
+                let stocked = if config.file.is_none() && !global.read_only {
                     stock_samples(&host)
                 } else {
                     Ok(())
@@ -86,7 +87,8 @@ impl Screens for Front {
         match exit {
             Ok(Exit::LeaveRunning | Exit::TerminalLost) => self.leave(&host, host.is_busy()),
             Ok(Exit::Quit) => {
-                host.shut(Shutdown::Cancel);
+                // Who may only look cancels nothing: the next process goes on with jobs that others started here.
+                host.shut(if read_only { Shutdown::Leave } else { Shutdown::Cancel });
                 Ok(())
             }
             Err(e) => {

@@ -26,11 +26,37 @@ fn list(call: &mut Call<'_>) -> Outcome {
             c.name.to_string(),
             c.url.clone(),
             size::iec(bytes),
+            room(c).unwrap_or_default(),
             archives.join(" "),
             error,
         ]
     };
     let rows: Vec<Vec<String>> = cards.iter().map(row).collect();
-    let lines = columns(&["STORAGE", "URL", "STORED", "ARCHIVES", "ERROR"], &["STORED"], &rows);
+    let heads = ["STORAGE", "URL", "STORED", "FREE", "ARCHIVES", "ERROR"];
+    let mut lines = columns(&heads, &["STORED"], &rows);
+    lines.extend(cards.iter().flat_map(facts));
     call.print(&cards, zone, || lines)
+}
+
+/// `41.2 GiB of 1.8 TiB`, where that is known.
+fn room(card: &StorageCard) -> Option<String> {
+    let facts = card.facts.as_ref()?;
+    let (free, size) = facts.free.zip(facts.size)?;
+    Some(format!("{} of {}", size::iec(free), size::iec(size)))
+}
+
+/// What is known of a place, below the table: sentences are too long for columns.
+fn facts(card: &StorageCard) -> Vec<String> {
+    let Some(facts) = &card.facts else { return Vec::new() };
+    let known = [
+        ("access", &facts.credentials),
+        ("versions", &facts.versioning),
+        ("immutability", &facts.immutability),
+    ];
+    let line = |(label, text): (&str, &Option<String>)| {
+        let text = text.as_deref().unwrap_or("not known");
+        format!("  {label:<14}{text}")
+    };
+    let head = [String::new(), format!("{}:", card.name)];
+    head.into_iter().chain(known.into_iter().map(line)).collect()
 }

@@ -13,6 +13,7 @@ use crate::model::ids::BackupId;
 use crate::model::job::Unit;
 use crate::model::position::Moment;
 use crate::model::size;
+use crate::model::time::mention;
 use crate::model::window::Window;
 
 /// What deleting a backup does.
@@ -45,13 +46,13 @@ pub fn plan(view: &View, id: &BackupId, now: Millis) -> Result<DeletePlan, Engin
     let window_after = Window::new(remaining, &view.log.runs);
     let mut loses = vec![format!(
         "the snapshot of {} ({})",
-        backup.commit.at.utc().format("%d %b %H:%M:%S UTC"),
+        mention(backup.commit.at),
         size::iec(backup.stored_bytes)
     )];
     match (window_before.bounds(), window_after.bounds()) {
         (Some(_), None) => loses.push("everything: nothing can be restored afterwards".to_owned()),
         (Some((from, to)), Some((later, earlier))) => {
-            let show = |m: Moment| m.at.utc().format("%d %b %H:%M UTC");
+            let show = |m: Moment| mention(m.at);
             if from < later {
                 loses.push(format!("the moments from {} to {}", show(from), show(later)));
             }
@@ -86,7 +87,7 @@ fn refusal(view: &View, id: &BackupId, now: Millis) -> Option<String> {
         return Some(format!(
             "it is protected by {} since {}; unprotect it first",
             p.by,
-            p.at.utc().format("%d %b %H:%M UTC")
+            mention(p.at)
         ));
     }
     let way_backs = view
@@ -102,8 +103,8 @@ fn refusal(view: &View, id: &BackupId, now: Millis) -> Option<String> {
     own.map(|(i, w)| {
         format!(
             "the way back of the restore of {} needs it until {}",
-            i.began.at.utc().format("%d %b %H:%M UTC"),
-            w.until.utc().format("%d %b %H:%M UTC")
+            mention(i.began.at),
+            mention(w.until)
         )
     })
 }

@@ -8,6 +8,7 @@ use crate::archive::Archive;
 use crate::archive::log::{SegmentName, Segments, TableActivity};
 use crate::engine::error::EngineError;
 use crate::engine::restore::plan::TxnRef;
+use crate::engine::verify::codec_of;
 use crate::engine::view::View;
 use crate::model::filter::TableFilter;
 use crate::model::log::{Change, ChangeKind, LogRun};
@@ -234,13 +235,21 @@ pub fn after(archive: &Archive, view: &View, until: Moment, filter: &TableFilter
             .into_iter()
             .filter(|t| filter.matches(&t.table))
             .collect();
+        // A statement such as DROP TABLE changes no rows, and stands only among the changes.
+        let statements: BTreeSet<&str> = info
+            .index
+            .changes
+            .iter()
+            .filter(|c| matches!(&c.kind, ChangeKind::Ddl { text } if concerns(text, c.table.as_ref(), filter)))
+            .map(|c| c.transaction.as_str())
+            .collect();
         let touching = match filter.is_all() {
             true => info.entries,
-            false => chosen.iter().map(|t| t.transactions).sum(),
+            false => chosen.iter().map(|t| t.transactions).sum::<u64>() + statements.len() as u64,
         };
         transactions += match name.from >= until || touching == 0 {
             true => touching.min(info.entries),
-            false => count_after(archive, &name, until)?.min(touching),
+            false => count_after(archive, &name, until, filter)?,
         };
         tables.extend(chosen.into_iter().map(|t| t.table));
     }
@@ -250,11 +259,31 @@ pub fn after(archive: &Archive, view: &View, until: Moment, filter: &TableFilter
     })
 }
 
-fn count_after(archive: &Archive, name: &SegmentName, until: Moment) -> Result<u64, EngineError> {
+/// Whether a statement is on one of the tables, or may be one on all of a database.
+fn concerns(statement: &str, table: Option<&TableName>, filter: &TableFilter) -> bool {
+    match table {
+        Some(table) => filter.matches(table),
+        None => statement
+            .get(..5)
+            .is_some_and(|verb| verb.eq_ignore_ascii_case("drop ")),
+    }
+}
+
+/// The same of one segment that holds the moment, entry by entry.
+fn count_after(archive: &Archive, name: &SegmentName, until: Moment, filter: &TableFilter) -> Result<u64, EngineError> {
+    let codec = codec_of(archive)?;
     let mut n = 0;
     let mut reader = archive.segment_reader(name)?;
     while let Some(entry) = reader.next()? {
-        n += u64::from(entry.commit > until);
+        if entry.commit <= until {
+            continue;
+        }
+        let touches = filter.is_all() || {
+            let (deltas, ddl) = codec.describe(&entry.payload)?;
+            deltas.iter().any(|d| filter.matches(&d.table))
+                || ddl.is_some_and(|d| concerns(&d.text, d.table.as_ref(), filter))
+        };
+        n += u64::from(touches);
     }
     Ok(n)
 }

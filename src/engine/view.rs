@@ -17,6 +17,7 @@ use crate::model::backup::{BackupEntry, BackupStatus, BackupSummary, KeptTo, Pit
 use crate::model::clock::Millis;
 use crate::model::ids::{BackupId, IncarnationId};
 use crate::model::settings::BackupSettings;
+use crate::model::time::mention;
 use crate::model::window::{Base, Window, covering_run};
 
 /// Summaries of manifests that were read before; can be thrown away at any time.
@@ -174,7 +175,7 @@ impl View {
             return Ok(found);
         }
         if let Some((_, note, _)) = self.trash.iter().find(|(i, _, _)| i == id) {
-            let until = note.until.utc().format("%d %b %H:%M UTC");
+            let until = mention(note.until);
             return Err(EngineError::refused(
                 format!("backup {id} was deleted and is in the trash until {until}"),
                 "undelete it first",

@@ -8,6 +8,7 @@ use crate::engine::view::View;
 use crate::model::clock::Millis;
 use crate::model::ids::JobId;
 use crate::model::log::{LogActual, LogDesired, LogStatus, RunEnd};
+use crate::model::time::mention;
 
 /// From so long a gap on, the log backup is late.
 const LATE: i64 = 10 * Millis::MINUTE;
@@ -193,7 +194,7 @@ fn log(facts: &Facts<'_>, out: &mut Vec<Finding>) {
         && before.incarnation == last.incarnation
         && facts.now.since(before.to.at) < Millis::DAY
     {
-        let at = before.to.at.utc().format("%d %b %H:%M UTC");
+        let at = mention(before.to.at);
         add(
             HealthLevel::Warning,
             "gap",

@@ -58,7 +58,7 @@ pub enum NotHost {
 
 /// The process that does the work.
 pub struct Host {
-    /// Answers questions.
+    /// Answers the questions of who started this process; others ask by the socket.
     pub desk: Arc<LocalDesk>,
     wards: Arc<Wards>,
     runner: Arc<Runner>,
@@ -111,16 +111,23 @@ impl Host {
             tell: teller(&runner),
         };
         let wards = Arc::new(Wards::new(config, &options));
-        let desk = Arc::new(LocalDesk::new(Arc::clone(&wards), Arc::clone(&runner), clock, role));
+        // Who may only look is who started this process; what others ask of it is theirs to be refused.
+        let read_only = role.read_only;
+        let role = Role {
+            read_only: false,
+            ..role
+        };
+        let everybodys = LocalDesk::new(Arc::clone(&wards), Arc::clone(&runner), clock, role);
+        let own = everybodys.for_user(&everybodys.role.asked_by, read_only);
         let host = Host {
-            desk,
+            desk: Arc::new(own),
             wards,
             runner,
             schedule: Mutex::default(),
             server: Mutex::default(),
             stop: Arc::default(),
         };
-        host.serve()?;
+        host.serve(Arc::new(everybodys))?;
         if keeps {
             host.keep();
         }
@@ -128,9 +135,9 @@ impl Host {
     }
 
     /// Answers other processes of this user from now on.
-    fn serve(&self) -> Result<(), NotHost> {
+    fn serve(&self, everybodys: Arc<LocalDesk>) -> Result<(), NotHost> {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-        let served = Arc::new(Served(Arc::clone(&self.desk)));
+        let served = Arc::new(Served(everybodys));
         let server = Server::start(self.runner.journal().lease(), &runtime, served);
         *self.server.lock() = Some(server.map_err(|e| NotHost::Refused(of_error(&e)))?);
         Ok(())

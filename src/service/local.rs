@@ -44,7 +44,7 @@ pub struct Role {
     pub word: &'static str,
     /// Whether this is a demo.
     pub demo: bool,
-    /// Whether changes are refused.
+    /// Whether changes are refused to who asks here.
     pub read_only: bool,
     /// `user@host`.
     pub asked_by: String,

@@ -27,6 +27,7 @@ use crate::model::backup::ProofLevel;
 use crate::model::ids::{BackupId, ClusterName};
 use crate::model::job::{LineLevel, Verb};
 use crate::model::position::Moment;
+use crate::model::time::mention;
 
 /// One job's work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,10 +124,7 @@ impl Task {
             Task::Delete { id, .. } => format!("delete backup {id}"),
             Task::Verify { id, level, .. } => format!("verify {} of backup {id}", level.word()),
             Task::Retention { cluster } => format!("retention of {cluster}"),
-            Task::Truncate { cluster, until, .. } => format!(
-                "purge the log of {cluster} up to {}",
-                until.at.utc().format("%d %b %H:%M UTC")
-            ),
+            Task::Truncate { cluster, until, .. } => format!("purge the log of {cluster} up to {}", mention(until.at)),
         }
     }
 

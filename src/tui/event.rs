@@ -42,8 +42,10 @@ pub enum What {
     Pulse(Result<u64, Refusal>),
     /// Time has passed: ages, toasts, samples.
     Deadline,
-    /// The process was continued after a stop.
+    /// The process was continued after a stop that it did not ask for.
     Continued,
+    /// The process was suspended by the operator, for so many milliseconds, and goes on.
+    Awake(i64),
     /// SIGTERM.
     Terminate,
     /// The terminal is gone.

@@ -8,6 +8,7 @@ use super::commands::Scope;
 use super::event::{Effect, Query};
 use super::keys::Keymap;
 use super::list::List;
+use super::paint::safe;
 use super::popups::Popup;
 use super::screens::Screen;
 use super::store::{Slot, Store};
@@ -365,6 +366,16 @@ impl Model {
     /// Shows why something was refused, and what to do next.
     pub fn refuse(&mut self, doing: &str, refusal: &Refusal) {
         self.toast(LineLevel::Error, format!("{doing}: {}", refusal_text(refusal)));
+    }
+
+    /// A sentence of somebody else's, safe to show, its moments as the rest of the screen shows them.
+    pub fn told(&self, text: &str) -> String {
+        safe(&time::with_mentions(text, |at| self.stamp_seconds(at)))
+    }
+
+    /// A refusal, likewise.
+    pub fn why(&self, refusal: &Refusal) -> String {
+        self.told(&refusal_text(refusal))
     }
 
     /// Asks the desk to do something.

@@ -246,7 +246,12 @@ impl Shell {
                 return Ok(exit);
             }
             if std::mem::take(&mut self.suspended) {
+                let stopped = self.clock.now();
                 self.suspend().await?;
+                let awake = What::Awake(self.clock.now().since(stopped));
+                if let Some(exit) = self.take(awake)? {
+                    return Ok(exit);
+                }
             }
             // What has come in meanwhile belongs into the same picture.
             for _ in 0..256 {

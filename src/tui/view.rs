@@ -159,7 +159,7 @@ fn view_frame(m: &Model, cache: &mut ViewCache, p: &mut Painter<'_>, area: Rect)
     }
     let old = m.old();
     if let Some((_, why)) = &old {
-        let lines = wrap(&safe(why), usize::from(area.width.saturating_sub(4)));
+        let lines = wrap(&m.told(why), usize::from(area.width.saturating_sub(4)));
         for (i, line) in lines.iter().enumerate().take(2).rev() {
             bottom -= 1;
             let sign = if i == 0 { p.glyphs.warn } else { " " };
@@ -449,7 +449,7 @@ fn view_toasts(m: &Model, p: &mut Painter<'_>, area: Rect) {
     let mut bottom = area.bottom();
     for toast in m.toasts.iter().rev() {
         let (glyph, meaning) = messages::level(p, toast.level);
-        let mut lines = wrap(&toast.text, usize::from(width.saturating_sub(4)));
+        let mut lines = wrap(&m.told(&toast.text), usize::from(width.saturating_sub(4)));
         lines.truncate(4);
         let height = lines.len() as u16;
         if bottom < area.y + height + 1 {
@@ -476,7 +476,8 @@ fn view_toasts(m: &Model, p: &mut Painter<'_>, area: Rect) {
 fn view_last_toast(m: &Model, p: &mut Painter<'_>, area: Rect) {
     if let Some(toast) = m.toasts.last() {
         let y = area.bottom().saturating_sub(1);
-        let pad = " ".repeat(usize::from(area.width).saturating_sub(toast.text.width()));
-        p.put(area.x, y, area.width, &format!("{}{pad}", toast.text), Meaning::Title);
+        let text = m.told(&toast.text);
+        let pad = " ".repeat(usize::from(area.width).saturating_sub(text.width()));
+        p.put(area.x, y, area.width, &format!("{text}{pad}"), Meaning::Title);
     }
 }

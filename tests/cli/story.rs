@@ -268,3 +268,19 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status();
     assert!(copied.unwrap().success());
 }
+
+#[test]
+fn what_is_known_of_a_storage_is_said_on_the_command_line_too() {
+    let brine = Brine::new();
+    brine.ok("backup create demo");
+    let listed = brine.ok("storage list").out;
+    for wanted in [
+        "FREE",
+        " of ",
+        "\nlocal:\n  access        the rights of brine's user",
+        "\n  versions      none",
+        "\n  immutability  none",
+    ] {
+        assert!(listed.contains(wanted), "`{wanted}` is missing:\n{listed}");
+    }
+}

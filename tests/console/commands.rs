@@ -91,6 +91,11 @@ fn read_only_refuses_every_change_and_lets_look() {
         .keys("<Esc><Tab><Tab><Tab><Right><Right><Enter>")
         .shows("IN PLACE over");
     console.shows("this plan cannot be run here").lacks("Type prod-eu");
+    // Nor does who may only look stop what others have started here.
+    console
+        .keys("<Esc><Esc><Esc><Esc>q")
+        .shows("Leave running")
+        .lacks("Stop and quit");
     assert_eq!(console.world.acts(), []);
 }
 

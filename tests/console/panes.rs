@@ -214,3 +214,35 @@ fn in_the_smallest_terminal_what_is_chosen_from_is_seen() {
     c.event(What::Resize(30, 8));
     c.shows("[ ").keys("<Esc>").shows("needs 60x16");
 }
+
+#[test]
+fn who_comes_back_from_the_shell_hears_what_became_of_the_work() {
+    let mut c = Console::new(Mood::Normal, (80, 24));
+    c.event(What::Awake(12_000));
+    c.shows("stood still for 12 s; its jobs and log backups go")
+        .wait(5_000)
+        .lacks("stood still");
+    c.event(What::Awake(300_000));
+    c.shows("stood still for 5m00s, longer than its locks hold")
+        .wait(9_000)
+        .lacks("stood still");
+    let mut idle = Console::new(Mood::Empty, (80, 24));
+    idle.event(What::Awake(300_000));
+    idle.lacks("stood still");
+}
+
+#[test]
+fn what_a_narrow_terminal_cuts_off_is_said_of_the_selected_line() {
+    let mut c = Console::new(Mood::Normal, (60, 20));
+    c.keys("jj<Enter><Tab><Tab>").shows("> Schema").lacks("LAST CH");
+    let mut seen = false;
+    for _ in 0..8 {
+        let text = c.keys("j").text();
+        seen |= text.contains("last change: 20 Nov 02:47 DROP TABLE");
+    }
+    assert!(seen, "{}", c.text());
+    let mut c = Console::new(Mood::Normal, (60, 20));
+    c.keys(":suspend")
+        .shows("|  Suspend: Stop this process until the shell          |")
+        .shows("continues it (jobs stop too, so it asks)");
+}

@@ -71,7 +71,7 @@ fn deleting_wants_the_typed_name_and_paste_does_not_do() {
     let mut console = normal();
     console
         .keys("jj<Enter>jD")
-        .shows("You lose")
+        .shows("You lose: the moments from 19 Nov 14:31:00 to 20 Nov 02:00:00")
         .shows("in the trash until");
     console.event(What::Paste("prod-eu".to_owned()));
     console.shows("Pasted text does not confirm");

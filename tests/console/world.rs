@@ -805,7 +805,7 @@ impl World {
             Question::PlanDelete { id, .. } => Answer::DeletePlan(DeletePlan {
                 id,
                 refused: None,
-                loses: vec!["19 Nov 14:31 to 20 Nov 02:00 then starts from an older base".to_owned()],
+                loses: vec!["the moments from 2026-11-19 13:31:00 UTC to 2026-11-20 01:00:00 UTC".to_owned()],
                 last_good: false,
                 freed_bytes: 41 << 30,
                 trash_until: NOW.plus(3 * DAY),

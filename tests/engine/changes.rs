@@ -2,7 +2,8 @@
 
 use brine::cluster::{ClusterKind, codec};
 use brine::engine::changes::{self, Wanted};
-use brine::engine::point::RestorePoint;
+use brine::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
+use brine::model::filter::TableFilter;
 use brine::model::log::{Change, ChangeKind};
 use brine::model::position::Moment;
 
@@ -96,4 +97,31 @@ fn an_accident_is_listed_and_undone_by_its_id() {
             assert_eq!(other.sums(), w.sums_at(ts), "{:?}", request.point);
         }
     }
+}
+
+#[test]
+fn the_drop_that_is_undone_in_place_counts_among_what_is_lost() {
+    let w = World::new();
+    let (a, b, app) = (t("shop", "a"), t("shop", "b"), w.app());
+    app.create_table(&a, "{}").unwrap();
+    app.create_table(&b, "{}").unwrap();
+    app.put(&a, b"k", b"1").unwrap();
+    w.backup();
+    w.start_log();
+    app.put(&b, b"k", b"1").unwrap();
+    let dropped = app.drop_table(&a).unwrap();
+    for value in [b"2", b"3"] {
+        app.put(&b, b"k", value).unwrap();
+    }
+    w.catch_up();
+    let point = RestorePoint::Before {
+        change: dropped.to_string(),
+    };
+    let mut request = w.request(point, RestoreTarget::InPlace);
+    let lost = |w: &World, request: &RestoreRequest| w.plan(request).unwrap().losses.unwrap();
+    assert_eq!(lost(&w, &request).transactions, Some(3), "the drop and two rows");
+    request.filter = TableFilter::parse(&["shop.a"]).unwrap();
+    assert_eq!(lost(&w, &request).transactions, Some(1), "the drop alone");
+    request.filter = TableFilter::parse(&["shop.b"]).unwrap();
+    assert_eq!(lost(&w, &request).transactions, Some(2), "the rows alone");
 }

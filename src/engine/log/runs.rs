@@ -18,6 +18,7 @@ use crate::model::ids::IncarnationId;
 use crate::model::job::LineLevel;
 use crate::model::log::{Lacking, LogRun, RunEnd};
 use crate::model::position::{Moment, Position};
+use crate::model::time::mention;
 
 /// So many transactions that the log does not hold whole are named.
 const LACKING: usize = 200;
@@ -55,7 +56,7 @@ pub(super) fn open(
             Err(e) if e.ends_log() => {
                 cx.line(
                     LineLevel::Warning,
-                    format!("gap in the log after {}: {e}", run.to.at.utc().to_rfc3339()),
+                    format!("gap in the log after {}: {e}", mention(run.to.at)),
                 );
                 end_run(archive, lock, &run, RunEnd::SourceLogGone)?;
             }

@@ -5,6 +5,7 @@ use crate::archive::state::LogDoc;
 use crate::engine::view::View;
 use crate::model::clock::Millis;
 use crate::model::log::{LogActual, LogDesired, LogStatus};
+use crate::model::time::mention;
 use crate::model::window::covering_run;
 
 /// What this process, or the one that holds the lease, knows of the task.
@@ -68,17 +69,16 @@ fn needs_base(view: &View) -> Option<String> {
         .filter(|b| b.incarnation == live && covering_run(b, std::slice::from_ref(run)).is_some())
         .map(|b| b.commit)
         .max();
-    let minute = |at: Millis| at.utc().format("%d %b %H:%M UTC").to_string();
     let Some(newest) = newest else {
         return Some(format!(
             "take a snapshot: the log since {} has no base to start from",
-            minute(run.from.at)
+            mention(run.from.at)
         ));
     };
     let lacking = run.lacking.iter().find(|l| l.at > newest)?;
     Some(format!(
         "take a snapshot: a restore from before {} may end there, because the log does not hold all of transaction {}{}: {}",
-        minute(lacking.at.at),
+        mention(lacking.at.at),
         lacking.transaction,
         lacking.table.as_ref().map(|t| format!(" ({t})")).unwrap_or_default(),
         lacking.what

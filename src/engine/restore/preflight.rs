@@ -12,6 +12,7 @@ use crate::model::log::{Lacking, LogRun, RunEnd};
 use crate::model::position::Moment;
 use crate::model::table::TableName;
 use crate::model::text::safe;
+use crate::model::time::mention;
 
 fn line(name: &str, state: CheckState, found: String, wanted: &str) -> Check {
     Check {
@@ -42,7 +43,7 @@ pub(super) fn log(log: Option<&Needed>, base: &BackupSummary, until: Moment, fil
                 "the XA transaction {} was prepared at {}, which the log does not reach back to any more; the restore ends where it is \
                  committed",
                 safe(&lost.name, 80),
-                lost.at.at.utc().to_rfc3339()
+                mention(lost.at.at)
             ),
             "a base behind its commit",
         );
@@ -77,7 +78,7 @@ pub(super) const GAP: &str = "latest";
 
 /// An instant in words.
 pub(super) fn clock(moment: Moment) -> String {
-    moment.at.utc().format("%Y-%m-%d %H:%M:%S UTC").to_string()
+    mention(moment.at)
 }
 
 /// Latest is as far as the log behind the newest base goes; that may be long ago.

@@ -12,6 +12,7 @@ use crate::model::backup::BackupSummary;
 use crate::model::ids::{BackupId, IncarnationId};
 use crate::model::log::LogRun;
 use crate::model::position::{Moment, Position};
+use crate::model::time::mention_exact;
 use crate::model::tso::Tso;
 use crate::model::window::Window;
 
@@ -111,7 +112,7 @@ fn at(view: &View, until: Moment, words: Option<String>) -> Result<Resolved, Eng
     Ok(Resolved {
         until,
         incarnation: span.incarnation,
-        words: words.unwrap_or_else(|| until.at.utc().format("%Y-%m-%d %H:%M:%S%.3fZ").to_string()),
+        words: words.unwrap_or_else(|| mention_exact(until.at)),
         base: None,
         run: run.cloned(),
     })
@@ -119,7 +120,7 @@ fn at(view: &View, until: Moment, words: Option<String>) -> Result<Resolved, Eng
 
 /// The moment cannot be restored: says why, the bounds, and the nearest moments that can.
 fn outside(view: &View, window: &Window, moment: Moment) -> EngineError {
-    let show = |m: Moment| format!("{} (TSO {})", m.at.utc().format("%Y-%m-%d %H:%M:%S%.3fZ"), m.last_tso());
+    let show = |m: Moment| format!("{} (TSO {})", mention_exact(m.at), m.last_tso());
     let Some((first, last)) = window.bounds() else {
         return EngineError::not_found(
             "nothing can be restored yet: there is no complete full backup",

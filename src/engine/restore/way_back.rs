@@ -21,6 +21,7 @@ use crate::model::ids::ClusterName;
 use crate::model::job::{LineLevel, Unit};
 use crate::model::position::Moment;
 use crate::model::table::TableName;
+use crate::model::time::mention;
 use crate::model::window::covering_run;
 
 /// For so long a restore can be undone.
@@ -138,7 +139,7 @@ pub fn undo_request(view: &View, cluster: &ClusterName, now: Millis) -> Result<R
     if way_back.until < now {
         return Err(none(format!(
             "the last restore of {cluster} could be undone until {}",
-            way_back.until.utc().to_rfc3339()
+            mention(way_back.until)
         )));
     }
     let point = match &way_back.kind {

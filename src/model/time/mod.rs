@@ -7,11 +7,13 @@
 //! *Invariant: instant zero is never shown as a date of 1970, but as "none".*
 
 mod echo;
+mod mention;
 mod parse;
 mod show;
 mod zone;
 
 pub use echo::Echo;
+pub use mention::{mention, mention_exact, with_mentions};
 pub use parse::{When, parse_duration, parse_when};
 pub use show::{
     age, ago, clock, clock_offset, day, exact, local, offset, push_short, range, short, short_seconds, took, utc, words,

@@ -116,6 +116,8 @@ pub fn open(m: &mut Model, subject: Subject) -> Vec<Effect> {
             (loud.into_iter().collect(), vec!["No, go on", "Cancel the job"])
         }
         Subject::Resume { .. } => (Vec::new(), vec!["No", "Continue"]),
+        // What others started here is not for somebody to stop who may only look.
+        Subject::Quit if m.is_read_only() => (Vec::new(), vec!["Stay", "Leave running"]),
         Subject::Quit => (Vec::new(), vec!["Stay", "Leave running", "Stop and quit"]),
         Subject::Suspend => (Vec::new(), vec!["Stay", "Suspend"]),
         Subject::Accident { .. } => (Vec::new(), vec!["No", "Do it"]),

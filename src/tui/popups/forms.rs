@@ -11,7 +11,7 @@ use crate::model::window::Window;
 use crate::service::desk::{Accident, LogAct, RetentionPlan};
 use crate::service::overwrites;
 use crate::tui::event::Query;
-use crate::tui::model::{Model, refusal_text};
+use crate::tui::model::Model;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::status::{plural, rpo};
 
@@ -263,7 +263,7 @@ fn settings(m: &Model, cluster: &ClusterName, was: &BackupSettings, form: &Form)
         Err(_) => {}
     }
     if let Some(error) = m.store.error(&Query::Preview) {
-        out.push((refusal_text(error), Meaning::Error));
+        out.push((m.why(error), Meaning::Error));
     } else if let Some(plan) = m.store.preview() {
         out.extend(preview(m, plan));
     } else if m.store.is_waiting(&Query::Preview) {
@@ -281,7 +281,7 @@ fn run_retention(m: &Model, cluster: &ClusterName) -> Lines {
     if let Some(until) = plan.truncate_until {
         out.push(base(format!(
             "Archived log before {} goes for good.",
-            time::local(until.at, m.zone_here())
+            time::local(until.at, m.zone_shown())
         )));
     }
     out.push(muted(
@@ -304,7 +304,7 @@ fn preview(m: &Model, plan: &RetentionPlan) -> Lines {
     out.extend(
         gone.iter()
             .take(6)
-            .map(|b| muted(format!("  {}  {}", m.stamp(b.commit.at), b.reason))),
+            .map(|b| muted(format!("  {}  {}", m.stamp(b.commit.at), m.told(&b.reason)))),
     );
     if gone.len() > 6 {
         out.push(muted(format!("  and {} more", gone.len() - 6)));
@@ -320,23 +320,23 @@ fn window_length(window: &Window) -> String {
 
 fn delete(m: &Model) -> Lines {
     if let Some(error) = m.store.error(&Query::DeletePlan) {
-        return vec![(refusal_text(error), Meaning::Error)];
+        return vec![(m.why(error), Meaning::Error)];
     }
     let Some(plan) = m.store.delete_plan() else {
         return vec![muted("Working out what would be lost...")];
     };
     if let Some(why) = &plan.refused {
-        return vec![(format!("It cannot be deleted: {why}"), Meaning::Error)];
+        return vec![(format!("It cannot be deleted: {}", m.told(why)), Meaning::Error)];
     }
     let mut out: Lines = plan
         .loses
         .iter()
-        .map(|l| (format!("You lose: {l}"), Meaning::Warn))
+        .map(|l| (format!("You lose: {}", m.told(l)), Meaning::Warn))
         .collect();
     if plan.loses.is_empty() {
         out.push(base("No restorable moment is lost but the snapshot itself."));
     }
-    let until = time::local(plan.trash_until, m.zone_here());
+    let until = time::local(plan.trash_until, m.zone_shown());
     out.push(base(format!(
         "It stays in the trash until {until}; until then U undeletes it."
     )));
@@ -374,7 +374,7 @@ fn purge(m: &Model, form: &Form) -> Lines {
         "Deletes archived log at or before a moment. Bases that need it lose point-in-time; the snapshots stay.",
     )];
     if let Some(error) = m.store.error(&Query::TruncatePlan) {
-        out.push((refusal_text(error), Meaning::Error));
+        out.push((m.why(error), Meaning::Error));
     } else if let Some(plan) = m.store.truncate_plan() {
         out.push(base(format!("Until {}", time::local(plan.until.at, m.zone_here()))));
         let (before, after) = (window_length(&plan.window_before), window_length(&plan.window_after));
@@ -389,7 +389,7 @@ fn purge(m: &Model, form: &Form) -> Lines {
         }
         if let Some(why) = &plan.refused {
             let next = "choose an earlier moment, or to give it up too";
-            out.push((format!("Refused: {why}; {next}"), Meaning::Error));
+            out.push((format!("Refused: {}; {next}", m.told(why)), Meaning::Error));
         }
     } else if m.store.is_waiting(&Query::TruncatePlan) {
         out.push(muted("Working out what would go..."));
@@ -419,7 +419,7 @@ fn cancel(m: &Model, id: JobId) -> Lines {
         Verb::Compact => "The small segments stay as they are.",
     };
     vec![
-        base(format!("{} {}: {}", job.verb.word(), job.cluster, job.title)),
+        base(format!("{} {}: {}", job.verb.word(), job.cluster, m.told(&job.title))),
         (left.to_owned(), Meaning::Warn),
     ]
 }
@@ -428,7 +428,7 @@ fn resume(m: &Model, id: JobId) -> Lines {
     let title = m
         .store
         .job(id)
-        .map(|j| format!("{} {}: {}", j.verb.word(), j.cluster, j.title));
+        .map(|j| format!("{} {}: {}", j.verb.word(), j.cluster, m.told(&j.title)));
     let mut out: Lines = title.into_iter().map(base).collect();
     out.push(base(
         "It goes on with what is finished already, after checking that its plan still holds.",
@@ -462,6 +462,9 @@ fn quit(m: &Model) -> Lines {
     out.push(base(
         "Leave running: this process gives up the terminal and carries on; the next `brine` attaches to it.",
     ));
+    if m.is_read_only() {
+        return out;
+    }
     out.push(base(
         "Stop and quit: running jobs are cancelled and what they have made so far is cleared away; log backups have no \
          runner until brine runs again.",

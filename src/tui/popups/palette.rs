@@ -5,15 +5,19 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 use ratatui::layout::Rect;
 use tui_input::Input;
+use unicode_width::UnicodeWidthStr;
 
 use super::form::{edit, view_input};
 use crate::model::ids::ClusterName;
 use crate::tui::commands::{COMMANDS, Cmd, Scope};
 use crate::tui::keys::Key;
 use crate::tui::model::Model;
-use crate::tui::paint::Painter;
+use crate::tui::paint::{Painter, fit, safe, wrap};
 use crate::tui::theme::Meaning;
 use crate::tui::update::enabled::enabled;
+
+/// Lines for the selected command in full, where the list has to cut some.
+const IN_FULL: u16 = 2;
 
 /// The open palette.
 #[derive(Clone, Debug, Default)]
@@ -99,21 +103,33 @@ impl Palette {
         p.put(area.x, area.y, 2, ":", Meaning::Key);
         let entries = self.entries(m);
         let at = self.at.min(entries.len().saturating_sub(1));
+        // What is cut off in its line is said in full below, of the selected command.
+        let said = |e: &Entry| match &e.goal {
+            Ok(_) => (e.text.clone(), Meaning::Base),
+            // Why not says more than what it would do.
+            Err(why) => (format!("{}: {why}", e.label), Meaning::Muted),
+        };
+        let room = |e: &Entry, width: u16| usize::from(width).saturating_sub(e.key.width() + 3);
+        let cut = entries.iter().any(|e| said(e).0.width() > room(e, area.width));
+        let below = if cut { IN_FULL } else { 0 };
         let body = Rect {
             y: area.y + 1,
-            height: area.height.saturating_sub(2),
+            height: area.height.saturating_sub(2 + below),
             ..area
         };
         super::lines(p, body, (entries.len(), at), |p, i, line| {
             let Some(e) = entries.get(i) else { return };
-            let (text, meaning) = match &e.goal {
-                Ok(_) => (e.text.clone(), Meaning::Base),
-                // Why not says more than what it would do, and must not be cut off.
-                Err(why) => (format!("{}: {why}", e.label), Meaning::Muted),
-            };
+            let (text, meaning) = said(e);
+            let text = fit(&safe(&text), room(e, line.width), p.glyphs.cut);
             p.put_right(line.x, line.y, line.width, &e.key, Meaning::Key);
-            p.put(line.x + 1, line.y, line.width.saturating_sub(10), &text, meaning);
+            p.put(line.x + 1, line.y, line.width, &text, meaning);
         });
+        if let Some((text, meaning)) = entries.get(at).filter(|_| cut).map(said) {
+            let full = wrap(&safe(&text), usize::from(area.width.saturating_sub(2)));
+            for (i, line) in full.iter().take(usize::from(IN_FULL)).enumerate() {
+                p.put(area.x + 1, body.bottom() + i as u16, area.width, line, meaning);
+            }
+        }
         if entries.is_empty() {
             p.put(
                 area.x + 1,

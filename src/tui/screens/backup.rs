@@ -390,13 +390,16 @@ fn view_health(m: &Model, p: &mut Painter<'_>, area: Rect, page: &ClusterPage) {
     let health = format!("{:<7} ", health.replacen("ok", "OK", 1));
     let Some((from, to)) = card.window.bounds() else {
         let finding = card.health.reasons.first().filter(|_| card.backups > 0);
-        let text = finding.map_or("Nothing can be restored yet: B takes the first backup.", String::as_str);
+        let text = finding.map_or(
+            "Nothing can be restored yet: B takes the first backup.".to_owned(),
+            |f| m.told(f),
+        );
         let health = format!("{} ", health.trim_end());
         p.pieces(
             x,
             area.y,
             width,
-            &[(&health, meaning), (" ", meaning), (text, Meaning::Title)],
+            &[(&health, meaning), (" ", meaning), (&text, Meaning::Title)],
         );
         return;
     };
@@ -506,7 +509,7 @@ fn origin(page: &ClusterPage, entry: &BackupEntry) -> String {
 
 /// The most important thing to know about a backup.
 fn remark(m: &Model, entry: &BackupEntry) -> (String, Meaning) {
-    let zone = m.zone_here();
+    let zone = m.zone_shown();
     match &entry.status {
         BackupStatus::Failed { error } => return (format!("Failed: {error}"), Meaning::Error),
         BackupStatus::Broken { error } => {

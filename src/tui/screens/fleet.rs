@@ -258,7 +258,7 @@ fn view_detail(m: &Model, p: &mut Painter<'_>, area: Rect, card: &ClusterCard) {
     let mut lines: Vec<(String, Meaning)> = Vec::new();
     let (glyph, meaning) = status::level(card.health.level, p.glyphs);
     for reason in &card.health.reasons {
-        let wrapped = wrap(&crate::tui::paint::safe(reason), usize::from(width.saturating_sub(3)));
+        let wrapped = wrap(&m.told(reason), usize::from(width.saturating_sub(3)));
         for (i, line) in wrapped.into_iter().enumerate() {
             let lead = if i == 0 { glyph } else { " " };
             lines.push((format!("{lead} {line}"), meaning));

@@ -125,12 +125,12 @@ fn cells(m: &Model, p: &Painter<'_>, job: &Job) -> [(String, Meaning); 7] {
         (state, meaning),
         (m.stamp(started), Meaning::Base),
         (took.unwrap_or_default(), Meaning::Base),
-        (job.title.clone(), Meaning::Muted),
+        (m.told(&job.title), Meaning::Muted),
     ]
 }
 
 fn view_detail(m: &Model, p: &mut Painter<'_>, area: Rect, job: &Job) {
-    p.rule(area, area.y, &format!("job {}: {}", job.id, job.title));
+    p.rule(area, area.y, &format!("job {}: {}", job.id, m.told(&job.title)));
     let width = area.width.saturating_sub(2);
     let mut lines: Vec<(String, Meaning)> = Vec::new();
     if !job.state.is_over() {

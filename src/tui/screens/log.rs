@@ -281,12 +281,12 @@ fn facts(m: &Model, p: &Painter<'_>, page: &ClusterPage) -> Vec<Fact> {
         out.push(("Source", why.clone(), Meaning::Error));
     }
     if let Some(why) = &log.needs_base {
-        out.push(("Needs backup", why.clone(), Meaning::Warn));
+        out.push(("Needs backup", m.told(why), Meaning::Warn));
     }
     if let Some(error) = &log.last_error {
         out.push((
             "Last error",
-            format!("{}: {}", m.ago(error.at), error.text),
+            format!("{}: {}", m.ago(error.at), m.told(&error.text)),
             Meaning::Error,
         ));
     }

@@ -6,8 +6,8 @@ use crate::model::job::LineLevel;
 use crate::service::desk::{Message, RefusalKind};
 use crate::tui::event::Query;
 use crate::tui::list::List;
-use crate::tui::model::{Model, refusal_text};
-use crate::tui::paint::{Painter, safe, wrap};
+use crate::tui::model::Model;
+use crate::tui::paint::{Painter, wrap};
 use crate::tui::theme::Meaning;
 use crate::tui::view::ViewCache;
 use crate::tui::widgets::table;
@@ -48,7 +48,7 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
     }
     let selected = list.index().min(rows.len() - 1);
     let full: Vec<String> = rows.get(selected).map_or_else(Vec::new, |(_, x)| {
-        wrap(&safe(&x.text), usize::from(area.width.saturating_sub(2)))
+        wrap(&m.told(&x.text), usize::from(area.width.saturating_sub(2)))
     });
     let detail = m.below((full.len() as u16 + 1).clamp(3, (area.height / 2).max(3)));
     let body = Rect::new(area.x, area.y, area.width, area.height.saturating_sub(detail));
@@ -59,11 +59,12 @@ pub fn view(m: &Model, list: &List, cache: &mut ViewCache, p: &mut Painter<'_>, 
         let cluster = x.cluster.as_ref().map(|c| format!("{c}: ")).unwrap_or_default();
         let stamp = format!("{:<15} ", m.stamp_seconds(x.at));
         let sign = format!("{glyph} ");
+        let text = m.told(&x.text);
         let pieces = [
             (stamp.as_str(), Meaning::Muted),
             (&sign, meaning),
             (&cluster, Meaning::Title),
-            (&x.text, meaning),
+            (&text, meaning),
         ];
         p.pieces(body.x + 2, y, body.width.saturating_sub(2), &pieces);
     });
@@ -120,7 +121,7 @@ pub fn view_loading(m: &Model, query: &Query, p: &mut Painter<'_>, area: Rect) {
         return;
     };
     let mut lines = vec![("This could not be read:".to_owned(), Meaning::Error)];
-    let why = wrap(&safe(&refusal_text(error)), usize::from(width));
+    let why = wrap(&m.why(error), usize::from(width));
     lines.extend(why.into_iter().map(|line| (line, Meaning::Base)));
     lines.push((String::new(), Meaning::Base));
     lines.push(("r asks again, Esc goes back.".to_owned(), Meaning::Muted));

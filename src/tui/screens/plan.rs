@@ -10,7 +10,7 @@ use crate::model::ids::ClusterName;
 use crate::model::size;
 use crate::model::time;
 use crate::tui::event::Query;
-use crate::tui::model::{Model, refusal_text};
+use crate::tui::model::Model;
 use crate::tui::paint::{Painter, first_that_fits, safe, wrap};
 use crate::tui::popups::form::view_input;
 use crate::tui::scroll::Scroll;
@@ -137,7 +137,7 @@ impl Plan {
             "There is no plan:",
             Meaning::Error,
         );
-        for (i, line) in wrap(&safe(&refusal_text(error)), width).iter().enumerate() {
+        for (i, line) in wrap(&m.why(error), width).iter().enumerate() {
             p.put(
                 area.x + 2,
                 area.y + 2 + i as u16,
@@ -170,7 +170,8 @@ impl Plan {
                 p,
                 &format!(
                     "Restore waits for: {}: {}. Esc goes back to the answers.",
-                    check.name, check.wanted
+                    check.name,
+                    m.told(&check.wanted)
                 ),
             );
         } else if m.is_read_only() {
@@ -283,13 +284,14 @@ fn lines(m: &Model, p: &Painter<'_>, plan: &RestorePlan, width: usize) -> Vec<Li
         let name = format!(" {} ", crate::tui::paint::pad(&safe(&check.name), 16, p.glyphs.cut));
         // What is wanted stands beside what was found, or below it, or, where all is well, nowhere.
         let room = width.saturating_sub(2 + 18);
-        let fits = safe(&check.found).width() + 3 + safe(&check.wanted).width() <= room;
-        let beside = if check.wanted.is_empty() || !fits {
+        let (found, wanted) = (m.told(&check.found), m.told(&check.wanted));
+        let fits = found.width() + 3 + wanted.width() <= room;
+        let beside = if wanted.is_empty() || !fits {
             String::new()
         } else {
-            format!("   {}", check.wanted)
+            format!("   {wanted}")
         };
-        let mut found = wrap(&safe(&check.found), room).into_iter();
+        let mut found = wrap(&found, room).into_iter();
         out.push(Line::Pieces(vec![
             (sign.to_owned(), meaning),
             (name, Meaning::Base),
@@ -299,7 +301,7 @@ fn lines(m: &Model, p: &Painter<'_>, plan: &RestorePlan, width: usize) -> Vec<Li
         let below = |text: String, meaning| Line::Pieces(vec![(" ".repeat(20), Meaning::Base), (text, meaning)]);
         out.extend(found.map(|line| below(line, meaning)));
         if !fits && check.state != CheckState::Ok {
-            let wanted = wrap(&safe(&format!("wanted: {}", check.wanted)), room);
+            let wanted = wrap(&format!("wanted: {wanted}"), room);
             out.extend(wanted.into_iter().map(|line| below(line, Meaning::Muted)));
         }
     }
@@ -420,7 +422,8 @@ fn lost(out: &mut Vec<Line>, plan: &RestorePlan, losses: &Losses, width: usize) 
         |n| plural(n, "transaction"),
     );
     let text = match losses.transactions {
-        Some(0) => "nothing was committed after the moment".to_owned(),
+        Some(0) if plan.whole => "nothing was committed after the moment".to_owned(),
+        Some(0) => "nothing was committed to these tables after the moment".to_owned(),
         // Statements such as DROP TABLE change no rows of any.
         _ if losses.tables == 0 => format!("{transactions} after the moment"),
         _ => format!("{transactions} after the moment, in {}", plural(losses.tables, "table")),

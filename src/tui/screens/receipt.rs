@@ -57,7 +57,7 @@ pub fn hanging(text: &str, width: usize) -> Vec<String> {
 fn restored(m: &Model, job: &Job, r: &RestoreReceipt) -> Vec<Line> {
     let base = |text: String| (text, Meaning::Base);
     let mut out = vec![
-        (format!("Restored {}", job.title), Meaning::Ok),
+        (format!("Restored {}", m.told(&job.title)), Meaning::Ok),
         base(format!("moment      {}", status::echo_time(m, r.until))),
         base(format!(
             "base        {}, {} of log merged in",

@@ -122,7 +122,7 @@ impl Run {
         }));
         for line in m.store.lines(self.job).unwrap_or_default() {
             let (_, meaning) = super::messages::level(p, line.level);
-            let text = format!("{}  {}", m.stamp_seconds(line.at), line.text);
+            let text = format!("{}  {}", m.stamp_seconds(line.at), m.told(&line.text));
             match self.wrap {
                 true => out.extend(wrapped(&text).into_iter().map(|l| (l, meaning))),
                 false => out.push((text, meaning)),
@@ -156,7 +156,7 @@ pub fn crumbs(m: &Model, run: &Run) -> Vec<String> {
 
 fn head(m: &Model, p: &Painter<'_>, job: &Job, width: usize) -> Vec<(String, Meaning)> {
     let (state, meaning) = status::job(job.state, p.glyphs);
-    let mut out = vec![(format!("{state}  {}", job.title), meaning)];
+    let mut out = vec![(format!("{state}  {}", m.told(&job.title)), meaning)];
     let bar = progress::bar(p.glyphs, job.progress.basis_points, if width < 78 { 10 } else { 30 });
     let percent = progress::percent(job.progress.basis_points);
     match job.state {
@@ -193,7 +193,7 @@ fn head(m: &Model, p: &Painter<'_>, job: &Job, width: usize) -> Vec<(String, Mea
             }
         }
     }
-    let last = m.store.lines(job.id).and_then(|l| l.last()).map(|l| l.text.clone());
+    let last = m.store.lines(job.id).and_then(|l| l.last()).map(|l| m.told(&l.text));
     if let Some(text) = last.filter(|_| !job.state.is_over()) {
         out.push((format!("last: {text}"), Meaning::Muted));
     }

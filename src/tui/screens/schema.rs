@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use super::log::{ask_changes, what};
 use super::restore::{Mode, Point, Restore, Which};
@@ -19,7 +20,7 @@ use crate::tui::event::Query;
 use crate::tui::filter::{Col, line};
 use crate::tui::list::List;
 use crate::tui::model::Model;
-use crate::tui::paint::{Painter, fit_middle, safe};
+use crate::tui::paint::{Painter, fit, fit_middle, safe};
 use crate::tui::theme::Meaning;
 use crate::tui::view::ViewCache;
 use crate::tui::widgets::spark::share;
@@ -37,6 +38,9 @@ pub struct Schema {
     /// Selection and filter.
     pub list: List,
 }
+
+/// Fewer cells than this do not hold when and what.
+const LEAST_CHANGE: u16 = 20;
 
 impl Schema {
     /// The page of a cluster.
@@ -156,8 +160,14 @@ impl Schema {
             change,
             area.width.saturating_sub(change + 1),
         );
+        // Cut to a few cells it would say nothing: the line below the list says it of the selected table then.
+        let change_fits = change.width >= LEAST_CHANGE;
         let columns = [name, lines, bytes, part, change];
-        table::header(p, area, area.y, &columns);
+        let shown = if change_fits { &columns[..] } else { &columns[..4] };
+        table::header(p, area, area.y, shown);
+        if !change_fits {
+            table::more_columns(p, area, area.y);
+        }
         let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(2));
         if rows.is_empty() {
             let text = match self.list.filter.value() {
@@ -178,14 +188,24 @@ impl Schema {
             table::cell(p, body, y, bytes, (&size::iec(t.sum.bytes), Meaning::Base));
             let bar = share(p.glyphs, t.sum.bytes, most, usize::from(part.width));
             table::cell(p, body, y, part, (&bar, Meaning::ProgressDone));
-            if let Some(c) = last.get(&t.name) {
+            if let Some(c) = last.get(&t.name).filter(|_| change_fits) {
                 let text = format!("{} {}", m.stamp(c.at.at), what(c));
+                let text = fit(&text, usize::from(change.width), p.glyphs.cut);
                 table::cell(p, body, y, change, (&text, Meaning::Warn));
             }
         });
         cache.set_offset("schema", offset);
         let more = table::more(p, rows.len(), offset, usize::from(body.height));
-        p.put(area.x + 1, body.bottom(), 40, &more, Meaning::Muted);
+        let at = p.put(area.x + 1, body.bottom(), 40, &more, Meaning::Muted);
+        let cut = rows.get(selected).and_then(|t| last.get(&t.name)).filter(|c| {
+            let width = m.stamp(c.at.at).width() + 1 + what(c).width();
+            !change_fits || width > usize::from(change.width)
+        });
+        if let Some(c) = cut {
+            let at = if more.is_empty() { at } else { at + 2 };
+            let text = format!("last change: {} {}", m.stamp(c.at.at), what(c));
+            p.put(at, body.bottom(), area.right().saturating_sub(at), &text, Meaning::Warn);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::job::Job;
 use crate::model::size;
 use crate::service::desk::Question;
 use crate::tui::event::Query;
-use crate::tui::model::{Model, refusal_text};
+use crate::tui::model::Model;
 use crate::tui::paint::{Painter, fit_middle, pad, safe, wrap};
 use crate::tui::screens::jobs;
 use crate::tui::theme::Meaning;
@@ -88,7 +88,7 @@ fn of_cluster(m: &Model, p: &Painter<'_>, cluster: &ClusterName) -> Vec<Line> {
     match m.store.backups(cluster, false) {
         None => match m.store.error(&Query::Backups(cluster.clone(), false)) {
             Some(error) => {
-                let text = wrap(&safe(&refusal_text(error)), usize::from(WIDTH - 3));
+                let text = wrap(&m.why(error), usize::from(WIDTH - 3));
                 out.extend(text.into_iter().map(|l| Line::Text(l, Meaning::Error)));
             }
             None => out.push(Line::Text("Loading...".to_owned(), Meaning::Muted)),
@@ -217,7 +217,7 @@ fn of_job(m: &Model, p: &Painter<'_>, job: &Job) -> Vec<Line> {
     let lines = m.store.lines(job.id).unwrap_or_default();
     for line in lines.iter().rev().take(8).rev() {
         let (_, meaning) = super::messages::level(p, line.level);
-        let text = wrap(&safe(&line.text), width);
+        let text = wrap(&m.told(&line.text), width);
         out.extend(text.into_iter().map(|l| Line::Text(l, meaning)));
     }
     out

@@ -207,14 +207,7 @@ fn changes(cmd: Cmd) -> bool {
 }
 
 fn writable(m: &Model) -> Verdict {
-    if m.read_only {
-        return Err("brine was started read-only".to_owned());
-    }
-    // Another process answers, and is the one to talk to.
-    match m.store.hello().filter(|h| h.read_only) {
-        Some(h) => Err(format!("process {}, which answers, was started read-only", h.pid)),
-        None => Ok(()),
-    }
+    require(!m.is_read_only(), "brine was started read-only")
 }
 
 fn cluster(m: &Model) -> Result<ClusterName, String> {

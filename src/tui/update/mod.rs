@@ -15,6 +15,7 @@ use super::screens::run::Run;
 use crate::model::clock::Millis;
 use crate::model::ids::{ClusterName, JobId};
 use crate::model::job::{JobState, LineLevel};
+use crate::model::time;
 use crate::service::desk::{Answer, Question, Refusal};
 
 pub mod copy;
@@ -29,6 +30,8 @@ const SAMPLE: i64 = 250;
 const SETTLE: i64 = 250;
 /// The order of clusters stays while keys were pressed within this time.
 const FREEZE: i64 = 3 * Millis::SECOND;
+/// An archive's lock may be taken over a minute after its last heartbeat, and the last one may have been 20 s old.
+const LOCK_HOLDS: i64 = 40 * Millis::SECOND;
 
 /// Takes an event.
 pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
@@ -65,6 +68,7 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
         What::Pulse(result) => pulse(m, result),
         What::Deadline => Vec::new(),
         What::Continued => vec![Effect::Retake],
+        What::Awake(stopped) => awake(m, stopped),
         What::Terminate => vec![Effect::Quit(Exit::Quit)],
         What::Hangup => vec![Effect::Quit(Exit::TerminalLost)],
         What::Panicked(text) => {
@@ -83,6 +87,27 @@ pub fn update(m: &mut Model, event: Event) -> Vec<Effect> {
         effects.retain(|e| *e != Effect::Bell);
     }
     effects
+}
+
+/// The operator has continued the process: what became of the work that stood still with it.
+fn awake(m: &mut Model, stopped: i64) -> Vec<Effect> {
+    if m.is_busy() {
+        let took = time::took(stopped);
+        match stopped < LOCK_HOLDS {
+            true => m.toast(
+                LineLevel::Info,
+                format!("brine stood still for {took}; its jobs and log backups go on."),
+            ),
+            false => m.toast(
+                LineLevel::Warning,
+                format!(
+                    "brine stood still for {took}, longer than its locks hold. Its jobs and log backups go on, and each \
+                     looks before it writes whether another process has taken over its lock."
+                ),
+            ),
+        }
+    }
+    refresh(m)
 }
 
 /// The terminal's ground is known: on a light one, the theme for light ones. Only asked where no theme was chosen.
