@@ -133,8 +133,9 @@ const BEGUN: &str = "begun";
 
 /// Takes the backup and returns what its manifest says.
 ///
-/// When it is cancelled nothing is left behind. When it fails, what was written stays for a resume and is cleared
-/// away by retention later.
+/// When it is cancelled nothing is left behind. When it fails, what was written stays for a resume, where the view can be
+/// opened again, and is cleared away by retention later; else it is of no use and goes at once, before it fills a storage that
+/// others need: the next attempt begins anew.
 pub fn run(
     cluster: &dyn Cluster,
     archive: &Archive,
@@ -176,7 +177,23 @@ pub fn run(
             cx.resume_log().clear()?;
             Err(cancelled.into())
         }
-        Err(e) => Err(e),
+        Err(e) => {
+            if begun.token.is_none() {
+                give_up(archive, lock, &begun, cx);
+            }
+            Err(e)
+        }
+    }
+}
+
+/// Clears away what a failed run has stored, unless its manifest is there. Where that fails too, retention does it later.
+fn give_up(archive: &Archive, lock: &ArchiveLock, begun: &Begun, cx: &dyn JobCx) {
+    let Ok(known) = archive.snapshots() else { return };
+    if known.iter().any(|d| d.id == begun.id && d.has_manifest) {
+        return;
+    }
+    if archive.remove_snapshot(lock, &begun.id).is_ok() {
+        let _ = cx.resume_log().clear();
     }
 }
 
