@@ -21,6 +21,7 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
+use super::cascades::{self, Edge};
 use super::links::sequence_columns;
 use super::names::{Shadows, wanted};
 use super::publish::{self, Switch};
@@ -42,6 +43,8 @@ pub(super) struct Inner {
     pub shadows: Shadows,
     pub known: BTreeMap<TableName, KnownTable>,
     definitions: Vec<Definition>,
+    /// The foreign keys of the whole base.
+    edges: Vec<Edge>,
     /// All log has been given.
     ended: bool,
     /// What the log held besides rows.
@@ -114,6 +117,7 @@ impl Building {
                 shadows,
                 known,
                 definitions: Vec::new(),
+                edges: Vec::new(),
                 ended: false,
                 collected: Collected::default(),
             }),
@@ -212,7 +216,14 @@ impl Building {
             .with(|conn| state::set_phase(conn, inner.memory.number, Phase::Replaying))?;
         inner.memory.phase = Phase::Replaying;
         crash_point("mysql.restore.replay-begun");
-        Replay::begin(&self.pool, &self.ask, &inner.shadows, &inner.known, &inner.definitions)
+        Replay::begin(
+            &self.pool,
+            &self.ask,
+            &inner.shadows,
+            &inner.known,
+            &inner.definitions,
+            &inner.edges,
+        )
     }
 
     /// The tables as they are built now, by their names at the source, with their definitions.
@@ -313,6 +324,11 @@ impl Restorer for Building {
             }
             Ok(())
         })
+    }
+
+    fn know(&self, tables: &[TableDef]) -> Result<(), ClusterError> {
+        self.inner.lock().edges = cascades::edges(tables)?;
+        Ok(())
     }
 
     fn is_loaded(&self, table: &TableName) -> Result<bool, ClusterError> {
