@@ -92,5 +92,7 @@ mod wire;
 mod world;
 #[path = "mysql/xa.rs"]
 mod xa;
+#[path = "mysql/xa_killed.rs"]
+mod xa_killed;
 #[path = "mysql/zones.rs"]
 mod zones;

@@ -179,7 +179,6 @@ pub fn run(
         }
         Err(e) => {
             if begun.token.is_none() {
-                let_go(&*snapshot, cx);
                 clear_away(archive, lock, &begun.id, cx);
             }
             Err(e)
@@ -195,7 +194,7 @@ fn clear_away(archive: &Archive, lock: &ArchiveLock, id: &BackupId, cx: &dyn Job
         Ok(false) => archive.remove_snapshot(lock, id).map_err(EngineError::from),
         Err(e) => Err(e),
     };
-    if let Err(e) = removed {
+    if let Err(e) = removed.and_then(|()| Ok(cx.resume_log().clear()?)) {
         let text = format!(
             "what was stored of {id} stays until retention clears it away: {}",
             e.chain()

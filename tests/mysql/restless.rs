@@ -1,15 +1,21 @@
 //! Tables that come and go while a backup is taken.
 
+use std::sync::Arc;
+
 use brine::cluster::{BatchSink, Cluster, ClusterError, Stop};
 use brine::engine::backup::{self, BackupPlan};
-use brine::engine::cx::JobCx;
+use brine::engine::cx::{JobCx, MemoryResumeLog};
 use brine::engine::point::{RestorePoint, RestoreRequest};
 use brine::model::definition::Definition;
 use brine::model::table::TableName;
+use brine::storage::ErrorKind;
+use brine::storage::count::Call;
+use brine::storage::faults::{Fault, FaultRule, Faults};
+use brine::storage::memory::Memory;
 
 use crate::look;
 use crate::server::{Kind, server, servers};
-use crate::world::{World, ok};
+use crate::world::{World, chain, ok};
 
 struct Nowhere;
 
@@ -86,6 +92,68 @@ fn a_table_dropped_before_it_is_read_is_left_out_and_said() {
         });
         assert!(matches!(e, Err(ClusterError::Unsupported { .. })), "{e:?}");
     }
+}
+
+/// A migration runs for a while: its table stays, and no log brings the rows that it had. A backup has it, or is none.
+#[test]
+fn a_table_that_is_altered_again_and_again_is_never_left_out() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let s = server(kind);
+        let w = World::new(&s);
+        s.sql("create database d; create table d.orders (id int primary key); insert into d.orders values (1), (2)");
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let tried = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut session = s.session();
+                while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    session.run("alter table d.orders add a int; create index k on d.orders (a)");
+                    session.run("alter table d.orders drop a, algorithm=copy");
+                }
+            });
+            let all = (0..2).map(|_| w.try_backup()).collect::<Vec<_>>();
+            stop.store(true, std::sync::atomic::Ordering::SeqCst);
+            all
+        });
+        let name = TableName::new("d", "orders");
+        for backup in tried.into_iter().chain([w.try_backup()]) {
+            match backup {
+                Ok(summary) => {
+                    let manifest = w.archive.read_manifest(&summary.id).unwrap();
+                    assert!(
+                        manifest.tables.iter().any(|t| t.name == name),
+                        "{:?}",
+                        manifest.definitions
+                    );
+                }
+                Err(e) => assert!(chain(&e).contains("orders was altered"), "{}", chain(&e)),
+            }
+        }
+    }
+}
+
+/// A view of these servers cannot be opened again: what was stored of it would only fill the storage, and the log needs that.
+#[test]
+fn a_backup_that_failed_leaves_nothing() {
+    let s = server(Kind::MariaDb1011);
+    let faults = Faults::new(Arc::new(Memory::new()));
+    let w = World::on(s.options(), "shop", Arc::new(faults.clone()));
+    s.sql("create database d; create table d.t (a int primary key); insert into d.t values (1)");
+    let (cx, memory) = (w.cx(), Arc::new(MemoryResumeLog::default()));
+    let cx = cx.with_resume(memory.clone());
+    let plan = w.plan_backup().unwrap();
+    faults.clear();
+    faults.add(FaultRule {
+        call: Some(Call::PutNew),
+        nth: 1,
+        times: u64::MAX,
+        fault: Fault::Fail(ErrorKind::Full),
+    });
+    assert!(backup::run(&**w.c(), &w.archive, &w.lock, &plan, &cx).is_err());
+    assert_eq!(w.archive.snapshots().unwrap().len(), 0);
+    faults.clear();
+    let done = ok("backup", backup::run(&**w.c(), &w.archive, &w.lock, &plan, &cx));
+    let all = w.archive.snapshots().unwrap();
+    assert_eq!(all.iter().map(|d| &d.id).collect::<Vec<_>>(), [&done.id]);
 }
 
 /// Who drops a table while a backup is taken wants it back from another one.

@@ -352,7 +352,7 @@ fn a_backup_that_failed_leaves_nothing_where_nobody_could_go_on_with_it() {
         assert!(e.contains("injected"), "{e}");
         storage.clear();
         let there: Vec<_> = w.archive.snapshots().unwrap().into_iter().map(|d| d.id).collect();
-        assert_eq!(there, [good.id.clone()], "write {nth}");
+        assert_eq!(there, std::slice::from_ref(&good.id), "write {nth}");
     }
     w.backup();
 }

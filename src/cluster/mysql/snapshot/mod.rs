@@ -15,7 +15,7 @@ mod split;
 pub(super) mod start;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use gather::{Extent, Shown};
 use keys::{Key, Range};
 use pool::{Lent, Pool};
 use read::ViewTable;
-use restless::{LeftOut, Restless};
+use restless::{LeftOut, Restless, Then};
 use watch::Watch;
 
 use super::binlog;
@@ -110,11 +110,12 @@ fn prepare(conn: &mut Conn) -> Result<bool, ClusterError> {
     }
 }
 
-/// Something vanished between being listed and being shown.
+/// Something vanished between being listed and being shown, or MySQL gave up one of two statements that waited for each other: one
+/// that looks at many tables, and one that alters them.
 fn vanished(e: &WireError) -> bool {
     matches!(
         e.code(),
-        Some(1008 | 1049 | 1054 | 1146 | 1305 | 1347 | 1356 | 1360 | 1539 | 4091)
+        Some(1008 | 1049 | 1054 | 1146 | 1213 | 1305 | 1347 | 1356 | 1360 | 1539 | 4091)
     )
 }
 
@@ -246,7 +247,7 @@ impl View {
             on_all(&mut conns, read::UNTOUCH, "opening a consistent view")?;
             let now = match (now, &mut before) {
                 (Some(mut now), Some(before)) => {
-                    let left_out = restless.take_out(&mut now, before);
+                    let left_out = restless.take_out(&mut now, before, &mut locker)?;
                     match now.differs(before) {
                         None => return View::of(core, conns, &mut locker, mark, now, left_out, gives_back, extent),
                         Some(difference) => {
@@ -274,7 +275,7 @@ impl View {
         asker: &mut Conn,
         mark: Mark,
         mut shown: Shown,
-        mut left_out: BTreeSet<TableName>,
+        mut left_out: BTreeMap<TableName, Then>,
         gives_back: bool,
         extent: Extent,
     ) -> Result<View, ClusterError> {
@@ -291,7 +292,7 @@ impl View {
                 if !restless::is_gone(asker, &shown, &listed)? {
                     return Err(read::altered(&listed.name.to_string()));
                 }
-                left_out.insert(listed.name);
+                left_out.insert(listed.name, Then::Gone);
                 continue;
             };
             let seen = shown.creates.remove(&listed.name).unwrap_or_default();
@@ -386,6 +387,7 @@ impl Snapshot for View {
     }
 
     fn settle(&self) -> Result<(), ClusterError> {
+        self.left_out.settle(&self.core)?;
         self.pool
             .lend(|conn| Lent::Good(read::still_the_same(&self.shown, conn)))
     }
