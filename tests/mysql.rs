@@ -38,6 +38,8 @@ mod fidelity;
 mod following;
 #[path = "mysql/globals.rs"]
 mod globals;
+#[path = "mysql/grouped.rs"]
+mod grouped;
 #[path = "mysql/killed.rs"]
 mod killed;
 #[path = "mysql/lacking.rs"]
