@@ -363,6 +363,7 @@ const TWINS: &[(&str, &str)] = &[
     ("palette", ""),
     ("log.follow", "brine job watch 7"),
     ("log.wrap", ""),
+    ("pager", "brine job show 7"),
     ("zoom", ""),
     ("tab.next", ""),
     ("tab.previous", ""),

@@ -22,9 +22,10 @@ const ORDER: [&[&str]; 9] = [
 ];
 
 /// Foreign crates and the only places that may name them. A place is a folder or a file below `src/`.
-const HOMES: [(&str, &[&str]); 23] = [
+const HOMES: [(&str, &[&str]); 24] = [
     ("fjall", &["cluster/embedded"]),
     ("mysql_common", &["cluster/mysql"]),
+    ("ring", &["cluster/mysql"]),
     ("rustls", &["cluster/mysql"]),
     ("rustls_native_certs", &["cluster/mysql"]),
     ("flate2", &["cluster/mysql"]),

@@ -40,6 +40,8 @@ mod fidelity;
 mod following;
 #[path = "mysql/globals.rs"]
 mod globals;
+#[path = "mysql/grouped.rs"]
+mod grouped;
 #[path = "mysql/killed.rs"]
 mod killed;
 #[path = "mysql/lacking.rs"]
@@ -94,5 +96,7 @@ mod wire;
 mod world;
 #[path = "mysql/xa.rs"]
 mod xa;
+#[path = "mysql/xa_killed.rs"]
+mod xa_killed;
 #[path = "mysql/zones.rs"]
 mod zones;

@@ -44,6 +44,7 @@ pub enum Cmd {
     Zoom,
     Follow,
     Wrap,
+    Pager,
     GoJobs,
     GoStorages,
     GoMessages,
@@ -289,6 +290,7 @@ pub static COMMANDS: &[Command] = &[
     command((Cmd::Zoom, "zoom", &["z"]), "Zoom", "Give the part of the screen that has the keys all the room, or no longer", LISTS, Safe, 0),
     command((Cmd::Follow, "log.follow", &["f"]), "Follow", "Follow the job's log: its newest line stays in sight", &[S::Run], Safe, 30),
     command((Cmd::Wrap, "log.wrap", &["w"]), "Wrap", "Wrap long lines of the job's log, or cut them", &[S::Run], Safe, 29),
+    command((Cmd::Pager, "pager", &["o"]), "Pager", "Read all messages, or all of the job's log, in $PAGER: search it, or save it to a file", &[S::Run, S::Messages], Safe, 28),
     // Moving.
     command((Cmd::Down, "move.down", &["j", "Down"]), "Down", "Next line", ANY, Safe, 0),
     command((Cmd::Up, "move.up", &["k", "Up"]), "Up", "Previous line", ANY, Safe, 0),

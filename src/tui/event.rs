@@ -104,6 +104,8 @@ pub enum Effect {
     Copy(String),
     /// Give the terminal back and stop until continued.
     Suspend,
+    /// Show a text in the operator's pager, who has the terminal until it ends.
+    Page(String),
     /// Paint everything again.
     Repaint,
     /// Take the terminal again: whoever continued the process may have changed its modes.

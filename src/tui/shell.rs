@@ -13,7 +13,7 @@ use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event as TermEvent, EventStream, MouseButton, MouseEvent, MouseEventKind};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use crossterm::{execute, queue};
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,6 +31,7 @@ use super::update::{next_deadline, update};
 use super::view::{Look, ViewCache, view};
 use super::{Exit, Options};
 use crate::config::Notify;
+use crate::model::job::LineLevel;
 use crate::service::desk::{Answer, Desk, Question, Refusal, RefusalKind};
 use crate::service::opening::OpeningDesk;
 
@@ -115,6 +116,7 @@ fn ground_is_unknown(options: &Options, depth: Depth) -> bool {
 struct Signals {
     terminate: Signal,
     hangup: Signal,
+    interrupt: Signal,
     resume: Signal,
 }
 
@@ -123,6 +125,7 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
             resume: signal(SignalKind::from_raw(SIGCONT))?,
         })
     }
@@ -130,11 +133,16 @@ impl Signals {
     async fn next(&mut self) -> What {
         tokio::select! {
             _ = self.terminate.recv() => What::Terminate,
+            // Ctrl-C is a key here: this comes from elsewhere, and would leave the terminal as it is now.
+            _ = self.interrupt.recv() => What::Terminate,
             _ = self.hangup.recv() => What::Hangup,
             _ = self.resume.recv() => What::Continued,
         }
     }
 }
+
+/// By then a signal that came before has been heard of.
+const SETTLED: Duration = Duration::from_millis(50);
 
 /// tokio has no name for it.
 const SIGCONT: i32 = rustix::process::Signal::CONT.as_raw();
@@ -148,6 +156,8 @@ struct Shell {
     notify: Notify,
     /// tmux keeps sequences that it does not know to itself, unless they are wrapped.
     in_tmux: bool,
+    /// What shows long texts.
+    pager: Option<String>,
     tips: Option<PathBuf>,
     /// The terminal's title as it was last set.
     title: String,
@@ -161,6 +171,8 @@ struct Shell {
     signals: Signals,
     /// Whether the process shall be stopped.
     suspended: bool,
+    /// What shall be shown in the pager.
+    paged: Option<String>,
     /// Whether the terminal shall be asked for its ground.
     ask_ground: bool,
     ground: ground::Listener,
@@ -198,6 +210,7 @@ impl Shell {
             depth,
             mouse: options.mouse,
             notify: options.notify,
+            pager: (options.env)("PAGER"),
             in_tmux: (options.env)("TMUX").is_some_and(|v| !v.is_empty()),
             tips: options.tips.clone(),
             title: String::new(),
@@ -210,6 +223,7 @@ impl Shell {
             input: Some(EventStream::new()),
             signals,
             suspended: false,
+            paged: None,
             ask_ground: ground_is_unknown(options, depth),
             ground: ground::Listener::default(),
             guard,
@@ -244,6 +258,9 @@ impl Shell {
             }
             if let Some(exit) = self.take(what)? {
                 return Ok(exit);
+            }
+            if let Some(text) = self.paged.take() {
+                self.page(&text).await?;
             }
             if std::mem::take(&mut self.suspended) {
                 let stopped = self.clock.now();
@@ -313,6 +330,7 @@ impl Shell {
                     self.last = None;
                 }
                 Effect::Suspend => self.suspended = true,
+                Effect::Page(text) => self.paged = Some(text),
                 Effect::Quit(exit) => return Ok(Some(exit)),
                 Effect::Fail(refusal) => return Err(refusal.into()),
             }
@@ -352,6 +370,23 @@ impl Shell {
         // This thread may run on for a moment before the stop reaches it: it must not take the terminal again then.
         self.signals.resume.recv().await;
         self.retake()
+    }
+
+    /// Gives the terminal to the pager, and takes it again when that has ended. Jobs go on meanwhile.
+    async fn page(&mut self, text: &str) -> anyhow::Result<()> {
+        self.stop_reading();
+        terminal::give_back();
+        let shown = terminal::page(self.pager.as_deref(), text);
+        // Ctrl-C in the pager is meant for the pager, and reaches everybody at this terminal; it is heard of in the next
+        // moment of rest.
+        tokio::time::sleep(SETTLED).await;
+        while self.signals.interrupt.recv().now_or_never().flatten().is_some() {}
+        self.retake()?;
+        if let Err(e) = shown {
+            self.model
+                .toast(LineLevel::Error, format!("The pager could not be used: {e:#}"));
+        }
+        Ok(())
     }
 
     /// Ends the reader: while the shell has the terminal, two readers would share the keys.

@@ -4,6 +4,7 @@
 
 use std::io::{IsTerminal, Write, stdout};
 use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -140,6 +141,29 @@ impl Drop for PanicGuard {
 pub fn stop() -> anyhow::Result<()> {
     let signal = rustix::process::Signal::STOP;
     rustix::process::kill_current_process_group(signal).context("the process cannot be stopped")
+}
+
+/// Shows a text in a pager that has the terminal: the operator's, or `less`, or `more`.
+pub fn page(pager: Option<&str>, text: &str) -> anyhow::Result<()> {
+    // As other programs do: the setting is a command line for a shell.
+    let command = pager.filter(|p| !p.trim().is_empty()).unwrap_or("less || more");
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("no shell could be started")?;
+    if let Some(mut into) = child.stdin.take() {
+        match into.write_all(text.as_bytes()) {
+            // It was left before it had read all.
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {}
+            other => other.context("it took no text")?,
+        }
+    }
+    let status = child.wait().context("it cannot be waited for")?;
+    match status.code() {
+        Some(126 | 127) => bail!("`{command}` was not found: set PAGER"),
+        _ => Ok(()),
+    }
 }
 
 /// Waits in a thread of its own, without waking up, until the terminal hangs up.

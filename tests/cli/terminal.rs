@@ -161,3 +161,14 @@ fn a_console_that_may_only_look_does_not_keep_others_from_working() {
     rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
     wait_until("the agent has ended", || holder(&brine).is_none());
 }
+
+#[test]
+fn where_no_log_is_archived_a_restore_begins_with_the_snapshots() {
+    let brine = Brine::new();
+    brine.ok("data load demo shop.orders --rows 10");
+    brine.ok("backup create demo");
+    let mut console = OnTerminal::start(&brine, &[]);
+    console.until("demo");
+    console.types("R");
+    console.until("(o) Basic Snapshot Restore");
+}

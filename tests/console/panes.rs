@@ -232,6 +232,18 @@ fn who_comes_back_from_the_shell_hears_what_became_of_the_work() {
 }
 
 #[test]
+fn all_of_a_log_goes_to_the_pager_oldest_first() {
+    let mut c = Console::new(Mood::Normal, (80, 24));
+    c.keys("o").shows("Pager on a job's page and Messages").keys("6o");
+    let Some(Effect::Page(text)) = c.effects.last() else {
+        panic!("{:?}", c.effects)
+    };
+    let stamps: Vec<&str> = text.lines().map(|l| &l[..26]).collect();
+    assert!(stamps.len() > 1 && stamps.is_sorted(), "{text}");
+    assert!(stamps.iter().all(|s| s.ends_with("+01:00")), "{text}");
+}
+
+#[test]
 fn what_a_narrow_terminal_cuts_off_is_said_of_the_selected_line() {
     let mut c = Console::new(Mood::Normal, (60, 20));
     c.keys("jj<Enter><Tab><Tab>").shows("> Schema").lacks("LAST CH");

@@ -469,3 +469,30 @@ fn on_a_slow_line_keys_may_be_typed_ahead() {
     t.press("\u{1b}");
     t.until_shows("CLUSTER");
 }
+
+#[test]
+fn the_pager_has_the_terminal_until_it_ends_and_ctrl_c_in_it_ends_nothing_else() {
+    let pager = [("PAGER", "sed s/^/PAGED:/; read answer </dev/tty")];
+    let mut t = Terminal::start("normal", (80, 24), &pager);
+    t.until_shows("prod-eu");
+    t.press("6");
+    t.until_shows("daily backup done");
+    t.press("o");
+    t.until_shows("PAGED:2026-11-");
+    assert!(
+        !t.parser.screen().alternate_screen(),
+        "the pager has the terminal as it was"
+    );
+    t.press("\u{3}");
+    t.until_shows("› Messages");
+    t.press("1");
+    t.until_shows("CLUSTER");
+    t.signal(rustix::process::Signal::INT);
+    t.until_shows("ended with Ok(Quit)");
+    let mut t = Terminal::start("normal", (80, 24), &[("PAGER", "no-such-pager")]);
+    t.until_shows("prod-eu");
+    t.press("6");
+    t.until_shows("daily backup done");
+    t.press("o");
+    t.until_shows("set PAGER");
+}

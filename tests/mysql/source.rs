@@ -13,6 +13,10 @@ use brine::model::filter::RenameMap;
 use brine::model::log::RunEnd;
 use brine::model::position::{Moment, Position};
 use brine::model::tso::Tso;
+use brine::storage::ErrorKind;
+use brine::storage::count::Call;
+use brine::storage::faults::{Fault, FaultRule, Faults};
+use brine::storage::memory::Memory;
 
 use crate::log::{Follower, follow};
 use crate::server::{Kind, Server, server, servers, servers_with};
@@ -328,6 +332,32 @@ fn a_snapshot_is_dated_behind_the_checkpoint_or_refused() {
 }
 
 #[test]
+fn a_backup_that_failed_leaves_nothing_where_nobody_could_go_on_with_it() {
+    let s = server(Kind::MariaDb1011);
+    s.sql(TABLE);
+    s.sql(ROWS);
+    s.sql("create table d.other (id int primary key, t longtext); insert into d.other select a, repeat(uuid(), 2000) from (select id as a from d.t) x");
+    let storage = Faults::new(Arc::new(Memory::new()));
+    let w = World::on(s.options(), "shop", Arc::new(storage.clone()));
+    let good = w.backup();
+    // From some write on the storage is full; what is there can still be deleted.
+    for nth in [1, 2] {
+        storage.add(FaultRule {
+            call: Some(Call::Finish),
+            nth,
+            times: u64::MAX,
+            fault: Fault::Fail(ErrorKind::Full),
+        });
+        let e = chain(&w.try_backup().unwrap_err());
+        assert!(e.contains("injected"), "{e}");
+        storage.clear();
+        let there: Vec<_> = w.archive.snapshots().unwrap().into_iter().map(|d| d.id).collect();
+        assert_eq!(there, std::slice::from_ref(&good.id), "write {nth}");
+    }
+    w.backup();
+}
+
+#[test]
 fn turning_gtids_on_or_off_is_a_gap() {
     let [s] = servers_with([Kind::Mysql97], &["--gtid-mode=OFF_PERMISSIVE"]);
     s.sql(TABLE);
@@ -356,15 +386,31 @@ fn turning_gtids_on_or_off_is_a_gap() {
     assert!(w.view().backups.iter().any(|b| b.id == base.id));
 }
 
+/// An empty server in the place of the one that has stopped.
+fn make_anew(s: &Server, option: &str) {
+    let data = s.dir().join("data");
+    std::fs::remove_dir_all(&data).unwrap();
+    let made = std::process::Command::new(s.kind.program("mysqld"))
+        .args(["--no-defaults", "--initialize-insecure", "--user=root", option])
+        .arg(format!("--datadir={}", data.display()))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
 #[test]
 fn a_server_that_folds_names_is_refused_everywhere() {
-    for kind in [Kind::MariaDb1011, Kind::MariaDb118] {
+    for kind in Kind::ALL {
         let [plain, folding] = servers([kind, kind]);
         plain.sql(TABLE);
         folding.sql(TABLE);
         let w = World::new(&folding);
         let before = w.c().mark().unwrap();
         folding.stop();
+        if kind.is_mysql() {
+            // It keeps to what it was made with.
+            make_anew(&folding, "--lower-case-table-names=1");
+        }
         folding.up_with(&["--lower-case-table-names=1"]);
         let findings = w.c().check().unwrap();
         assert!(findings.iter().any(|f| f.name == "lower_case_table_names"), "{kind:?}");

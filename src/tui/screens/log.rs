@@ -177,7 +177,13 @@ pub fn view_changes(
     if rows.is_empty() {
         let loaded = m.store.slot(query).is_some_and(|s| s.at.is_some());
         match (loaded, list.filter.value().is_empty()) {
-            (true, true) => p.put(body.x + 2, body.y, body.width.saturating_sub(2), empty, Meaning::Muted),
+            (true, true) => {
+                let lines = wrap(empty, usize::from(body.width.saturating_sub(4)));
+                for (y, line) in (body.y..body.bottom()).zip(&lines) {
+                    p.put(body.x + 2, y, body.width.saturating_sub(2), line, Meaning::Muted);
+                }
+                body.x
+            }
             (true, false) => p.put(
                 body.x + 2,
                 body.y,

@@ -172,6 +172,15 @@ impl Restore {
         new
     }
 
+    /// Of a cluster without any log, there are only snapshots to restore.
+    pub fn without_log(cluster: ClusterName) -> Restore {
+        Restore {
+            mode: Mode::Snapshot,
+            focus: Focus::Snapshots,
+            ..Restore::new(cluster)
+        }
+    }
+
     /// To just before a change.
     pub fn before_change(cluster: ClusterName, change: &Change) -> Restore {
         let mut new = Restore::new(cluster);

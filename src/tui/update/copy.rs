@@ -1,7 +1,11 @@
-//! What can be copied from a screen: an id, a path, the command line that does the same, JSON.
+//! What can be taken along from a screen: an id, a path, the command line that does the same, JSON; or all of a log, for a
+//! pager.
 
 use serde::Serialize;
 
+use crate::model::clock::Millis;
+use crate::model::job::LineLevel;
+use crate::model::time;
 use crate::tui::model::Model;
 use crate::tui::screens::Screen;
 
@@ -161,4 +165,34 @@ fn collect(m: &Model, json: Json) -> Vec<Thing> {
             moment.into_iter().chain(command).collect()
         }
     }
+}
+
+/// All of what the screen shows a window on, as lines for a pager: the messages, or a job's log. Oldest first, as in a file,
+/// each with its own offset.
+pub fn whole(m: &Model) -> Option<String> {
+    let lines: Vec<(Millis, LineLevel, String)> = match m.screen() {
+        Screen::Messages(list) => {
+            let rows = crate::tui::screens::messages::rows(m, list);
+            let said = rows.iter().rev().map(|(_, x)| {
+                let cluster = x.cluster.as_ref().map(|c| format!("{c}: ")).unwrap_or_default();
+                (x.at, x.level, format!("{cluster}{}", x.text))
+            });
+            said.collect()
+        }
+        Screen::Run(s) => {
+            let lines = m.store.lines(s.job)?.iter();
+            lines.map(|l| (l.at, l.level, l.text.clone())).collect()
+        }
+        _ => return None,
+    };
+    let line = |(at, level, text): &(Millis, LineLevel, String)| {
+        let at = time::local(*at, m.zone_shown());
+        let level = match level {
+            LineLevel::Info => "       ",
+            LineLevel::Warning => "warning",
+            LineLevel::Error => "error  ",
+        };
+        format!("{at}  {level}  {}\n", m.told(text))
+    };
+    (!lines.is_empty()).then(|| lines.iter().map(line).collect())
 }

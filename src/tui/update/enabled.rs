@@ -50,6 +50,17 @@ pub fn enabled(cmd: Cmd, m: &Model) -> Verdict {
             "this screen has one part only",
         ),
         Cmd::Follow | Cmd::Wrap => require(matches!(m.screen(), Screen::Run(_)), "only on the page of a job"),
+        Cmd::Pager => match m.screen() {
+            Screen::Messages(_) => {
+                let any = m.store.messages().is_some_and(|all| !all.is_empty()) || !m.notes.is_empty();
+                require(any, "there is no message yet")
+            }
+            Screen::Run(s) => require(
+                m.store.lines(s.job).is_some_and(|l| !l.is_empty()),
+                "the job has said nothing yet",
+            ),
+            _ => Err("only on Messages (6) and on the page of a job".to_owned()),
+        },
         Cmd::Verify => complete(m).map(|_| ()),
         Cmd::Protect => complete(m).map(|_| ()),
         Cmd::Delete => delete(m),

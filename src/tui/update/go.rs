@@ -69,6 +69,7 @@ fn go(m: &mut Model, cmd: Cmd) -> Vec<Effect> {
         Cmd::Suspend if m.is_busy() => acts::open(m, Subject::Suspend),
         Cmd::Suspend => vec![Effect::Suspend],
         Cmd::Repaint => vec![Effect::Repaint],
+        Cmd::Pager => super::copy::whole(m).map(Effect::Page).into_iter().collect(),
         Cmd::Palette => {
             open(m, Popup::Palette(Default::default()));
             Vec::new()

@@ -191,7 +191,13 @@ fn restore(m: &mut Model) -> Vec<Effect> {
         _ => None,
     };
     let new = change.map_or_else(
-        || Restore::new(cluster.clone()),
+        || {
+            let logged = m.store.card(&cluster).is_none_or(|c| !c.log.runs.is_empty());
+            match logged {
+                true => Restore::new(cluster.clone()),
+                false => Restore::without_log(cluster.clone()),
+            }
+        },
         |c| Restore::before_change(cluster.clone(), &c),
     );
     show(m, Screen::Restore(Box::new(new)))

@@ -6,7 +6,7 @@
 //! there already ([`Unlogged`]), and what is new since then is missing. Of servers without GTIDs only the present tells.
 
 use crate::cluster::ClusterError;
-use crate::cluster::mysql::check::{logs_updates, unlogged_source};
+use crate::cluster::mysql::check::{self, logs_updates};
 use crate::cluster::mysql::clock::Where;
 use crate::cluster::mysql::gtid::{Gtid, GtidSet, Unlogged};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
@@ -30,7 +30,7 @@ pub(super) fn now(conn: &mut Conn) -> Result<Unlogged, WireError> {
 /// For a snapshot: what comes to such a replica behind it is in no log.
 pub(in crate::cluster::mysql) fn at_snapshot(conn: &mut Conn) -> Result<Unlogged, WireError> {
     let exact = conn.info().flavor == Flavor::MySql && !host::by_place(conn)?;
-    if !exact && unlogged_source(conn)?.is_some() {
+    if !exact && check::unlogged(conn)?.is_some() {
         return Ok(Unlogged::More);
     }
     now(conn)

@@ -1,6 +1,7 @@
 //! The binary log's settings.
 
-use super::{Finding, Variables, topology};
+use super::topology::{self, Topology};
+use super::{Finding, Variables};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 
 /// A log that is thrown away sooner than this may be gone before a runner that was down has read it.
@@ -50,8 +51,8 @@ pub(super) fn check(conn: &mut Conn, variables: &Variables) -> Result<Vec<Findin
         .on("log_slave_updates")
         .or(variables.on("log_replica_updates"));
     if replicated == Some(false) {
-        findings.push(match topology::of(conn)?.source {
-            Some(source) => Finding::missing("log_slave_updates", unlogged(&source), LOG_UPDATES),
+        findings.push(match elsewhere(&topology::of(conn)?) {
+            Some(why) => Finding::missing("log_slave_updates", format!("OFF, and {why}"), LOG_UPDATES),
             None => Finding::warning(
                 "log_slave_updates",
                 "OFF: what replication brings to this server would not reach its log",
@@ -68,8 +69,21 @@ const NO_FILTERS: &str = "take binlog_do_db and binlog_ignore_db out of its conf
 const LOG_UPDATES: &str = "log_slave_updates = ON (MySQL: log_replica_updates) in its configuration, and a restart; or back up its source; or \
      RESET SLAVE ALL (MySQL: RESET REPLICA ALL), if it follows nobody any more";
 
-fn unlogged(source: &str) -> String {
-    format!("OFF, and it follows {source}: what comes from there does not reach its log")
+/// Where changes come from besides the server's own clients.
+fn elsewhere(topology: &Topology) -> Option<String> {
+    if let Some(source) = &topology.source {
+        return Some(format!(
+            "it follows {source}: what comes from there does not reach its log"
+        ));
+    }
+    let group = match (topology.galera, topology.group) {
+        (true, _) => "Galera cluster",
+        (_, true) => "replication group",
+        _ => return None,
+    };
+    Some(format!(
+        "it is a member of a {group}: what the others write does not reach its log"
+    ))
 }
 
 /// What the server's log leaves out by its settings, and what to do: from such a log no moment can be restored.
@@ -77,8 +91,8 @@ pub(in crate::cluster::mysql) fn holes(conn: &mut Conn) -> Result<Option<(String
     if let Some(found) = filtered(conn)? {
         return Ok(Some((found, NO_FILTERS)));
     }
-    let source = unlogged_source(conn)?;
-    Ok(source.map(|source| (format!("log_slave_updates is {}", unlogged(&source)), LOG_UPDATES)))
+    let why = unlogged(conn)?;
+    Ok(why.map(|why| (format!("log_slave_updates is OFF, and {why}"), LOG_UPDATES)))
 }
 
 /// Whether what replication brings reaches the server's own log.
@@ -87,12 +101,12 @@ pub(in crate::cluster::mysql) fn logs_updates(conn: &mut Conn) -> Result<bool, W
     Ok(conn.rows(switches)?.iter().all(|row| row.text(1) != "OFF"))
 }
 
-/// The server that it follows without writing down what comes from there.
-pub(in crate::cluster::mysql) fn unlogged_source(conn: &mut Conn) -> Result<Option<String>, WireError> {
+/// Where changes come from that the server does not write into its log, as a clause.
+pub(in crate::cluster::mysql) fn unlogged(conn: &mut Conn) -> Result<Option<String>, WireError> {
     if logs_updates(conn)? {
         return Ok(None);
     }
-    Ok(topology::of(conn)?.source)
+    Ok(elsewhere(&topology::of(conn)?))
 }
 
 fn exactly(variables: &Variables, name: &str, wanted: &str, else_what: &str) -> Finding {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub(super) use grants::is_proxy;
-pub(super) use log::{holes as log_holes, logs_updates, unlogged_source};
+pub(super) use log::{holes as log_holes, logs_updates, unlogged};
 pub(super) use privileges::{hiding, lacking_for_proxies, lacking_for_restore};
 pub use topology::Topology;
 

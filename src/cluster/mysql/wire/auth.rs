@@ -9,6 +9,7 @@ use mysql_common::auth::plugins::{caching_sha2_password, mysql_native_password};
 use super::answer;
 use super::handshake::Greeting;
 use super::packet::PacketStream;
+use super::sign;
 use super::{Done, WireError};
 
 /// The plugins that we can answer.
@@ -16,6 +17,9 @@ const NATIVE: &str = "mysql_native_password";
 const SHA2: &str = "caching_sha2_password";
 const CLEAR: &str = "mysql_clear_password";
 const SHA256: &str = "sha256_password";
+/// MariaDB's signatures.
+const ED25519: &str = "client_ed25519";
+const PARSEC: &str = "parsec";
 /// MariaDB's PAM: questions and answers.
 const DIALOG: &str = "dialog";
 /// MariaDB's and MySQL's names for "who is on the other end of the socket".
@@ -47,6 +51,17 @@ pub(super) enum AuthError {
     Question(String),
     /// The server's public key cannot be used.
     Key,
+}
+
+/// The server sent something else than what is to be signed.
+struct NotToSign;
+
+const NOT_TO_SIGN: NotToSign = NotToSign;
+
+impl From<NotToSign> for AuthError {
+    fn from(_: NotToSign) -> Self {
+        WireError::Protocol("the server sent nothing that can be signed for the login".to_owned()).into()
+    }
 }
 
 impl From<WireError> for AuthError {
@@ -125,8 +140,15 @@ impl Login<'_> {
         let (name, nonce) = rest.split_at(end);
         self.plugin = String::from_utf8_lossy(name).into_owned();
         let nonce = nonce.strip_prefix(&[0]).unwrap_or(nonce);
-        self.nonce = nonce.strip_suffix(&[0]).unwrap_or(nonce).to_vec();
+        // What is to be signed may end in any byte.
+        let whole = nonce.get(..sign::SCRAMBLE).filter(|_| self.signs());
+        self.nonce = whole.unwrap_or(nonce.strip_suffix(&[0]).unwrap_or(nonce)).to_vec();
         Ok(())
+    }
+
+    /// Whether the plugin signs what the server sends.
+    fn signs(&self) -> bool {
+        self.plugin == ED25519 || self.plugin == PARSEC
     }
 
     /// The first answer that the plugin gives.
@@ -149,6 +171,9 @@ impl Login<'_> {
             SHA256 => Ok(with_zero(password)),
             CLEAR if self.road == Road::Private => Ok(with_zero(password)),
             CLEAR => Err(AuthError::ClearOnOpenRoad(self.plugin.clone())),
+            ED25519 => Ok(sign::ed25519(password, &self.nonce).ok_or(NOT_TO_SIGN)?),
+            // How the key is derived comes next.
+            PARSEC => Ok(Vec::new()),
             other if SOCKET.contains(&other) => Ok(Vec::new()),
             other => Err(AuthError::Plugin(other.to_owned())),
         }
@@ -174,6 +199,11 @@ impl Login<'_> {
             (SHA256, key) if !self.tls => {
                 let secret = self.under(key)?;
                 stream.write(&[&secret])?;
+                Ok(stream.flush()?)
+            }
+            (PARSEC, how) => {
+                let signed = sign::parsec(self.password.as_bytes(), &self.nonce, how).ok_or(NOT_TO_SIGN)?;
+                stream.write(&[&signed])?;
                 Ok(stream.flush()?)
             }
             (SHA2, [3]) => Ok(()),

@@ -25,6 +25,7 @@ mod refusal;
 mod rows;
 mod rsa;
 mod semisync;
+mod sign;
 mod statement;
 mod tls;
 
