@@ -133,9 +133,9 @@ const BEGUN: &str = "begun";
 
 /// Takes the backup and returns what its manifest says.
 ///
-/// When it is cancelled nothing is left behind. When it fails, what was written stays for a resume, where the view can be
-/// opened again, and is cleared away by retention later; else it is of no use and goes at once, before it fills a storage that
-/// others need: the next attempt begins anew.
+/// When it is cancelled nothing is left behind. When it fails, what was written stays for a resume and is cleared away by
+/// retention later; where no run can open the same view again it is of no use, and goes at once: tries that fail because a
+/// storage is nearly full must not fill it.
 pub fn run(
     cluster: &dyn Cluster,
     archive: &Archive,
@@ -179,22 +179,33 @@ pub fn run(
         }
         Err(e) => {
             if begun.token.is_none() {
-                give_up(archive, lock, &begun, cx);
+                clear_away(archive, lock, &begun.id, cx);
             }
             Err(e)
         }
     }
 }
 
-/// Clears away what a failed run has stored, unless its manifest is there. Where that fails too, retention does it later.
-fn give_up(archive: &Archive, lock: &ArchiveLock, begun: &Begun, cx: &dyn JobCx) {
-    let Ok(known) = archive.snapshots() else { return };
-    if known.iter().any(|d| d.id == begun.id && d.has_manifest) {
-        return;
+/// What the job failed of is the news, not that this fails too: then retention does it.
+fn clear_away(archive: &Archive, lock: &ArchiveLock, id: &BackupId, cx: &dyn JobCx) {
+    let removed = match is_published(archive, id) {
+        // It failed behind its manifest: the backup is there.
+        Ok(true) => return,
+        Ok(false) => archive.remove_snapshot(lock, id).map_err(EngineError::from),
+        Err(e) => Err(e),
+    };
+    if let Err(e) = removed.and_then(|()| Ok(cx.resume_log().clear()?)) {
+        let text = format!(
+            "what was stored of {id} stays until retention clears it away: {}",
+            e.chain()
+        );
+        cx.line(LineLevel::Warning, text);
     }
-    if archive.remove_snapshot(lock, &begun.id).is_ok() {
-        let _ = cx.resume_log().clear();
-    }
+}
+
+fn is_published(archive: &Archive, id: &BackupId) -> Result<bool, EngineError> {
+    let mut known = archive.snapshots()?.into_iter();
+    Ok(known.any(|d| d.id == *id && d.has_manifest))
 }
 
 /// Whether the source could be told or not, the backup is what it is: its view ends by itself some time.
@@ -356,8 +367,7 @@ fn finished_before(
     let Some(begun) = begun(&cx.resume_log().load()?) else {
         return Ok(None);
     };
-    let mut known = archive.snapshots()?.into_iter();
-    if !known.any(|d| d.id == begun.id && d.has_manifest) {
+    if !is_published(archive, &begun.id)? {
         return Ok(None);
     }
     let summary = archive.read_summary(&begun.id)?;

@@ -188,6 +188,26 @@ fn a_fenced_writer_publishes_nothing() {
 }
 
 #[test]
+fn a_damaged_lock_says_how_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = Archive::create(Arc::new(Local::create(dir.path()).unwrap()), identity()).unwrap();
+    drop(ArchiveLock::take(&archive, here(), at(0)).unwrap());
+    let file = dir.path().join("backup-shop/state/lock");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[30] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    let Err(LockError::Archive(e)) = ArchiveLock::take(&archive, here(), at(0)) else {
+        panic!("taken")
+    };
+    assert!(
+        e.to_string().contains("when no brine works on this archive, delete it"),
+        "{e}"
+    );
+    std::fs::remove_file(&file).unwrap();
+    ArchiveLock::take(&archive, here(), at(0)).unwrap();
+}
+
+#[test]
 fn the_lock_of_another_archive_opens_nothing() {
     let (one, two) = (archive(), archive());
     let lock = ArchiveLock::take(&one, here(), at(0)).unwrap();

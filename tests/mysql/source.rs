@@ -13,6 +13,10 @@ use brine::model::filter::RenameMap;
 use brine::model::log::RunEnd;
 use brine::model::position::{Moment, Position};
 use brine::model::tso::Tso;
+use brine::storage::ErrorKind;
+use brine::storage::count::Call;
+use brine::storage::faults::{Fault, FaultRule, Faults};
+use brine::storage::memory::Memory;
 
 use crate::log::{Follower, follow};
 use crate::server::{Kind, Server, server, servers, servers_with};
@@ -325,6 +329,32 @@ fn a_snapshot_is_dated_behind_the_checkpoint_or_refused() {
     let e = chain(&w.try_backup().unwrap_err());
     assert!(e.contains("clock went back"), "{e}");
     assert_eq!(w.view().backups.len(), 2);
+}
+
+#[test]
+fn a_backup_that_failed_leaves_nothing_where_nobody_could_go_on_with_it() {
+    let s = server(Kind::MariaDb1011);
+    s.sql(TABLE);
+    s.sql(ROWS);
+    s.sql("create table d.other (id int primary key, t longtext); insert into d.other select a, repeat(uuid(), 2000) from (select id as a from d.t) x");
+    let storage = Faults::new(Arc::new(Memory::new()));
+    let w = World::on(s.options(), "shop", Arc::new(storage.clone()));
+    let good = w.backup();
+    // From some write on the storage is full; what is there can still be deleted.
+    for nth in [1, 2] {
+        storage.add(FaultRule {
+            call: Some(Call::Finish),
+            nth,
+            times: u64::MAX,
+            fault: Fault::Fail(ErrorKind::Full),
+        });
+        let e = chain(&w.try_backup().unwrap_err());
+        assert!(e.contains("injected"), "{e}");
+        storage.clear();
+        let there: Vec<_> = w.archive.snapshots().unwrap().into_iter().map(|d| d.id).collect();
+        assert_eq!(there, std::slice::from_ref(&good.id), "write {nth}");
+    }
+    w.backup();
 }
 
 #[test]

@@ -103,6 +103,8 @@ struct Held {
 
 impl StateDoc for LockDoc {
     const NAME: &'static str = "lock";
+    // An older copy would name a holder of long ago.
+    const MEND: &'static str = "when no brine works on this archive, delete it: a new one is made";
 }
 
 /// What the lock says at this moment, for people.

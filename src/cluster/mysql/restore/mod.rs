@@ -17,6 +17,7 @@ mod accounts;
 mod back;
 mod building;
 mod cascades;
+mod computed;
 mod insert;
 mod ledger;
 mod linking;
