@@ -22,6 +22,8 @@ mod charsets;
 mod client;
 #[path = "mysql/closing.rs"]
 mod closing;
+#[path = "mysql/computed.rs"]
+mod computed;
 #[path = "mysql/crash.rs"]
 mod crash;
 #[path = "mysql/dataset.rs"]

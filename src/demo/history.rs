@@ -209,10 +209,11 @@ struct Events {
 impl Events {
     fn of(story: &Story) -> Events {
         let days = i64::from(story.days);
-        let out = story
-            .until
-            .plus(-(days - 1).max(2) * Millis::DAY)
-            .plus(-5 * Millis::HOUR);
+        let start = story.until.plus(-days * Millis::DAY);
+        // A night's snapshot in the gap would make two of it. The gap begins with the last flush before the outage, which is
+        // behind the night, and ends where the source's log still begins at the first flush after it: a day before that.
+        let night = Events::night_after(start);
+        let out = night.plus(FLUSH).plus(30 * Millis::MINUTE);
         Events {
             until: story.until,
             outage: (out, out.plus(Millis::DAY + 90 * Millis::MINUTE)),
@@ -250,7 +251,7 @@ mod tests {
 
     #[test]
     fn whatever_time_it_is_there_is_one_gap() {
-        for minutes in [10, 61, 121] {
+        for minutes in [10, 61, 121, 246] {
             let until = Millis(1_795_219_200_000).plus(minutes * Millis::MINUTE);
             let story = Story {
                 days: 5,

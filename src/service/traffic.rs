@@ -33,7 +33,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Seen {
-    /// Orders per second, newest last.
+    /// Orders per second, newest last; the last is still running.
     counts: VecDeque<u32>,
     second: Option<Instant>,
     error: Option<String>,
@@ -83,14 +83,13 @@ impl Traffic {
         }
     }
 
-    /// Orders per second, newest last, and the error while it cannot work.
+    /// Orders of each whole second, newest last, and the error while it cannot work.
     pub fn seen(&self) -> (Vec<u32>, Option<String>) {
         if !self.is_running() {
             return (Vec::new(), self.shared.seen.lock().error.clone());
         }
         let mut seen = self.shared.seen.lock();
-        seen.roll(Instant::now());
-        (seen.counts.iter().copied().collect(), seen.error.clone())
+        (seen.whole(Instant::now()), seen.error.clone())
     }
 }
 
@@ -106,6 +105,13 @@ impl Seen {
             }
         }
         self.second = Some(second);
+    }
+
+    /// The second that is running says too little: at its beginning there are no orders in it.
+    fn whole(&mut self, now: Instant) -> Vec<u32> {
+        self.roll(now);
+        let whole = self.counts.len().saturating_sub(1);
+        self.counts.iter().take(whole).copied().collect()
     }
 
     fn count(&mut self, now: Instant) {
@@ -153,5 +159,24 @@ impl Shared {
             None => session.insert(cluster.session("shop")?),
         };
         shop.trade(open).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_is_told_when_it_is_over() {
+        let (mut seen, begin) = (Seen::default(), Instant::now());
+        let at = |ms| begin + Duration::from_millis(ms);
+        for ms in [0, 300, 600, 900] {
+            seen.count(at(ms));
+        }
+        assert!(seen.whole(at(950)).is_empty());
+        assert_eq!(seen.whole(at(1_001)), [4]);
+        seen.count(at(1_500));
+        assert_eq!(seen.whole(at(1_900)), [4]);
+        assert_eq!(seen.whole(at(3_100)), [4, 1, 0]);
     }
 }

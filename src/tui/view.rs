@@ -423,8 +423,9 @@ fn view_strip(m: &Model, p: &mut Painter<'_>, area: Rect, strip: &super::DemoStr
             .unwrap_or(" ")
     };
     let line: String = recent.iter().map(|n| level(*n)).collect();
-    let now = recent.last().copied().unwrap_or(0);
-    let text = format!(" {now} {}/s", if now == 1 { "order" } else { "orders" });
+    let word = |n: u32| if n == 1 { "order" } else { "orders" };
+    let now = recent.last().map(|n| format!(" {n} {}/s", word(*n)));
+    let text = now.unwrap_or_default();
     let pieces = [
         (" shop  ", Meaning::Muted),
         (line.as_str(), Meaning::Ok),

@@ -33,7 +33,7 @@ create table plain (id int primary key, ts timestamp default current_timestamp o
 create index i on other (a); alter table other modify b varchar(300), add e timestamp null, engine = innodb; alter table t add index (ts), add m int not null default 1, algorithm = copy; insert into plain (id) values (1); truncate table plain; rename table plain to plain2; drop table plain2";
 
 /// Gives a server a zone by name that is as the rule of [`EAST`].
-fn load_zone(s: &Server, name: &str) {
+pub fn load_zone(s: &Server, name: &str) {
     let sunday = |year, month, nth, hour| {
         let day = NaiveDate::from_weekday_of_month_opt(year, month, Weekday::Sun, nth).unwrap();
         day.and_hms_opt(hour, 0, 0).unwrap().and_utc().timestamp()

@@ -21,6 +21,7 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
+use super::computed::{self, Begins};
 use super::links::sequence_columns;
 use super::names::{Shadows, wanted};
 use super::publish::{self, Switch};
@@ -41,7 +42,9 @@ pub(super) struct Inner {
     pub memory: Memory,
     pub shadows: Shadows,
     pub known: BTreeMap<TableName, KnownTable>,
-    definitions: Vec<Definition>,
+    pub definitions: Vec<Definition>,
+    /// Where sessions of the source begin, once that was asked for.
+    pub begins: Option<Begins>,
     /// All log has been given.
     ended: bool,
     /// What the log held besides rows.
@@ -114,6 +117,7 @@ impl Building {
                 shadows,
                 known,
                 definitions: Vec::new(),
+                begins: None,
                 ended: false,
                 collected: Collected::default(),
             }),
@@ -207,12 +211,20 @@ impl Building {
 
     fn begin_replay(&self) -> Result<Replay, ClusterError> {
         self.link()?;
+        let zone = computed::of_lanes(self)?;
         let mut inner = self.inner.lock();
         self.pool
             .with(|conn| state::set_phase(conn, inner.memory.number, Phase::Replaying))?;
         inner.memory.phase = Phase::Replaying;
         crash_point("mysql.restore.replay-begun");
-        Replay::begin(&self.pool, &self.ask, &inner.shadows, &inner.known, &inner.definitions)
+        Replay::begin(
+            &self.pool,
+            &self.ask,
+            &inner.shadows,
+            &inner.known,
+            &inner.definitions,
+            zone.as_deref(),
+        )
     }
 
     /// The tables as they are built now, by their names at the source, with their definitions.
@@ -340,6 +352,8 @@ impl Restorer for Building {
     }
 
     fn end_of_log(&self) -> Result<(), ClusterError> {
+        // Before the log's own definitions take the place of the base's.
+        let computed = computed::of(self)?;
         match self.replay.lock().take() {
             Some(replay) => {
                 let collected = replay.end()?;
@@ -354,7 +368,10 @@ impl Restorer for Building {
                 inner.collected.remarks = Absent::of_base(&inner.definitions, &self.ask).remarks();
             }
         }
-        self.inner.lock().ended = true;
+        let mut inner = self.inner.lock();
+        inner.collected.remarks.extend(computed);
+        inner.ended = true;
+        drop(inner);
         crash_point("mysql.restore.log-in");
         Ok(())
     }
@@ -378,7 +395,13 @@ impl Restorer for Building {
         let loaded = match history::by_transaction(&schema.create) {
             // Old backups hold such rows.
             true => load::only_empty(name, source)?,
-            false => load::fill(&self.pool, seat, &schema, &place, source)?,
+            false => {
+                let begins = match computed::columns(&schema).is_empty() {
+                    true => None,
+                    false => Some(computed::begins(self)?),
+                };
+                load::fill(&self.pool, seat, &schema, &place, source, begins.as_ref())?
+            }
         };
         self.pool.with(|conn| self.set_filled(conn, name, Filled::Whole))?;
         crash_point("mysql.restore.loaded");

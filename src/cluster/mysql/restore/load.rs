@@ -16,6 +16,7 @@ use crate::model::checksum::TableChecksum;
 use crate::model::crash::crash_point;
 use crate::model::table::TableName;
 
+use super::computed::{self, Begins};
 use super::insert::Inserter;
 use super::session::{Pool, Seat};
 
@@ -84,17 +85,27 @@ pub(super) fn recreate(conn: &mut Conn, schema: &TableSchema, name: &TableName) 
     create(conn, schema, name, false)
 }
 
-/// Fills a table that was just created, and adds its keys. `name` is where it is built.
+/// Fills a table that was just created, and adds its keys. `name` is where it is built; `begins` is given where columns of it
+/// are to be computed in the zone of the source.
 pub(super) fn fill<'s>(
     pool: &'s Pool,
     seat: Seat<'s>,
     schema: &TableSchema,
     name: &TableName,
     source: &mut dyn BatchSource,
+    begins: Option<&Begins>,
 ) -> Result<Loaded, ClusterError> {
     let sum = std::thread::scope(|scope| write_rows(scope, (pool, seat), schema, name, source))?;
     crash_point("mysql.restore.rows-in");
-    add_keys(pool, schema, name)?;
+    let zone = begins.and_then(Begins::other);
+    pool.with(|conn| {
+        computed::in_zone(conn, zone, |conn| {
+            if zone.is_some() {
+                computed::again(conn, schema, name)?;
+            }
+            add_keys(conn, schema, name)
+        })
+    })?;
     Ok(Loaded { sum, written: sum })
 }
 
@@ -223,7 +234,7 @@ pub(super) fn drain(source: &mut dyn BatchSource) -> Result<Loaded, ClusterError
     Ok(Loaded { sum, written: sum })
 }
 
-fn add_keys(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
+fn add_keys(conn: &mut Conn, schema: &TableSchema, name: &TableName) -> Result<(), ClusterError> {
     if !lean(schema) {
         return Ok(());
     }
@@ -233,11 +244,9 @@ fn add_keys(pool: &Pool, schema: &TableSchema, name: &TableName) -> Result<(), C
         .chain(alone.into_iter().map(|key| vec![key]))
         .filter(|keys| !keys.is_empty())
         .map(|keys| format!("ALTER TABLE {} {}", text::table(&name.db, &name.table), keys.join(", ")));
-    pool.with(|conn| {
-        for statement in statements {
-            conn.run(&statement)
-                .map_err(|e| e.doing(format!("adding the keys of {name}")))?;
-        }
-        Ok(())
-    })
+    for statement in statements {
+        conn.run(&statement)
+            .map_err(|e| e.doing(format!("adding the keys of {name}")))?;
+    }
+    Ok(())
 }

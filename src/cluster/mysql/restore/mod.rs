@@ -16,6 +16,7 @@
 mod accounts;
 mod back;
 mod building;
+mod computed;
 mod insert;
 mod ledger;
 mod linking;

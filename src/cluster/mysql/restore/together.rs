@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::building::Building;
+use super::computed;
 use super::insert::Inserter;
 use super::load;
 use super::names::wanted;
@@ -41,7 +42,7 @@ struct Made {
 /// Whether a table's rows go in with those of others: it has few, they can be taken back, and its keys are those which a table
 /// without rows gets at no cost.
 fn is_small(schema: &TableSchema, bytes: u64) -> Result<bool, ClusterError> {
-    if bytes > SMALL || !load::lean(schema) {
+    if bytes > SMALL || !load::lean(schema) || !computed::columns(schema).is_empty() {
         return Ok(false);
     }
     let create = CreateTable::parse(&schema.create)?;

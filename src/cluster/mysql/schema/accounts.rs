@@ -249,8 +249,10 @@ fn settings(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireErro
 
 /// What the server's time zones are. One that does not tell is backed up all the same.
 fn time_zone(conn: &mut Conn) -> Result<Definition, WireError> {
+    let begins = conn.row("SELECT @@GLOBAL.time_zone")?.map(|row| row.text(0));
     let made = DefinitionText {
         zone: Zone::told(conn)?,
+        default_zone: begins.filter(|zone| !zone.eq_ignore_ascii_case("SYSTEM")),
         zones: zone::known(conn)?,
         ..DefinitionText::default()
     };

@@ -93,6 +93,9 @@ pub struct DefinitionText {
     /// Of the server: what `SYSTEM` means as a time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
+    /// Of the server: the zone in which its sessions begin, unless that is `SYSTEM`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_zone: Option<String>,
     /// Of the server: how many time zones it knows by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zones: Option<u64>,

@@ -15,6 +15,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::event::Event;
 use crate::cluster::mysql::binlog::payload::{Head, format_description};
 use crate::cluster::mysql::restore::{session, state};
+use crate::cluster::mysql::text::string;
 use crate::cluster::mysql::wire::{Conn, Flavor};
 use crate::model::crash::crash_point;
 
@@ -87,14 +88,25 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// A lane that goes on behind the transaction `done`.
-    pub fn new(mut conn: Conn, restore: u64, index: usize, done: u64) -> Result<Lane, ClusterError> {
+    /// A lane that goes on behind the transaction `done`; `zone` is that in which sessions of the source begin, where it is not UTC:
+    /// MySQL computes stored columns anew when it applies a row.
+    pub fn new(
+        mut conn: Conn,
+        restore: u64,
+        index: usize,
+        done: u64,
+        zone: Option<&str>,
+    ) -> Result<Lane, ClusterError> {
         let allowed = conn
             .row("SELECT @@SESSION.max_allowed_packet")
             .map_err(|e| e.doing("preparing the replay"))?
             .map_or(1 << 24, |r| r.number(0));
         conn.run("SET SESSION foreign_key_checks = 1")
             .map_err(|e| e.doing("preparing the replay"))?;
+        if let Some(zone) = zone {
+            conn.run(&format!("SET SESSION time_zone = {}", string(zone)))
+                .map_err(|e| e.doing("preparing the replay"))?;
+        }
         session::exact(&mut conn)?;
         Ok(Lane {
             conn,
@@ -328,7 +340,7 @@ mod tests {
             let asked = asked.clone();
             move |peer| refuses_rows(peer, &asked)
         });
-        let mut lane = Lane::new(conn, 1, 0, 0).unwrap();
+        let mut lane = Lane::new(conn, 1, 0, 0, None).unwrap();
         let head = Head {
             flavor: Flavor::MariaDb,
             version: (10, 11, 0),

@@ -24,6 +24,7 @@ mod partitions;
 mod pieces;
 mod rewrite;
 mod sessions;
+pub(super) use sessions::stands_for;
 mod statements;
 mod triggers;
 mod unread;
@@ -153,6 +154,7 @@ impl Replay {
         shadows: &Shadows,
         known: &BTreeMap<TableName, KnownTable>,
         definitions: &[Definition],
+        zone: Option<&str>,
     ) -> Result<Replay, ClusterError> {
         let n = shadows.number;
         let mut conn = pool.take()?;
@@ -163,7 +165,15 @@ impl Replay {
         }
         let begun = state::ddl(&mut conn, n)?;
         let lanes = (0..LANES)
-            .map(|l| Lane::new(pool.take()?, n, l, progress.get(&(l as u64)).copied().unwrap_or(0)))
+            .map(|l| {
+                Lane::new(
+                    pool.take()?,
+                    n,
+                    l,
+                    progress.get(&(l as u64)).copied().unwrap_or(0),
+                    zone,
+                )
+            })
             .collect::<Result<_, ClusterError>>()?;
         let (mut links, mut plain) = (Vec::new(), BTreeSet::new());
         let merges = known.values().any(|of| of.schema.engine.eq_ignore_ascii_case(MERGE));

@@ -167,7 +167,11 @@ fn depends(conn: &mut Conn, run: &Run<'_>) -> Result<bool, ClusterError> {
     Ok(zoned::depends(run.sql, run.modes, &there))
 }
 
-fn stands_for(conn: &mut Conn, wanted: &Zone) -> Result<Option<String>, ClusterError> {
+/// What stands for a zone on this server, if anything does.
+pub(in crate::cluster::mysql::restore) fn stands_for(
+    conn: &mut Conn,
+    wanted: &Zone,
+) -> Result<Option<String>, ClusterError> {
     let doing = "comparing the time zones of the source and of this server";
     if Zone::system(conn).map_err(|e| e.doing(doing))?.is_like_for_ever(wanted) {
         return Ok(Some(SYSTEM.to_owned()));

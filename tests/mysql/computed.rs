@@ -1,0 +1,93 @@
+//! Stored columns that the server computes from moments come back as the source's sessions made them, not as UTC would.
+
+use brine::engine::point::RestorePoint;
+
+use crate::server::{Kind, Server, servers};
+use crate::world::{World, ok};
+
+/// Of two rows, the days are one in UTC and two in the source's zone.
+const BASE: &str = "create database d; use d;
+create table a (id int primary key, u int, ts timestamp null, day date as (date(ts)) stored, next date as (day + interval 1 day) stored, unique (u, day));
+create table m (id int primary key, ts timestamp null, h int generated always as (hour(ts)) stored) engine = myisam;
+create table k (x int, ts timestamp null, h int generated always as (hour(ts)) virtual, key (h));
+create table plain (id int primary key, d datetime, day date as (date(d)) stored);
+insert into a (id, u, ts) values (1, 1, '2026-01-01 02:00:00'), (2, 1, '2025-12-31 23:00:00'), (3, 1, null);
+insert into m (id, ts) values (1, '2026-01-01 02:00:00'); insert into k (x, ts) values (1, '2026-01-01 02:00:00'), (1, '2026-01-01 02:00:00');
+insert into plain (id, d) values (1, '2026-01-01 02:00:00')";
+
+const LOG: &str = "use d; insert into a (id, u, ts) values (11, 2, '2026-07-01 02:00:00'), (12, 2, '2026-06-30 23:00:00');
+update a set ts = '2026-03-01 01:00:00' where id = 2; insert into m (id, ts) values (2, '2026-07-01 02:00:00'); delete from k limit 1;
+create table late (id int primary key, ts timestamp, day date as (date(ts)) stored); insert into late (id, ts) values (1, '2026-01-01 02:00:00');
+insert into plain (id, d) values (2, '2026-01-01 02:00:00')";
+
+fn days(s: &Server) -> Vec<String> {
+    let of = |sql: &str| s.column(sql);
+    let mut all = of("select concat_ws(' ', 'a', id, day, next) from d.a order by id");
+    all.extend(of("select concat_ws(' ', 'm', id, h) from d.m order by id"));
+    all.extend(of("select concat_ws(' ', 'late', id, day) from d.late order by id"));
+    all.extend(of("select concat_ws(' ', 'plain', id, day) from d.plain order by id"));
+    all.extend(of("select count(*) from d.k"));
+    all
+}
+
+#[test]
+fn days_are_those_of_the_zone_in_which_sessions_of_the_source_begin() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        source.sql("set global time_zone = '+05:00'");
+        source.sql(BASE);
+        let (w, other) = (World::new(&source), World::target(&spare));
+        w.backup();
+        w.start_log();
+        source.sql(LOG);
+        w.catch_up();
+        let request = w.request_to(&other, RestorePoint::Latest);
+        let receipt = ok("restoring", w.try_restore(&request, &other));
+        assert_eq!(days(&source), days(&spare), "{kind:?}");
+        assert!(
+            days(&spare).contains(&"a 1 2026-01-01 2026-01-02".to_owned()),
+            "{:?}",
+            days(&spare)
+        );
+        let said = |table: &str| {
+            receipt
+                .warnings
+                .iter()
+                .any(|w| w.starts_with(table) && w.contains("+05:00"))
+        };
+        assert!(
+            said("d.a: the columns day, next") && said("d.m: ") && said("d.k: "),
+            "{:?}",
+            receipt.warnings
+        );
+        assert!(
+            !receipt.warnings.iter().any(|w| w.starts_with("d.plain")),
+            "{:?}",
+            receipt.warnings
+        );
+    }
+}
+
+/// What the server's host has as a zone, and another host does not know.
+#[test]
+fn a_zone_that_is_not_known_is_said() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let [source, spare] = servers([kind, kind]);
+        source.restart_in("EST5EDT,M3.2.0,M11.1.0");
+        spare.restart_in("UTC0");
+        source.sql("create database d; create table d.t (id int primary key, ts timestamp null, day date as (date(ts)) stored)");
+        source.sql("insert into d.t (id, ts) values (1, '2026-07-01 23:00:00')");
+        let (w, other) = (World::new(&source), World::target(&spare));
+        w.backup();
+        w.start_log();
+        let request = w.request_to(&other, RestorePoint::Latest);
+        let receipt = ok("restoring", w.try_restore(&request, &other));
+        let said = |w: &String| w.starts_with("d.t: the column day") && w.contains("does not know EST");
+        assert!(receipt.warnings.iter().any(said), "{:?}", receipt.warnings);
+        crate::zones::load_zone(&spare, "America/Some");
+        let receipt = ok("restoring", w.try_restore(&request, &other));
+        let said = |w: &String| w.starts_with("d.t: the column day") && w.contains("America/Some");
+        assert!(receipt.warnings.iter().any(said), "{:?}", receipt.warnings);
+        assert_eq!(spare.column("select day from d.t"), ["2026-07-01"], "{kind:?}");
+    }
+}
