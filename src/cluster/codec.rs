@@ -1,8 +1,10 @@
 //! What is known of a driver's records and places without a connection.
 
-use super::{ClusterError, ClusterKind, Ddl, TableDelta, embedded, mysql};
+use super::{ClusterError, ClusterKind, Ddl, TableDef, TableDelta, embedded, mysql};
 use crate::model::checksum::TableChecksum;
+use crate::model::filter::TableFilter;
 use crate::model::position::Position;
+use crate::model::table::TableName;
 
 /// Reads a driver's records without a connection: for archives whose source is gone.
 pub trait Codec: Send + Sync {
@@ -15,6 +17,16 @@ pub trait Codec: Send + Sync {
     /// Whether a log that is at `now` goes on from `end`; `None` where places do not tell.
     fn continues(&self, _now: &Position, _end: &Position) -> Option<bool> {
         None
+    }
+
+    /// The tables whose changes reach chosen ones past tables that are not, unseen by the log of a source of that version.
+    fn cascades_past(
+        &self,
+        _tables: &[TableDef],
+        _filter: &TableFilter,
+        _version: &str,
+    ) -> Result<Vec<TableName>, ClusterError> {
+        Ok(Vec::new())
     }
 
     /// What a log record did: table by table, and the schema change if it is one.

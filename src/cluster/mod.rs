@@ -408,6 +408,11 @@ pub trait Restorer: Send + Sync {
         Ok(())
     }
 
+    /// All tables of the base, where not all are restored: what changes one may change another.
+    fn know(&self, _tables: &[TableDef]) -> Result<(), ClusterError> {
+        Ok(())
+    }
+
     /// Whether this table was completely loaded before a crash.
     fn is_loaded(&self, table: &TableName) -> Result<bool, ClusterError>;
 

@@ -192,3 +192,62 @@ fn a_killed_restore_links_them_all_the_same() {
         wanted.assert_same(&comparable(&s), &format!("{kind:?}: after {kills} kills"));
     }
 }
+
+/// A chain of which only the last table is chosen, or all but the one between.
+#[test]
+fn a_cascade_past_tables_that_are_left_out_never_leaves_rows_behind() {
+    const CHAIN: &str = "create database u; use u; create table top (id int primary key, v int);
+        create table mid (id int primary key, t int, v int, foreign key (t) references top (id) on delete cascade);
+        create table leaf (id int primary key, m int, foreign key (m) references mid (id) on delete cascade);
+        insert into top values (1, 1), (2, 2); insert into mid values (1, 1, 1), (2, 2, 2); insert into leaf values (1, 1), (2, 2)";
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let [source, spare] = servers([kind, kind]);
+        let (w, other) = (World::new(&source), World::target(&spare));
+        source.sql(CHAIN);
+        spare.sql(CHAIN);
+        w.backup();
+        w.start_log();
+        // Nothing of this cascades.
+        source.sql("use u; update top set v = 7; update mid set v = 8; insert into top values (3, 3)");
+        w.catch_up();
+        let request = |filter: &[&str]| RestoreRequest {
+            filter: TableFilter::parse(filter).unwrap(),
+            ..w.request_to(&other, RestorePoint::Latest)
+        };
+        let told = |filter: &[&str]| {
+            let plan = w.plan_to(&request(filter), &other).unwrap();
+            plan.checks
+                .iter()
+                .find(|c| c.name == "cascades")
+                .map(|c| c.found.clone())
+        };
+        w.restore_some(&other, RestorePoint::Latest, &["u.leaf"]);
+        assert_eq!(
+            spare.column("select id from u.leaf order by id"),
+            ["1", "2"],
+            "{kind:?}"
+        );
+
+        source.sql("delete from u.top where id = 1");
+        w.catch_up();
+        for filter in [&["u.leaf"][..], &["u.leaf", "u.top"]] {
+            let what = format!("{kind:?} {filter:?}");
+            let said = told(filter);
+            match (kind, w.try_restore(&request(filter), &other)) {
+                (Kind::Mysql97, done) => {
+                    assert!(done.is_ok() && said.is_none(), "{what}: {said:?} {done:?}");
+                    assert_eq!(spare.column("select id from u.leaf"), ["2"], "{what}");
+                }
+                (_, Err(e)) => {
+                    let e = chain(&e);
+                    assert!(e.contains("changes of u.top cascade into chosen tables"), "{what}: {e}");
+                    assert!(said.unwrap().contains("u.top"), "{what}");
+                }
+                (_, Ok(_)) => panic!("{what}: it succeeded"),
+            }
+        }
+        w.restore_some(&other, RestorePoint::Latest, &["u.leaf", "u.mid", "u.top"]);
+        assert_eq!(spare.column("select id from u.leaf"), ["2"], "{kind:?}");
+        assert_eq!(told(&["u.leaf", "u.mid", "u.top"]), None);
+    }
+}

@@ -68,6 +68,14 @@ impl Load<'_> {
     pub(super) fn run(&self) -> Result<Totals, EngineError> {
         let base = &self.plan.base.id;
         let manifest = self.archive.read_manifest(base)?;
+        if !manifest
+            .tables
+            .iter()
+            .all(|t| self.plan.request.filter.matches(&t.name))
+        {
+            let all: Vec<TableDef> = manifest.tables.iter().map(def).collect();
+            self.restorer.know(&all)?;
+        }
         let chosen = manifest
             .tables
             .into_iter()
@@ -76,14 +84,7 @@ impl Load<'_> {
         let meter = self
             .cx
             .step("Create the tables", Unit::Tables, Some(tables.len() as u64));
-        let defined = tables.values().map(|table| {
-            let def = TableDef {
-                name: table.name.clone(),
-                schema: table.schema.clone(),
-                system: table.system,
-            };
-            (def, raw_bytes(table))
-        });
+        let defined = tables.values().map(|table| (def(table), raw_bytes(table)));
         let defined: Vec<_> = defined.collect();
         for some in defined.chunks(DEFINED) {
             self.cx.check()?;
@@ -440,6 +441,15 @@ fn compare_tables(
             "{stray} was built, and is not in the base"
         ))),
         None => Ok(()),
+    }
+}
+
+/// As drivers take it.
+pub(super) fn def(table: &ManifestTable) -> TableDef {
+    TableDef {
+        name: table.name.clone(),
+        schema: table.schema.clone(),
+        system: table.system,
     }
 }
 

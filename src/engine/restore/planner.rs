@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 
 use super::new_names;
-use super::plan::{Assumptions, BaseOption, LogSpan, Losses, PlannedTable, RestorePlan, WayBackPlan};
+use super::plan::{Assumptions, BaseOption, Check, LogSpan, Losses, PlannedTable, RestorePlan, WayBackPlan};
 use super::resolve::{self, Resolved};
-use super::{earlier, preflight, stays};
+use super::{earlier, load, preflight, stays};
 use crate::archive::log::LogPlan;
 use crate::archive::{Archive, Manifest, ManifestTable};
-use crate::cluster::{Cluster, ClusterFacts, TableFacts};
+use crate::cluster::{Cluster, ClusterFacts, TableDef, TableFacts};
 use crate::engine::error::{Doing, EngineError};
 use crate::engine::lookup;
 use crate::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
@@ -41,6 +41,23 @@ pub struct Target<'a> {
     pub cluster: &'a dyn Cluster,
     /// Its own archive as it is now, where it has one.
     pub view: Option<&'a View>,
+}
+
+/// What the log changes and does not hold, because it came about by foreign keys of tables that are left out.
+fn cascades(
+    manifest: &Manifest,
+    filter: &TableFilter,
+    changed: &[TableName],
+    target: &Target<'_>,
+    version: &str,
+) -> Result<Option<Check>, EngineError> {
+    if manifest.tables.iter().all(|t| filter.matches(&t.name)) {
+        return Ok(None);
+    }
+    let tables: Vec<TableDef> = manifest.tables.iter().map(load::def).collect();
+    let mut past = target.cluster.codec().cascades_past(&tables, filter, version)?;
+    past.retain(|t| changed.contains(t));
+    Ok(preflight::cascades(&past))
 }
 
 /// Makes the plan. `command` is filled in by the caller, who knows the command line.
@@ -133,6 +150,13 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
             if log.is_some() {
                 let of_replay = target.cluster.replay_checks(&manifest.definitions)?;
                 checks.extend(of_replay.into_iter().map(preflight::driver));
+                checks.extend(cascades(
+                    &manifest,
+                    &request.filter,
+                    &log_tables,
+                    target,
+                    &base.source_version,
+                )?);
             }
             if !whole && !in_the_way.is_empty() {
                 checks.extend(stays::referring(&target.cluster.referring(&in_the_way)?));

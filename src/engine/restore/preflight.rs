@@ -95,6 +95,23 @@ pub(super) fn gap(log: Option<&LogRun>, request: &RestoreRequest) -> Option<Chec
     ))
 }
 
+/// Tables that the log changes, and whose changes reach chosen tables past ones that are not chosen.
+pub(super) fn cascades(tables: &[TableName]) -> Option<Check> {
+    let names: Vec<String> = tables.iter().take(8).map(ToString::to_string).collect();
+    let filters: Vec<String> = names.iter().map(|n| format!("--filter {n}")).collect();
+    (!names.is_empty()).then(|| {
+        line(
+            "cascades",
+            CheckState::Warning,
+            format!(
+                "the log changes {}: where that cascades into chosen tables past others, which no log holds, the restore ends",
+                names.join(", ")
+            ),
+            &format!("all tables on the way: {}", filters.join(" ")),
+        )
+    })
+}
+
 /// Tables that the base lacks.
 pub(super) fn left_out(definitions: &[Definition], filter: &TableFilter) -> Option<Check> {
     let all = definitions.iter().filter_map(Definition::left_out);

@@ -21,6 +21,7 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
+use super::cascades::{self, Edge};
 use super::computed::{self, Begins};
 use super::links::sequence_columns;
 use super::names::{Shadows, wanted};
@@ -43,6 +44,8 @@ pub(super) struct Inner {
     pub shadows: Shadows,
     pub known: BTreeMap<TableName, KnownTable>,
     pub definitions: Vec<Definition>,
+    /// The foreign keys of the whole base.
+    edges: Vec<Edge>,
     /// Where sessions of the source begin, once that was asked for.
     pub begins: Option<Begins>,
     /// All log has been given.
@@ -117,6 +120,7 @@ impl Building {
                 shadows,
                 known,
                 definitions: Vec::new(),
+                edges: Vec::new(),
                 begins: None,
                 ended: false,
                 collected: Collected::default(),
@@ -223,6 +227,7 @@ impl Building {
             &inner.shadows,
             &inner.known,
             &inner.definitions,
+            &inner.edges,
             zone.as_deref(),
         )
     }
@@ -325,6 +330,11 @@ impl Restorer for Building {
             }
             Ok(())
         })
+    }
+
+    fn know(&self, tables: &[TableDef]) -> Result<(), ClusterError> {
+        self.inner.lock().edges = cascades::edges(tables)?;
+        Ok(())
     }
 
     fn is_loaded(&self, table: &TableName) -> Result<bool, ClusterError> {

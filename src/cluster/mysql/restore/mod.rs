@@ -2,7 +2,7 @@
 //!
 //! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`], [`together`] many small ones;
 //! [`linking`] links tables; [`publish`] works out the [`steps`] of the switch, among them [`rename`], [`programs`] and
-//! [`accounts`] (with a [`ledger`] of what the log did to them), minding [`links`] to other tables ([`outside`] ones too), [`merges`] and [`live`]
+//! [`accounts`] (with a [`ledger`] of what the log did to them), minding [`links`] to other tables ([`outside`] ones too, and what [`cascades`]), [`merges`] and [`live`]
 //! programs; [`back`] goes back while that is possible; [`state`] is what a restore remembers on the server that it writes;
 //! [`names`] says where things are built.
 //!
@@ -16,6 +16,7 @@
 mod accounts;
 mod back;
 mod building;
+mod cascades;
 mod computed;
 mod insert;
 mod ledger;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use crate::cluster::{ClusterError, RestoreAsk, Restorer};
+pub(in crate::cluster::mysql) use cascades::past_filter as cascades_past;
 pub(in crate::cluster::mysql) use names::refused as refused_name;
 
 /// Starts a restore, or goes on with the one of that id.

@@ -16,6 +16,7 @@ use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{ClusterError, RestoreAsk};
 use crate::model::table::TableName;
 
+use super::cascades::{self, Edge, Reaches};
 use super::linking::maker;
 use super::links::{as_table, create_of};
 use super::names::{Shadows, is_system, wanted};
@@ -48,20 +49,26 @@ pub(super) fn of_base<'a>(known: impl Iterator<Item = &'a KnownTable> + Clone) -
 #[derive(Debug, Default)]
 pub(super) struct Outside {
     links: Links,
+    /// Those of the base, between whichever tables.
+    edges: Vec<Edge>,
 }
 
 impl Outside {
     /// As they were noted last.
-    pub fn read(conn: &mut Conn, n: u64) -> Result<Outside, ClusterError> {
+    pub fn read(conn: &mut Conn, n: u64, edges: &[Edge]) -> Result<Outside, ClusterError> {
         Ok(Outside {
             links: state::links(conn, n)?,
+            edges: edges.to_vec(),
         })
     }
 
     /// The tables whose changes cascade by them into restored ones.
-    pub fn cascading(&self) -> BTreeSet<TableName> {
-        let keys = self.links.values().flatten().filter(|key| key.cascades());
-        keys.filter_map(other).collect()
+    pub fn cascading(&self) -> BTreeMap<TableName, Reaches> {
+        let keys = self
+            .links
+            .iter()
+            .flat_map(|(child, keys)| keys.iter().map(move |key| (child, key)));
+        cascades::past(keys.filter_map(|(child, key)| Edge::of(child, key)), &self.edges)
     }
 
     /// Whether a statement may be about them, or makes one to `parents`.

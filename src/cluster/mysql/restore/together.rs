@@ -49,7 +49,8 @@ fn is_small(schema: &TableSchema, bytes: u64) -> Result<bool, ClusterError> {
     Ok(create.items.iter().all(|i| i.kind != ItemKind::Special))
 }
 
-fn schema_of(table: &TableDef) -> Result<TableSchema, ClusterError> {
+/// As the backup has it.
+pub(super) fn schema_of(table: &TableDef) -> Result<TableSchema, ClusterError> {
     serde_json::from_str(&table.schema).map_err(|e| ClusterError::Malformed {
         what: "a table's definition in the backup",
         why: format!("{}: {e}", table.name),

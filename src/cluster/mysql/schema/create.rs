@@ -468,12 +468,6 @@ impl Foreign {
         let before = name.and_then(|n| self.before.strip_prefix(&n)).unwrap_or(&self.before);
         format!("ADD {before}{}.{}{}", ident(db), ident(table), self.after)
     }
-
-    /// Whether a change of the table it refers to changes rows of this one without a word in the log.
-    pub(in crate::cluster::mysql) fn cascades(&self) -> bool {
-        let after = self.after.to_ascii_uppercase();
-        ["CASCADE", "SET NULL", "SET DEFAULT"].iter().any(|w| after.contains(w))
-    }
 }
 
 #[cfg(test)]
@@ -515,7 +509,6 @@ mod tests {
         assert_eq!(alone.len(), 2);
         let fk = parsed.foreign_keys().next().unwrap();
         assert_eq!((fk.db.as_deref(), fk.table.as_str()), (Some("o`d"), "parent"));
-        assert!(fk.cascades());
         assert_eq!(
             fk.clause("s", "p"),
             "ADD CONSTRAINT `fk_c` FOREIGN KEY (`pid`) REFERENCES `s`.`p` (`id`) ON DELETE CASCADE"

@@ -45,6 +45,7 @@ use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::accounts::Logged;
+use super::cascades::{Edge, Reaches};
 use super::merges::MERGE;
 use super::names::{Shadows, is_system, is_told_by_statements, wanted};
 use super::programs::Program;
@@ -79,8 +80,8 @@ pub(super) struct Replay {
     /// Prepared XA transactions, by their id.
     prepared: BTreeMap<String, Prepared>,
     spool: SpoolOptions,
-    /// Tables that are not restored, and whose changes cascade into ones that are.
-    outside_parents: BTreeSet<TableName>,
+    /// Tables whose changes cascade into restored ones past tables that are not restored.
+    outside_parents: BTreeMap<TableName, Reaches>,
     /// The transaction of the last statement that an earlier run had begun: before it those parents were others.
     begun_at: u64,
     /// Tables that the base does not have.
@@ -154,6 +155,7 @@ impl Replay {
         shadows: &Shadows,
         known: &BTreeMap<TableName, KnownTable>,
         definitions: &[Definition],
+        edges: &[Edge],
         zone: Option<&str>,
     ) -> Result<Replay, ClusterError> {
         let n = shadows.number;
@@ -196,7 +198,7 @@ impl Replay {
             choice.unite();
         }
         let keyless = Keyless::new(&mut conn, shadows)?;
-        let mut statements = Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun)?;
+        let mut statements = Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun, edges)?;
         statements.orders = Orders::of_base(known.values());
         Ok(Replay {
             number: n,
@@ -359,7 +361,7 @@ impl Replay {
             if self.ask.scope == RestoreScope::Whole && is_told_by_statements(&map.table) {
                 self.by_hand.insert(map.table.table.clone());
             }
-            let parent = self.outside_parents.contains(&map.table);
+            let parent = self.outside_parents.contains_key(&map.table);
             return Ok(parent.then(|| Mapped {
                 table: map.table.clone(),
                 number: 0,
@@ -378,6 +380,18 @@ impl Replay {
         }))
     }
 
+    /// The log holds nothing of what a change of that table did to restored ones.
+    fn cascades(&self, table: &TableName) -> ClusterError {
+        let absent = self.outside_parents.keys().filter(|t| !wanted(&self.ask, t));
+        let filters: Vec<String> = absent.take(8).map(|t| format!("--filter {t}")).collect();
+        ClusterError::Unsupported {
+            what: format!(
+                "changes of {table} cascade into chosen tables by foreign keys, and not all tables on the way are chosen"
+            ),
+            hint: format!("choose them too: {}", filters.join(" ")),
+        }
+    }
+
     fn rows(&mut self, applying: &Applying<'_>, event: &Event<'_>, act: RowsAct) -> Result<(), ClusterError> {
         let (number, flags) = number_and_flags(event).ok_or_else(|| malformed("a rows event is cut"))?;
         let Some(mapped) = applying.maps.get(&number) else {
@@ -389,17 +403,20 @@ impl Replay {
         let Some(mapped) = mapped else {
             return Ok(());
         };
-        if mapped.event.is_empty() {
-            if act == RowsAct::Insert || cascades_are_logged(flags) || applying.at < self.begun_at {
-                return Ok(());
-            }
-            return Err(ClusterError::Unsupported {
-                what: format!(
-                    "changes of {} cascade into chosen tables by a foreign key, and it is not chosen itself",
-                    mapped.table
-                ),
-                hint: format!("choose it too: --filter {}", mapped.table),
+        let reaches = self
+            .outside_parents
+            .get(&mapped.table)
+            .is_some_and(|reaches| match act {
+                RowsAct::Insert => false,
+                RowsAct::Update => reaches.update,
+                RowsAct::Delete => reaches.delete,
             });
+        let over = cascades_are_logged(flags) || applying.rolled_back || applying.at < self.begun_at;
+        if reaches && !over {
+            return Err(self.cascades(&mapped.table));
+        }
+        if mapped.event.is_empty() {
+            return Ok(());
         }
         if applying.rolled_back && !self.plain.contains(&mapped.table) {
             return Ok(());

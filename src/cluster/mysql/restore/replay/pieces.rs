@@ -52,7 +52,7 @@ impl Replay {
     /// Whether any of it is restored, or has to be looked at.
     fn concerns(&self, opening: &Opening<'_>) -> bool {
         let tables = || opening.deltas.iter().map(|d| &d.table);
-        opening.ddl.is_some() || tables().any(|t| wanted(&self.ask, t) || self.outside_parents.contains(t))
+        opening.ddl.is_some() || tables().any(|t| wanted(&self.ask, t) || self.outside_parents.contains_key(t))
     }
 
     /// Whether every lane that it touches has it already.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::restore::accounts::Logged;
+use crate::cluster::mysql::restore::cascades::{Edge, Reaches};
 use crate::cluster::mysql::restore::names::{Shadows, target_db, wanted};
 use crate::cluster::mysql::restore::outside::Outside;
 use crate::cluster::mysql::restore::programs::Program;
@@ -71,12 +72,13 @@ impl Statements {
         shadows: Shadows,
         mut definitions: Vec<Definition>,
         begun: Option<BegunDdl>,
+        edges: &[Edge],
     ) -> Result<Self, ClusterError> {
         let triggers = Triggers::take(&mut definitions, conn.info().flavor)?;
         let views = Views::take(&mut definitions, conn.info().flavor);
         let events = Events::take(&mut definitions);
         let collations = collations::of_base(&definitions)?;
-        let outside = Outside::read(&mut conn, shadows.number)?;
+        let outside = Outside::read(&mut conn, shadows.number, edges)?;
         let sessions = Sessions::of(&definitions)?;
         Ok(Statements {
             conn,
@@ -123,7 +125,7 @@ impl Statements {
     }
 
     /// The tables that are not restored, and whose changes cascade into ones that are.
-    pub fn outside_parents(&self) -> BTreeSet<TableName> {
+    pub fn outside_parents(&self) -> BTreeMap<TableName, Reaches> {
         self.outside.cascading()
     }
 
