@@ -196,7 +196,7 @@ fn delete(call: &mut Call<'_>, cluster: ClusterName, id: BackupId, given: &Confi
 
 fn loses(plan: &DeletePlan, at: At) -> Vec<String> {
     let mut lines = vec![format!("deleting backup {} loses:", plan.id)];
-    lines.extend(plan.loses.iter().map(|l| format!("  {l}")));
+    lines.extend(plan.loses.iter().map(|l| format!("  {}", at.told(l))));
     lines.push("restorable afterwards:".to_owned());
     lines.extend(indented(at.window(&plan.window_after)));
     lines.push(format!("it stays in the trash until {}", at.local(plan.trash_until)));

@@ -205,7 +205,7 @@ fn lines(page: &ClusterPage, at: At) -> Vec<String> {
                 .unwrap_or_default(),
         ),
     ])));
-    lines.extend(card.health.reasons.iter().map(|r| format!("  ! {r}")));
+    lines.extend(card.health.reasons.iter().map(|r| format!("  ! {}", at.told(r))));
     lines.push("restorable:".to_owned());
     lines.extend(indented(at.window(&card.window)));
     lines.push("Backup Settings:".to_owned());

@@ -59,7 +59,7 @@ fn list(call: &mut Call<'_>, cluster: Option<ClusterName>, verb: Option<Verb>) -
             time::age(at.now.since(j.created)),
             follow::took(j).map(time::took).unwrap_or_default(),
             j.asked_by.clone(),
-            j.title.clone(),
+            at.told(&j.title),
         ]
     };
     let rows: Vec<Vec<String>> = jobs.iter().map(row).collect();
@@ -82,7 +82,7 @@ fn show(call: &mut Call<'_>, id: JobId) -> Outcome {
 
 fn page(job: &Job, log: &[JobLine], at: At) -> Vec<String> {
     let when = |t: Option<crate::model::clock::Millis>| t.map(|t| at.with_age(t)).unwrap_or_default();
-    let mut lines = vec![format!("job {}: {} {}", job.id, job.verb.word(), job.title)];
+    let mut lines = vec![format!("job {}: {} {}", job.id, job.verb.word(), at.told(&job.title))];
     lines.extend(indented(pairs(&[
         ("state", job.state.word().to_owned()),
         ("cluster", job.cluster.to_string()),
@@ -113,7 +113,7 @@ fn page(job: &Job, log: &[JobLine], at: At) -> Vec<String> {
     };
     lines.extend(
         log.iter()
-            .map(|l| format!("  {}  {}{}", time::clock(l.at, at.zone), mark(l), l.text)),
+            .map(|l| format!("  {}  {}{}", time::clock(l.at, at.zone), mark(l), at.told(&l.text))),
     );
     if job.state == JobState::Succeeded {
         lines.extend(receipt::lines(job, at));

@@ -120,7 +120,10 @@ pub(super) fn page(log: &LogStatus, at: At) -> Vec<String> {
         ),
         ("last error", error.unwrap_or_default()),
         ("at the source", log.astray.clone().unwrap_or_default()),
-        ("needs", log.needs_base.clone().unwrap_or_default()),
+        (
+            "needs",
+            log.needs_base.as_deref().map(|n| at.told(n)).unwrap_or_default(),
+        ),
     ]);
     let row = |r: &crate::model::log::LogRun| {
         let ended = r.ended.as_ref().map_or("still grows", |e| e.words());

@@ -49,7 +49,7 @@ pub(super) fn lines(plan: &RestorePlan, at: At) -> Vec<String> {
         ("plan hash", plan.hash()),
     ])));
     lines.extend(indented(tables(plan)));
-    lines.extend(indented(checks(plan)));
+    lines.extend(indented(checks(plan, at)));
     lines.extend(
         plan.alternatives
             .iter()
@@ -143,7 +143,7 @@ fn tables(plan: &RestorePlan) -> Vec<String> {
     lines
 }
 
-fn checks(plan: &RestorePlan) -> Vec<String> {
+fn checks(plan: &RestorePlan, at: At) -> Vec<String> {
     let rows: Vec<Vec<String>> = plan
         .checks
         .iter()
@@ -158,7 +158,7 @@ fn checks(plan: &RestorePlan) -> Vec<String> {
             } else {
                 c.wanted.clone()
             };
-            vec![c.name.clone(), state.to_owned(), c.found.clone(), wanted]
+            vec![c.name.clone(), state.to_owned(), at.told(&c.found), wanted]
         })
         .collect();
     columns(&["CHECK", "RESULT", "FOUND", "WANTED"], &[], &rows)

@@ -35,6 +35,11 @@ impl At {
         all_forms(shown, self.zone, self.now)
     }
 
+    /// A sentence of the engine's, its moments in the zone of the rest.
+    pub fn told(&self, text: &str) -> String {
+        time::with_mentions(text, |at| self.local(at))
+    }
+
     /// Local time with offset.
     pub fn local(&self, at: Millis) -> String {
         time::local(at, self.zone)

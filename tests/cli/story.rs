@@ -284,3 +284,13 @@ fn what_is_known_of_a_storage_is_said_on_the_command_line_too() {
         assert!(listed.contains(wanted), "`{wanted}` is missing:\n{listed}");
     }
 }
+
+#[test]
+fn sentences_name_moments_in_the_zone_of_the_rest() {
+    let brine = Brine::new();
+    let moment = brine.with_history();
+    brine.ok(&format!("restore demo --at {moment} --to other"));
+    let listed = brine.ok("job list --tz Asia/Tokyo").out;
+    assert!(listed.contains("+09:00") && !listed.contains("UTC"), "{listed}");
+    assert_eq!(listed.matches("into other to 20").count(), 1, "{listed}");
+}

@@ -238,15 +238,18 @@ impl View {
             gives_back &= prepare(&mut conn)?;
             conns.push(conn);
         }
-        let mut before = look(&mut conns, extent)?;
         let (mut what, mut restless) = (None, Restless::default());
+        restless.looks(&mut locker)?;
+        let mut before = look(&mut conns, extent)?;
         for _ in 0..ATTEMPTS {
             let mark = begin(core, &mut conns, &mut locker, extent)?;
             on_all(&mut conns, read::SAVEPOINT, "opening a consistent view")?;
+            restless.looks(&mut locker)?;
             let now = look(&mut conns, extent)?;
             on_all(&mut conns, read::UNTOUCH, "opening a consistent view")?;
             let now = match (now, &mut before) {
                 (Some(mut now), Some(before)) => {
+                    restless.watch(&mut locker)?;
                     let left_out = restless.take_out(&mut now, before, &mut locker)?;
                     match now.differs(before) {
                         None => return View::of(core, conns, &mut locker, mark, now, left_out, gives_back, extent),

@@ -22,6 +22,11 @@ const SEEN: usize = 2;
 /// For so long one is looked at whether it goes, and the time between looks. A look waits for a statement that drops it.
 const WITHIN: Duration = Duration::from_millis(500);
 const BETWEEN: Duration = Duration::from_millis(2);
+/// For so long the server is watched when two looks are equal, and tables were made or dropped between them.
+const WATCHED: Duration = Duration::from_millis(200);
+/// The server's counts of statements by which a table comes or goes. MySQL's count those of temporary tables too.
+const COUNTS: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_create_table', 'Com_drop_table', 'Com_rename_table', \
+     'Com_alter_table', 'Com_drop_db')";
 
 /// What there was of a table that is left out, when the view was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +42,36 @@ pub(super) enum Then {
 pub(super) struct Restless {
     seen: BTreeMap<TableName, usize>,
     goes: BTreeSet<TableName>,
+    /// What was counted when the earlier look began, and when the later one did.
+    counted: (u64, u64),
 }
 
 impl Restless {
+    /// A look begins.
+    pub fn looks(&mut self, conn: &mut Conn) -> Result<(), ClusterError> {
+        self.counted = (self.counted.1, counted(conn)?);
+        Ok(())
+    }
+
+    /// Between two looks a table may have gone, come and gone again: they are equal, and the view between them has it. When
+    /// the server has counted such statements since the earlier one began, it is watched for a while.
+    pub fn watch(&mut self, conn: &mut Conn) -> Result<(), ClusterError> {
+        if counted(conn)? == self.counted.0 {
+            return Ok(());
+        }
+        let (until, mut before) = (Instant::now() + WATCHED, numbered(conn)?);
+        while Instant::now() < until {
+            std::thread::sleep(BETWEEN);
+            let now = numbered(conn)?;
+            let names: BTreeSet<&TableName> = before.keys().chain(now.keys()).collect();
+            for name in names.into_iter().filter(|name| before.get(*name) != now.get(*name)) {
+                *self.seen.entry(name.clone()).or_default() += 1;
+            }
+            before = now;
+        }
+        Ok(())
+    }
+
     /// Counts what differs between two looks, and takes what has differed too often, and goes, out of both.
     pub fn take_out(
         &mut self,
@@ -105,6 +137,20 @@ impl LeftOut {
         }
         Ok(())
     }
+}
+
+fn counted(conn: &mut Conn) -> Result<u64, ClusterError> {
+    let rows = conn.rows(COUNTS);
+    let rows = rows.map_err(|e| e.doing("asking how many tables were made and dropped"))?;
+    Ok(rows.iter().map(|r| r.number(1)).sum())
+}
+
+/// All tables, with InnoDB's numbers where they are to be had.
+fn numbered(conn: &mut Conn) -> Result<BTreeMap<TableName, Option<u64>>, ClusterError> {
+    let look = |conn: &mut Conn| Ok((tables::list(conn)?, gather::numbers(conn)?.unwrap_or_default()));
+    let (all, numbers) = look(conn).map_err(|e: WireError| e.doing("looking which tables come and go"))?;
+    let number = |name: &TableName| numbers.get(&format!("{}/{}", name.db, name.table)).copied();
+    Ok(all.into_iter().map(|t| (t.name.clone(), number(&t.name))).collect())
 }
 
 /// Whether a table is not there, now or in the next moments.
