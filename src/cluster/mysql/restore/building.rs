@@ -319,7 +319,7 @@ impl Restorer for Building {
         inner.definitions = definitions.to_vec();
         // A table that the log creates takes its character set from its database.
         let shadows = inner.shadows.clone();
-        self.pool.forget_databases();
+        self.pool.begin_with(computed::settings(definitions)?);
         self.pool.with(|conn| {
             for (db, shadow) in &shadows.of {
                 let options = publish::options_of(definitions, db)?;

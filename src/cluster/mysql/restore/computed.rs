@@ -70,6 +70,21 @@ impl Begins {
     }
 }
 
+/// With which values, on which what a server computes may hang, sessions of the source begin.
+pub(super) fn settings(definitions: &[Definition]) -> Result<Vec<String>, ClusterError> {
+    const VALUES: [&str; 3] = [
+        "div_precision_increment",
+        "default_week_format",
+        "block_encryption_mode",
+    ];
+    let mut out = Vec::new();
+    for of in definitions.iter().filter(|d| d.kind == kind::SETTING) {
+        out.extend(DefinitionText::parse(&of.text)?.statements);
+    }
+    out.retain(|statement| VALUES.iter().any(|name| statement.contains(name)));
+    Ok(out)
+}
+
 fn set_zone(conn: &mut Conn, zone: &str) -> Result<(), ClusterError> {
     conn.run(&format!("SET SESSION time_zone = {}", string(zone)))
         .map(drop)

@@ -26,6 +26,8 @@ pub(super) struct Pool {
     writers: Mutex<usize>,
     /// What waits for a writer or is being written, of all tables together: a row may have a GiB.
     pub in_flight: Budget,
+    /// See [`Pool::begin_with`].
+    values: Mutex<Vec<String>>,
 }
 
 /// The right to be a writer of rows.
@@ -46,6 +48,7 @@ impl Pool {
             free: Mutex::new(Vec::new()),
             busy: Mutex::new(BTreeMap::new()),
             writers: Mutex::new(0),
+            values: Mutex::default(),
             in_flight: Budget::new(IN_FLIGHT),
         })
     }
@@ -60,16 +63,35 @@ impl Pool {
         let free = self.free.lock().pop();
         let conn = match free {
             Some(conn) => conn,
-            None => prepared(self.core.connect_home(&self.home)?)?,
+            None => {
+                let mut conn = prepared(self.core.connect_home(&self.home)?)?;
+                self.value(&mut conn)?;
+                conn
+            }
         };
         self.busy.lock().insert(conn.info().connection_id, conn.killer());
         Ok(conn)
     }
 
-    /// Ends the connections that are free: a MariaDB session that is in a database goes on with the character set which that
-    /// had when the session came into it, and creates tables with it.
-    pub fn forget_databases(&self) {
+    /// From now on connections have the values with which sessions of the source begin, where columns that the server computes and
+    /// stores hang on them. Those that are free are ended: a MariaDB session that is in a database also goes on with the character
+    /// set which that had when the session came into it, and creates tables with it.
+    pub fn begin_with(&self, settings: Vec<String>) {
+        *self.values.lock() = settings;
         self.free.lock().clear();
+    }
+
+    fn value(&self, conn: &mut Conn) -> Result<(), ClusterError> {
+        for setting in self.values.lock().iter() {
+            match conn.run(setting) {
+                // This version has no such variable, or no such value.
+                Err(e) if !matches!(e.code(), Some(1193 | 1231)) => {
+                    return Err(e.doing("preparing a session for a restore"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// A writer that must be.

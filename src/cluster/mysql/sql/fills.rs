@@ -93,10 +93,17 @@ pub fn fills(sql: &str, modes: Modes) -> Vec<Fill> {
 /// The variable of a session that no log holds, and on which the values hang that an `ALTER TABLE` puts into new columns.
 pub fn hangs_on(sql: &str, modes: Modes) -> Option<&'static str> {
     let all = words(sql, modes);
-    let adds = all.first().is_some_and(|t| t.is("ALTER")) && all.iter().any(|t| t.is("ADD"));
+    let any = |names: &[&str]| all.iter().any(|t| names.iter().any(|name| t.is(name)));
+    let alters = all.first().is_some_and(|t| t.is("ALTER"));
+    // Those that are computed and stored are so anew when they change.
+    let computes = alters && any(&["STORED", "PERSISTENT"]) && any(&["ADD", "MODIFY", "CHANGE"]);
+    let adds = computes || (alters && any(&["ADD"]));
     let at = |n: usize| all.get(n);
-    let mut defaults = all.iter().enumerate().filter(|(_, t)| t.is("DEFAULT"));
-    let default = defaults.find(|(n, _)| at(n + 1).is_some_and(|t| t.is_symbol('(') || t.kind == TokenKind::Word))?;
+    let default = all.iter().enumerate().find(|(n, t)| match at(n + 1) {
+        Some(next) if t.is("DEFAULT") => next.is_symbol('(') || next.kind == TokenKind::Word,
+        Some(next) if t.is("AS") => computes && next.is_symbol('('),
+        _ => false,
+    })?;
     let called = |n: usize| at(n + 1).is_some_and(|t| t.is_symbol('('));
     let values = all.iter().enumerate().skip(default.0 + 1);
     values.filter(|_| adds).find_map(|(n, token)| match () {
@@ -298,6 +305,15 @@ mod tests {
                 "alter table s add ae varbinary(100) default (aes_encrypt('x','k'))",
                 Some("block_encryption_mode"),
             ),
+            (
+                "alter table s add g decimal(30,20) as (a / 7) stored",
+                Some("div_precision_increment"),
+            ),
+            (
+                "alter table s modify g int generated always as (week(d)) persistent",
+                Some("default_week_format"),
+            ),
+            ("alter table s add g decimal(30,20) as (a / 7) virtual", None),
             ("alter table s add a int default 5, add b int", None),
             ("alter table s modify d decimal(30,20) default (1/3)", None),
             ("create table s (d decimal(30,20) default (1/3))", None),
