@@ -334,6 +334,8 @@ pub fn fleet() -> bool {
         "(made 500 archives with 100,000 backups)",
         begun.elapsed()
     );
+    // Writing them out is this bench's own load.
+    rustix::fs::sync();
     let (config, data) = (config(dir.path()), dir.path().join("data"));
     let args = [
         "--config",
@@ -341,10 +343,14 @@ pub fn fleet() -> bool {
         "--data-dir",
         data.to_str().unwrap(),
     ];
+    let starts = (0..5).map(|_| {
+        let begun = Instant::now();
+        Terminal::start(&args).shows("brine");
+        begun.elapsed()
+    });
+    let mut kept = report("fleet: first frame", starts.collect(), Duration::from_millis(50));
     let begun = Instant::now();
     let mut t = Terminal::start(&args);
-    t.shows("brine");
-    let mut kept = report("fleet: first frame", vec![begun.elapsed()], Duration::from_millis(50));
     t.shows("cluster-000");
     println!(
         "{:58} {:>10.1?}",

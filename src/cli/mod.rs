@@ -26,6 +26,7 @@ mod follow;
 mod job;
 mod log;
 pub mod manual;
+mod messages;
 mod open;
 pub mod output;
 mod plan;
@@ -156,6 +157,7 @@ fn dispatch(call: &mut Call<'_>, verb: Command) -> Outcome {
         Command::Restore(args) => restore::run(call, &args),
         Command::Undo(args) => restore::undo(call, &args),
         Command::Job(command) => job::run(call, command),
+        Command::Messages { limit } => messages::run(call, limit),
         Command::Retention(command) => retention::run(call, command),
         Command::Data(command) => data::run(call, command),
         // These need no desk and were done before one was opened.

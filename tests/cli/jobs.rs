@@ -115,3 +115,32 @@ fn an_agent_that_ends_leaves_its_jobs_to_be_resumed() {
     brine.ok("job resume 1");
     assert_eq!(brine.json("backup list demo").as_array().map(Vec::len), Some(1));
 }
+
+#[test]
+fn what_was_said_beside_the_jobs_can_be_read_again() {
+    let brine = Brine::new();
+    brine.ok("data load demo shop.orders --rows 10");
+    assert!(brine.ok("messages").out.contains("there are no messages"));
+    let mut found = Vec::new();
+    let mut dirs = vec![brine.path("")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => dirs.push(path),
+                false if path.file_name().is_some_and(|n| n == "journal.db") => found.push(path),
+                false => {}
+            }
+        }
+    }
+    let [journal] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    std::fs::write(journal, vec![b'x'; 8192]).unwrap();
+    let said = brine.ok("messages").out;
+    assert!(said.starts_with("WHEN") && said.contains("warning"), "{said}");
+    assert!(said.contains("the journal was damaged"), "{said}");
+    let document = brine.json("messages --limit 1");
+    assert_eq!(document[0]["level"], "warning");
+    assert_eq!(document.as_array().map(Vec::len), Some(1));
+}

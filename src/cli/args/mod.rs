@@ -173,6 +173,13 @@ pub enum Command {
     /// What runs and what has run
     #[command(subcommand, after_help = "Example: brine job watch 12")]
     Job(JobCommand),
+    /// What was said to the operator beside the jobs: missed backups, a log backup that ended, a schedule that could not run
+    #[command(after_help = "Example: brine messages --limit 20")]
+    Messages {
+        /// The newest so many
+        #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
     /// Which backups go, and why
     #[command(subcommand, after_help = "Example: brine retention plan demo")]
     Retention(RetentionCommand),
