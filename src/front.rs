@@ -56,9 +56,19 @@ impl Front {
     }
 }
 
+/// Makes the table of open files large before there are threads.
+///
+/// Linux grows it past 64 with a wait of 10 to 30 ms (`expand_files` in fs/file.c: `synchronize_rcu` when threads share the
+/// table), and a fleet whose archives are all opened at once gets there before the first picture is drawn.
+fn room_for_files() {
+    // Where so many are not allowed, it grows when it must.
+    let _ = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 1000);
+}
+
 impl Screens for Front {
     fn console(&self, global: &GlobalArgs, config: Config) -> Result<(), Refusal> {
         self.check(&config)?;
+        room_for_files();
         let mut options = options(global, &config);
         options.tips = Some(config.data_dir.join(TIPS_SEEN));
         let (keep, hosts) = channel();

@@ -345,7 +345,8 @@ pub fn fleet() -> bool {
     ];
     let starts = (0..5).map(|_| {
         let begun = Instant::now();
-        Terminal::start(&args).shows("brine");
+        let mut t = Terminal::start(&args);
+        t.shows("brine");
         begun.elapsed()
     });
     let mut kept = report("fleet: first frame", starts.collect(), Duration::from_millis(50));
