@@ -153,10 +153,15 @@ impl SecretCommand {
 /// Waits for its end; one that takes too long is ended.
 fn wait(child: &mut Child, patience: Duration) -> Result<std::process::ExitStatus, String> {
     let until = Instant::now() + patience;
+    // Most are done within a millisecond, and every connection waits for one.
+    let mut nap = Duration::from_micros(200);
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
-            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+            Ok(None) if Instant::now() < until => {
+                std::thread::sleep(nap);
+                nap = (nap * 2).min(Duration::from_millis(10));
+            }
             Ok(None) => {
                 end(child);
                 return Err(format!("did not end within {} s", patience.as_secs()));

@@ -1,5 +1,7 @@
 //! Writing a sealed file, frame by frame.
 
+use std::io::Cursor;
+
 use zstd::bulk::Compressor;
 
 use crate::archive::error::ArchiveError;
@@ -129,15 +131,13 @@ impl<S: ByteSink> SealedWriter<S> {
         if raw.len() < 16 {
             return Ok(false);
         }
-        self.frame
-            .resize(FRAME_HEAD + zstd::zstd_safe::compress_bound(raw.len()), 0);
-        let Some(room) = self.frame.get_mut(FRAME_HEAD..) else {
-            return Ok(false);
-        };
+        // Behind the head, into memory that nobody had to fill with zeros first.
+        self.frame.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        let mut room = Cursor::new(&mut self.frame);
+        room.set_position(FRAME_HEAD as u64);
         let len = compressor
-            .compress_to_buffer(raw, room)
+            .compress_to_buffer(raw, &mut room)
             .map_err(|e| codec_error("a frame", e))?;
-        self.frame.truncate(FRAME_HEAD + len);
         Ok(len < raw.len())
     }
 

@@ -3,8 +3,9 @@
 //! A range that is longer than one data object leaves a rest, which goes back into the queue. Where the view can be opened
 //! again, what is finished is saved in the resume log before the next chunk of the same range is started.
 //!
-//! Small objects are finished on threads of their own: each waits for the storage twice, and those that wait together are
-//! written together. A server with thousands of small tables is backed up several times as fast.
+//! Objects are finished on threads of their own while the worker reads on: each waits for the storage twice. Many small ones
+//! wait at a time, because those that wait together are written together: a server with thousands of small tables is backed up
+//! several times as fast. Of the large ones a worker leaves one behind, so that what is not safe yet stays little.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +32,7 @@ use crate::model::table::TableName;
 const OBJECT_BYTES: u64 = 64 << 20;
 /// A table is split into ranges of at least this many bytes, as estimated.
 const RANGE_BYTES: u64 = 32 << 20;
-/// Threads that finish small objects.
+/// Threads that finish small objects; large ones have as many as there are workers.
 const FINISHERS: usize = 8;
 /// What counts as small: so many bytes in the store at most.
 const SMALL_BYTES: u64 = 256 << 10;
@@ -174,14 +175,16 @@ impl<'a> Work<'a> {
     /// Reads everything; returns the tables and all finished chunks.
     pub(super) fn run(self) -> Result<(Vec<TableDef>, Vec<ChunkDone>), EngineError> {
         std::thread::scope(|scope| {
-            let (give, take) = bounded(FINISHERS);
+            let (small, take_small) = bounded(FINISHERS);
+            let (large, take_large) = bounded(0);
             let this = &self;
-            for n in 0..FINISHERS {
-                let take = take.clone();
+            let finishers = std::iter::repeat_n(take_small, FINISHERS)
+                .chain(std::iter::repeat_n(take_large, self.plan.concurrency));
+            for (n, take) in finishers.enumerate() {
                 let finisher = std::thread::Builder::new().name(format!("backup-finish-{n}"));
                 this.started(finisher.spawn_scoped(scope, move || this.finish_all(&take)));
             }
-            drop(take);
+            let give = Finishers { small, large };
             for n in 0..self.plan.concurrency {
                 let give = give.clone();
                 let worker = std::thread::Builder::new().name(format!("backup-{n}"));
@@ -224,7 +227,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn work(&self, finishers: &Sender<Unfinished>) {
+    fn work(&self, finishers: &Finishers) {
         while let Some(task) = self.next_task() {
             let result = guarded(|| self.perform(task, finishers));
             let mut queue = self.queue.lock();
@@ -275,7 +278,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn perform(&self, task: Task, finishers: &Sender<Unfinished>) -> Result<Vec<Task>, EngineError> {
+    fn perform(&self, task: Task, finishers: &Finishers) -> Result<Vec<Task>, EngineError> {
         self.cx.check()?;
         let done = match task {
             Task::Split(def) => self.split(&def),
@@ -323,7 +326,7 @@ impl<'a> Work<'a> {
         table: TableName,
         part: usize,
         range: ChunkRange,
-        finishers: &Sender<Unfinished>,
+        finishers: &Finishers,
     ) -> Result<Option<Task>, EngineError> {
         let number = self.next_number.fetch_add(1, Ordering::SeqCst);
         let writer = self.archive.data_writer(self.lock, self.id, number, level(self.plan))?;
@@ -342,11 +345,9 @@ impl<'a> Work<'a> {
             read,
         };
         // One that can be resumed goes on with a range only when what was read of it is remembered.
-        if self.resumable || unfinished.writer.stored_bytes() > SMALL_BYTES {
-            self.finish(unfinished)?;
-        } else if let Err(back) = finishers.send(unfinished) {
-            // No finisher could be started.
-            self.finish(back.into_inner())?;
+        match self.resumable {
+            true => self.finish(unfinished)?,
+            false => finishers.take(unfinished).map_or(Ok(()), |back| self.finish(back))?,
         }
         Ok(rest.map(|range| Task::Read { table, part, range }))
     }
@@ -401,6 +402,25 @@ struct Unfinished {
     part: usize,
     number: u64,
     read: ChunkRead,
+}
+
+/// Who finishes what the workers hand over.
+#[derive(Clone)]
+struct Finishers {
+    small: Sender<Unfinished>,
+    /// Holds none: who hands one over waits until a thread is there for it.
+    large: Sender<Unfinished>,
+}
+
+impl Finishers {
+    /// Hands it over; gives it back when no such thread could be started.
+    fn take(&self, unfinished: Unfinished) -> Option<Unfinished> {
+        let to = match unfinished.writer.stored_bytes() > SMALL_BYTES {
+            true => &self.large,
+            false => &self.small,
+        };
+        to.send(unfinished).err().map(|back| back.into_inner())
+    }
 }
 
 /// A panic must not leave the others waiting for this thread.
