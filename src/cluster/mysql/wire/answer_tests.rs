@@ -89,7 +89,7 @@ fn rows_arrive(lengths: &[usize], pieces: Vec<usize>) {
 fn rows_around_every_limit_arrive() {
     const M: usize = CONTINUED_PAYLOAD;
     rows_arrive(
-        &[1, 440 << 10, 449 << 10, 450 << 10, 2, 512 << 10, 600 << 10, 3],
+        &[1, 880 << 10, 897 << 10, 898 << 10, 900 << 10, 2, 1 << 20, 1200 << 10, 3],
         vec![1 << 20],
     );
     rows_arrive(&[5, M - 1, M, M + 1, 7, 2 * M, 3], vec![1 << 20]);
@@ -378,7 +378,7 @@ fn events_arrive(events: Vec<Vec<u8>>, pieces: Vec<usize>, pause: Option<Duratio
 fn events_around_every_limit_arrive() {
     let of = |lengths: &[usize]| -> Vec<Vec<u8>> { lengths.iter().map(|n| vec![0xFF; *n]).collect() };
     events_arrive(
-        of(&[19, 30, (512 << 10) - 5, (512 << 10) - 4, 600 << 10, 20]),
+        of(&[19, 30, (1 << 20) - 5, (1 << 20) - 4, 1200 << 10, 20]),
         vec![1 << 20],
         None,
     );

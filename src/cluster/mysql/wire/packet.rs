@@ -16,7 +16,7 @@ pub(super) const CONTINUED: usize = 0xFF_FFFF;
 /// The longest payload: what the protocol's `max_allowed_packet` can be, and a little for the command.
 pub(super) const LONGEST: usize = (1 << 30) + (1 << 16);
 /// The read buffer; the batches of a stream are parts of it.
-const BUFFER: usize = 512 << 10;
+const BUFFER: usize = 1 << 20;
 /// ER_NET_PACKET_TOO_LARGE.
 const TOO_LONG: u16 = 1153;
 /// For so long a server's last words are waited for.
