@@ -77,6 +77,13 @@ impl Server {
         server
     }
 
+    /// Another one, empty, at the same place.
+    pub fn anew(&mut self, servers: &Path) -> Server {
+        self.stop();
+        fs::remove_dir_all(&self.dir).unwrap();
+        Server::start(servers, self.dir.clone())
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.dir.join("s.sock")
     }
@@ -132,10 +139,12 @@ impl Server {
         let offset = fields.next().unwrap().parse().unwrap();
         (file, offset, self.sql("select @@gtid_binlog_pos"))
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
+    /// Ends it, where it has not ended.
+    fn stop(&mut self) {
+        if matches!(self.process.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let asked = self
             .program("mariadb-admin")
             .arg("shutdown")
@@ -144,5 +153,11 @@ impl Drop for Server {
             .status();
         drop(asked);
         drop(self.process.wait());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
