@@ -5,6 +5,7 @@
 
 mod clock;
 mod history;
+mod leftovers;
 mod stage;
 
 pub use clock::DemoClock;

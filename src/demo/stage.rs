@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use super::clock::DemoClock;
 use super::history::{Story, tell};
+use super::leftovers;
 use crate::config::{Config, Flags, Sources};
 use crate::jobs::lease::HolderKind;
 use crate::jobs::runner::Shutdown;
@@ -48,7 +49,9 @@ impl Stage {
     /// Makes the past and starts the present.
     pub fn open(options: &DemoOptions, role: Role) -> anyhow::Result<Stage> {
         let random = getrandom::u64().context("asking the system for random numbers")?;
-        let dir = std::env::temp_dir().join(format!("brine-demo-{random:016x}"));
+        let temp = std::env::temp_dir();
+        leftovers::clear(&temp, std::time::SystemTime::now());
+        let dir = temp.join(format!("{}{random:016x}", leftovers::PREFIX));
         let opened = open_in(options, role, dir.clone());
         if opened.is_err() && dir.exists() {
             std::fs::remove_dir_all(&dir).with_context(|| format!("clearing away {}", dir.display()))?;
