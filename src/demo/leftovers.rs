@@ -3,18 +3,18 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use crate::jobs::lease::holder_of;
+use crate::model::clock::Millis;
 
 /// What the name of a demo's directory begins with; 16 hex digits follow.
 pub(super) const PREFIX: &str = "brine-demo-";
-/// A demo that is making its past holds no lease yet, and writes all the time.
-const AT_WORK: Duration = Duration::from_secs(600);
+/// A demo that is making its past holds no lease yet, and writes all the time. In milliseconds.
+const AT_WORK: i64 = 10 * Millis::MINUTE;
 
 /// Removes directories of dead demos of this user. Best effort: the system's own folder for temporary things is cleared by
 /// others, too.
-pub(super) fn clear(temp: &Path, now: SystemTime) {
+pub(super) fn clear(temp: &Path, now: Millis) {
     let Ok(entries) = fs::read_dir(temp) else { return };
     for entry in entries.flatten() {
         if is_demo(&entry.file_name().to_string_lossy()) && is_dead(&entry.path(), now) {
@@ -28,17 +28,13 @@ fn is_demo(name: &str) -> bool {
     random.is_some_and(|r| r.len() == 16 && r.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-fn is_dead(dir: &Path, now: SystemTime) -> bool {
+fn is_dead(dir: &Path, now: Millis) -> bool {
     let Ok(meta) = fs::symlink_metadata(dir) else {
         return false;
     };
     let ours = meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw();
-    let quiet = meta
-        .modified()
-        .ok()
-        .and_then(|at| now.duration_since(at).ok())
-        .is_some_and(|age| age >= AT_WORK);
-    ours && quiet && holder_of(dir).is_none()
+    let written = meta.mtime().saturating_mul(1000);
+    ours && now.since(Millis(written)) >= AT_WORK && holder_of(dir).is_none()
 }
 
 #[cfg(test)]
@@ -70,9 +66,9 @@ mod tests {
         let link = temp.path().join("brine-demo-fedcba9876543210");
         std::os::unix::fs::symlink(&others[2], &link).unwrap();
 
-        clear(temp.path(), SystemTime::now());
+        clear(temp.path(), clock.now());
         assert!(dead.exists(), "one that makes its past has no lease yet");
-        let later = SystemTime::now() + AT_WORK * 2;
+        let later = clock.now().plus(2 * AT_WORK);
         clear(temp.path(), later);
         assert!(!dead.exists());
         assert!(alive.exists() && link.exists() && others.iter().all(|dir| dir.join("data").exists()));

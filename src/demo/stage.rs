@@ -50,7 +50,7 @@ impl Stage {
     pub fn open(options: &DemoOptions, role: Role) -> anyhow::Result<Stage> {
         let random = getrandom::u64().context("asking the system for random numbers")?;
         let temp = std::env::temp_dir();
-        leftovers::clear(&temp, std::time::SystemTime::now());
+        leftovers::clear(&temp, SystemClock.now());
         let dir = temp.join(format!("{}{random:016x}", leftovers::PREFIX));
         let opened = open_in(options, role, dir.clone());
         if opened.is_err() && dir.exists() {

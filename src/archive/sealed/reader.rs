@@ -1,5 +1,7 @@
 //! Reading a sealed file: nothing is handed over unchecked, and no size is believed.
 
+use std::io::Cursor;
+
 use zstd::bulk::Decompressor;
 
 use crate::archive::error::ArchiveError;
@@ -157,11 +159,12 @@ impl SealedReader {
         }
         let (before, raw_len) = (batch.len(), head.raw_len as usize);
         // One frame at most, 4 MiB: growing by what was really read keeps a lying file from costing memory.
-        batch.resize(before + raw_len, 0);
-        let room = batch.get_mut(before..).unwrap_or_default();
-        match self.decompressor.decompress_to_buffer(stored, room) {
+        batch.reserve(raw_len);
+        let mut room = Cursor::new(batch);
+        room.set_position(before as u64);
+        match self.decompressor.decompress_to_buffer(stored, &mut room) {
             Ok(len) if len == raw_len => Ok(()),
-            Ok(_) => Err(self.corrupt("a frame is shorter than it claims")),
+            Ok(_) => Err(self.corrupt("a frame is not as long as it claims")),
             Err(e) => Err(self.corrupt(&format!("a frame cannot be decompressed: {e}"))),
         }
     }
