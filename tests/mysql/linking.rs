@@ -21,7 +21,8 @@ create table gaps (id int primary key, p int, q int, foreign key (p) references 
 alter table gaps drop foreign key gaps_ibfk_1;
 create table p (id int primary key, p int, constraint p foreign key (p) references par (id));
 create table renamed_old (id int primary key, p int, foreign key (p) references par (id)); rename table renamed_old to renamed;
-create table other (id int primary key, p int, constraint bare foreign key (p) references bare (id))";
+create table other (id int primary key, p int, constraint bare foreign key (p) references bare (id));
+create table odd (id int primary key, p int, q int, constraint `a``) (``b` foreign key (q) references odd (id), constraint `f``k` foreign key (p) references par (id)); insert into odd values (1, 1, 1)";
 
 const MARIADB: &str = "use d;
 create table up (id int primary key, q int, r int, foreign key (q) references par (id), key (r));
@@ -37,7 +38,8 @@ alter table dumped add index idx_p (p); alter table explicit add index idx_p (p)
 alter table gaps drop foreign key gaps_ibfk_2, add constraint fkx foreign key (q) references par (id), add index idx_p (p);
 alter table p drop foreign key p; alter table p add constraint fk_p foreign key (p) references par (id);
 alter table p drop foreign key fk_p; alter table p drop index fk_p;
-alter table renamed add index idx_p (p); create index made on other (p)";
+alter table renamed add index idx_p (p); create index made on other (p);
+alter table odd drop foreign key `f``k`, add v int, add index (v); alter table odd add constraint `g``` foreign key (p) references par (id)";
 
 const MARIADB_WORK: &str = "use d; alter table up add index idx_q (q, r); alter table history add index idx_p (p)";
 

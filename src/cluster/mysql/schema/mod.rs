@@ -7,6 +7,7 @@ pub mod generated;
 pub mod history;
 pub mod identity;
 pub mod literals;
+mod misprint;
 pub mod programs;
 pub mod select;
 pub mod table;
