@@ -4,12 +4,14 @@
 
 use std::io::{Read, Write};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use brine::model::clock::ManualClock;
+use brine::model::clock::{Clock, ManualClock, Millis};
+use brine::service::desk::{Answer, Desk, Question, Refusal};
 use brine::service::opening::OpeningDesk;
 use brine::tui::{Exit, Options, run};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -20,6 +22,45 @@ use crate::world::{Mood, NOW, World};
 const CHILD: &str = "BRINE_TEST_CONSOLE";
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Set for the child where something in it is to fall: a file that says what, and that is not there yet.
+const FALLS: &str = "BRINE_TEST_FALLS";
+
+/// Standing time, and a desk: one of them panics as soon as the file says so.
+struct Fragile {
+    world: World,
+    clock: ManualClock,
+    file: Option<PathBuf>,
+}
+
+impl Fragile {
+    fn new(world: World) -> Arc<Fragile> {
+        Arc::new(Fragile {
+            world,
+            clock: ManualClock::new(NOW),
+            file: std::env::var_os(FALLS).map(PathBuf::from),
+        })
+    }
+
+    fn falls(&self, what: &str) {
+        let said = self.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        assert!(said.is_none_or(|said| said != what), "the {what} fell");
+    }
+}
+
+impl Clock for Fragile {
+    fn now(&self) -> Millis {
+        self.falls("console");
+        self.clock.now()
+    }
+}
+
+impl Desk for Fragile {
+    fn ask(&self, question: Question) -> Result<Answer, Refusal> {
+        self.falls("desk");
+        self.world.ask(question)
+    }
+}
+
 /// In the child this is the program; in the test run it does nothing.
 #[test]
 fn child() {
@@ -29,12 +70,13 @@ fn child() {
         pid: std::process::id(),
         ..World::new(mood)
     };
+    let fragile = Fragile::new(world);
     // Time stands still, so that nothing on the screen has a reason to move.
     let options = Options {
-        clock: Arc::new(ManualClock::new(NOW)),
+        clock: fragile.clone(),
         ..Options::default()
     };
-    let exit = run(OpeningDesk::opened(Arc::new(world)), options);
+    let exit = run(OpeningDesk::opened(fragile), options);
     if matches!(exit, Ok(Exit::TerminalLost)) {
         // The process carries on without a terminal, as an agent would, until the test ends it.
         let note = std::env::var("BRINE_TEST_NOTE").unwrap();
@@ -263,6 +305,36 @@ fn sigterm_gives_the_terminal_back() {
     t.until_shows("ended with Ok(Quit)");
     assert!(!t.parser.screen().alternate_screen() && !t.parser.screen().hide_cursor());
     assert!(!t.parser.screen().bracketed_paste());
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_read_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let falls = dir.path().join("falls");
+    let mut t = Terminal::start("normal", (80, 24), &[(FALLS, falls.to_str().unwrap())]);
+    t.until_shows("prod-us");
+    std::fs::write(&falls, "console").unwrap();
+    t.press("j");
+    t.until_shows("the console fell");
+    assert!(!t.parser.screen().alternate_screen() && !t.parser.screen().hide_cursor());
+    assert!(!t.parser.screen().bracketed_paste());
+    assert!(!t.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_panic_behind_the_console_is_told_and_the_console_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let falls = dir.path().join("falls");
+    let mut t = Terminal::start("normal", (120, 36), &[(FALLS, falls.to_str().unwrap())]);
+    t.until_shows("prod-us");
+    std::fs::write(&falls, "desk").unwrap();
+    t.press("r");
+    t.press(":messages\r");
+    t.until_shows("the desk fell");
+    assert!(t.parser.screen().alternate_screen());
+    std::fs::remove_file(&falls).unwrap();
+    t.press("\u{1b}q");
+    t.until_shows("ended with Ok(Quit)");
 }
 
 #[test]
