@@ -8,6 +8,7 @@
 mod chunks;
 mod pace;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -281,6 +282,7 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
             Err(e) => return Err(e).doing(|| "looking whether this is the source of the archive".to_owned()),
         }
     }
+    let known: BTreeSet<BackupId> = archive.snapshots()?.into_iter().map(|d| d.id).collect();
     let snapshot = open_behind(cluster, &log, cx)?;
     let moment = snapshot.mark().moment;
     tell_prepared(&*snapshot, &log, cx)?;
@@ -288,7 +290,7 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
     incarnation::check(&histories, &archive.state()?.value)?;
     let incarnation = incarnation::at(&histories, moment);
     let begun = Begun {
-        id: new_id(moment.at)?,
+        id: new_id(moment.at, &known)?,
         token: snapshot.token(),
         started: cx.clock().now(),
         incarnation,
@@ -387,13 +389,19 @@ fn reopen(cluster: &dyn Cluster, begun: &Begun) -> Result<Box<dyn Snapshot>, Clu
     }
 }
 
-/// `yyyymmddhhmmss-xxxx`: sorts by time, and two in one second differ.
-fn new_id(at: Millis) -> Result<BackupId, EngineError> {
-    let mut random = [0u8; 2];
-    getrandom::fill(&mut random)
-        .map_err(|e| EngineError::Corrupt(format!("the system gives no random numbers: {e}")))?;
-    let text = format!("{}-{:04x}", at.utc().format("%Y%m%d%H%M%S"), u16::from_be_bytes(random));
-    BackupId::new(text).map_err(|e| EngineError::Corrupt(e.to_string()))
+/// `yyyymmddhhmmss-xxxx`: sorts by time, and differs from those that are `known`.
+fn new_id(at: Millis, known: &BTreeSet<BackupId>) -> Result<BackupId, EngineError> {
+    loop {
+        let mut random = [0u8; 2];
+        getrandom::fill(&mut random)
+            .map_err(|e| EngineError::Corrupt(format!("the system gives no random numbers: {e}")))?;
+        let text = format!("{}-{:04x}", at.utc().format("%Y%m%d%H%M%S"), u16::from_be_bytes(random));
+        let id = BackupId::new(text).map_err(|e| EngineError::Corrupt(e.to_string()))?;
+        // No storage holds 65,536 backups of one second.
+        if !known.contains(&id) {
+            return Ok(id);
+        }
+    }
 }
 
 /// One run, with everything it needs.
@@ -543,4 +551,20 @@ impl Take<'_> {
 /// The level as the archive wants it; the plan was checked.
 fn level(plan: &BackupPlan) -> Level {
     Level::new(plan.level).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backups_of_one_second_have_different_ids() {
+        let mut known = BTreeSet::new();
+        // By chance alone, one of so many would be there twice: 1 - exp(-3000^2 / 2 / 65536).
+        for _ in 0..3000 {
+            let id = new_id(Millis(1_700_006_370_000), &known).unwrap();
+            assert!(id.as_str().starts_with("20231114235930-"), "{id}");
+            assert!(known.insert(id));
+        }
+    }
 }

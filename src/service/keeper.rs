@@ -168,14 +168,15 @@ impl Shared {
                 Ok(true) => pause = FIRST_PAUSE,
                 Ok(false) => self.wait(LOOK_AGAIN),
                 Err(e) => {
-                    (self.tell)(
-                        LineLevel::Error,
-                        format!("log backup: {}; trying again in {} s", e.chain(), pause.as_secs()),
-                    );
+                    // First the status: whoever is told looks there.
                     let mut state = self.state.lock();
                     state.failure = Some(e.chain());
                     state.failures += 1;
                     drop(state);
+                    (self.tell)(
+                        LineLevel::Error,
+                        format!("log backup: {}; trying again in {} s", e.chain(), pause.as_secs()),
+                    );
                     self.wait(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

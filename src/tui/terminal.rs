@@ -121,7 +121,8 @@ impl PanicGuard {
                 give_back();
                 then(info);
             } else {
-                report(info.to_string());
+                // Where, and on a line of its own, what.
+                report(info.to_string().replace('\n', " "));
             }
         }));
         PanicGuard { before }
