@@ -103,6 +103,18 @@ impl TableFilter {
             .find(|r| glob(&r.db, &db) && glob(&r.table, &table));
         last.is_some_and(|r| !r.exclude)
     }
+
+    /// Whether every table that a database could have is chosen, so that what belongs to the database itself is too.
+    pub fn takes_database(&self, db: &str) -> bool {
+        if self.is_all() {
+            return true;
+        }
+        let db: Vec<char> = db.chars().collect();
+        let any = |r: &Rule| r.table.iter().all(|p| *p == Piece::Many);
+        let mut rules = self.rules.iter().rev().filter(|r| glob(&r.db, &db));
+        // From behind: what chooses all decides, unless something was taken out of it before.
+        rules.find(|r| r.exclude || any(r)).is_some_and(|r| !r.exclude)
+    }
 }
 
 /// The tables of rules that name one table each.
@@ -366,6 +378,32 @@ mod tests {
         check(&["d.[!a-c]"], &["d.x"], &["d.b"]);
         check(&["*.*a*b*c"], &["d.aXbXc", "d.abcabc"], &["d.acb", "d.abcx"]);
         check(&["`a.b`.`*`"], &["`a.b`.*"], &["`a.b`.x"]);
+    }
+
+    #[test]
+    fn a_database_is_taken_when_nothing_is_left_out_of_it() {
+        let takes = |rules: &[&str]| TableFilter::parse(rules).unwrap().takes_database("shop");
+        for rules in [
+            &[][..],
+            &["*.*"],
+            &["shop.*"],
+            &["sh*.**"],
+            &["!shop.orders", "shop.*"],
+            &["shop.*", "shop.orders"],
+            &["shop.*", "!other.*"],
+        ] {
+            assert!(takes(rules), "{rules:?}");
+        }
+        for rules in [
+            &["other.*"][..],
+            &["shop.orders"],
+            &["shop.a*", "shop.b*"],
+            &["shop.*", "!shop.tmp_*"],
+            &["*.*", "!shop.*"],
+            &["shop.*", "!*.orders", "shop.orders"],
+        ] {
+            assert!(!takes(rules), "{rules:?}");
+        }
     }
 
     #[test]

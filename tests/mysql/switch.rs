@@ -366,3 +366,28 @@ fn a_live_view_stays_when_its_successor_cannot_be_made() {
         assert_eq!(s.value("select count(*) from d.v_t"), "0");
     }
 }
+
+#[test]
+fn a_database_that_keeps_another_character_set_is_said_with_the_statement_for_it() {
+    for kind in Kind::ALL {
+        let s = server(kind);
+        s.sql("create database d character set latin1; create table d.t (v varchar(20)); insert into d.t values ('ä')");
+        s.sql("create database e character set latin2; create table e.t (v varchar(20))");
+        let w = World::new(&s);
+        let backup = w.backup();
+        s.sql("alter database d character set utf8mb4; alter database e character set utf8mb4; truncate table d.t");
+        let own = || s.value("select default_character_set_name from information_schema.schemata where schema_name = 'd'");
+
+        let some = some_in_place(&w, snapshot(&backup.id), &["d.t"]).unwrap();
+        assert_eq!(some.warnings, Vec::<String>::new(), "{kind:?}");
+        let all = some_in_place(&w, snapshot(&backup.id), &["d.*"]).unwrap();
+        let [said] = &all.warnings[..] else {
+            panic!("{kind:?}: {:?}", all.warnings);
+        };
+        assert!(said.starts_with("d keeps the character set"), "{kind:?}: {said}");
+        assert_eq!((own(), s.value("select v from d.t")), ("utf8mb4".to_owned(), "ä".to_owned()));
+        let (_, statement) = said.split_once("moment: ").unwrap();
+        s.sql(statement);
+        assert_eq!(own(), "latin1", "{kind:?}");
+    }
+}

@@ -113,6 +113,7 @@ impl Switch<'_> {
         let live_programs = live::in_the_way(conn, &live, &moving, self.whole())?;
         let (mut programs, mut events) = self.programs(&mut remarks)?;
         let now = self.collations(conn, &live_dbs, &source_dbs)?;
+        remarks.extend(self.kept_options(&now)?);
         programs.iter_mut().chain(&mut events).for_each(|p| surround(p, &now));
         let (old, old_events) = (live::namesakes(conn, &programs)?, live::namesakes(conn, &events)?);
         steps.push(live_programs.first);
@@ -351,6 +352,23 @@ impl Switch<'_> {
             );
         }
         Ok(out)
+    }
+
+    /// Databases whose tables are all chosen, and whose character set is not what it was: only tables are replaced.
+    fn kept_options(&self, now: &BTreeMap<String, (String, String)>) -> Result<Vec<String>, ClusterError> {
+        let mut said = Vec::new();
+        for db in self.source_dbs() {
+            let (target, was) = (target_db(self.ask, &db), options_of(self.definitions, &db)?);
+            let other = now.get(&target).is_some_and(|(_, options)| *options != was);
+            if other && !was.is_empty() && self.ask.filter.takes_database(&db) {
+                said.push(format!(
+                    "{target} keeps the character set that it has for new tables; for that of {db} at that moment: \
+                     ALTER DATABASE {}{was}",
+                    ident(&target)
+                ));
+            }
+        }
+        Ok(said)
     }
 
     /// Programs, and apart from them events, which come last.
