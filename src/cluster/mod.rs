@@ -403,7 +403,7 @@ pub trait Restorer: Send + Sync {
         tables.iter().try_for_each(|(table, _)| self.define(table))
     }
 
-    /// Takes what is not a table, before the rows; what the ask's filter and scope leave out is ignored.
+    /// Takes what is not a table, before the tables; what the ask's filter and scope leave out is ignored.
     fn define_others(&self, _definitions: &[Definition]) -> Result<(), ClusterError> {
         Ok(())
     }

@@ -76,11 +76,11 @@ fn copy(from: &Server, to: &Server) -> Sums {
         spares: false,
     };
     let restorer = cluster(to).restorer(&ask).unwrap();
+    restorer.define_others(&snapshot.definitions().unwrap()).unwrap();
     let tables = snapshot.tables().unwrap();
     for table in &tables {
         restorer.define(table).unwrap();
     }
-    restorer.define_others(&snapshot.definitions().unwrap()).unwrap();
     restorer.end_of_log().unwrap();
     let mut sums = BTreeMap::new();
     for table in &tables {

@@ -148,8 +148,8 @@ fn run(job: &Job) -> Mark {
     let restorer = target.restorer(&job.ask).unwrap();
     let bytes = |t: &Table| t.batches.iter().map(|b| b.len() as u64).sum();
     let defs: Vec<_> = backup.tables.iter().map(|t| (t.def.clone(), bytes(t))).collect();
-    defs.chunks(3).for_each(|some| restorer.define_all(some).unwrap());
     restorer.define_others(&backup.definitions).unwrap();
+    defs.chunks(3).for_each(|some| restorer.define_all(some).unwrap());
     let of: BTreeMap<_, _> = backup.tables.iter().map(|t| (t.def.name.clone(), t)).collect();
     let mut sums = BTreeMap::new();
     let small = |name: &_| restorer.goes_together(name).unwrap() && !restorer.is_loaded(name).unwrap();

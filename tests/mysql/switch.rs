@@ -376,7 +376,8 @@ fn a_database_that_keeps_another_character_set_is_said_with_the_statement_for_it
         let w = World::new(&s);
         let backup = w.backup();
         s.sql("alter database d character set utf8mb4; alter database e character set utf8mb4; truncate table d.t");
-        let own = || s.value("select default_character_set_name from information_schema.schemata where schema_name = 'd'");
+        let own =
+            || s.value("select default_character_set_name from information_schema.schemata where schema_name = 'd'");
 
         let some = some_in_place(&w, snapshot(&backup.id), &["d.t"]).unwrap();
         assert_eq!(some.warnings, Vec::<String>::new(), "{kind:?}");
@@ -385,7 +386,10 @@ fn a_database_that_keeps_another_character_set_is_said_with_the_statement_for_it
             panic!("{kind:?}: {:?}", all.warnings);
         };
         assert!(said.starts_with("d keeps the character set"), "{kind:?}: {said}");
-        assert_eq!((own(), s.value("select v from d.t")), ("utf8mb4".to_owned(), "ä".to_owned()));
+        assert_eq!(
+            (own(), s.value("select v from d.t")),
+            ("utf8mb4".to_owned(), "ä".to_owned())
+        );
         let (_, statement) = said.split_once("moment: ").unwrap();
         s.sql(statement);
         assert_eq!(own(), "latin1", "{kind:?}");

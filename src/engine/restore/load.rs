@@ -81,6 +81,7 @@ impl Load<'_> {
             .into_iter()
             .filter(|t| self.plan.request.filter.matches(&t.name));
         let tables: BTreeMap<TableName, ManifestTable> = chosen.map(|t| (t.name.clone(), t)).collect();
+        self.restorer.define_others(&manifest.definitions)?;
         let meter = self
             .cx
             .step("Create the tables", Unit::Tables, Some(tables.len() as u64));
@@ -93,7 +94,6 @@ impl Load<'_> {
         }
         drop(defined);
         meter.complete();
-        self.restorer.define_others(&manifest.definitions)?;
         let mut totals = Totals::default();
         if self.capabilities.log_before_load {
             self.replay(&mut totals)?;

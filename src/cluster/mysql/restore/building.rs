@@ -177,7 +177,9 @@ impl Building {
                 shadow
             }
         };
-        conn.run(&format!("CREATE DATABASE IF NOT EXISTS {}", ident(&shadow)))
+        // A table that the log creates takes its character set from its database.
+        let options = publish::options_of(&inner.definitions, db)?;
+        conn.run(&format!("CREATE DATABASE IF NOT EXISTS {}{options}", ident(&shadow)))
             .map_err(|e| e.doing(format!("making the database {shadow}")))?;
         Ok(shadow)
     }
@@ -315,21 +317,9 @@ impl Restorer for Building {
 
     fn define_others(&self, definitions: &[Definition]) -> Result<(), ClusterError> {
         self.make_ready()?;
-        let mut inner = self.inner.lock();
-        inner.definitions = definitions.to_vec();
-        // A table that the log creates takes its character set from its database.
-        let shadows = inner.shadows.clone();
+        self.inner.lock().definitions = definitions.to_vec();
         self.pool.begin_with(computed::settings(definitions)?);
-        self.pool.with(|conn| {
-            for (db, shadow) in &shadows.of {
-                let options = publish::options_of(definitions, db)?;
-                if !options.is_empty() {
-                    conn.run(&format!("ALTER DATABASE {}{options}", ident(shadow)))
-                        .map_err(|e| e.doing(format!("setting the character set of {shadow}")))?;
-                }
-            }
-            Ok(())
-        })
+        Ok(())
     }
 
     fn know(&self, tables: &[TableDef]) -> Result<(), ClusterError> {

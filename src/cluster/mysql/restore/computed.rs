@@ -72,10 +72,11 @@ impl Begins {
 
 /// With which values, on which what a server computes may hang, sessions of the source begin.
 pub(super) fn settings(definitions: &[Definition]) -> Result<Vec<String>, ClusterError> {
-    const VALUES: [&str; 3] = [
+    const VALUES: [&str; 4] = [
         "div_precision_increment",
         "default_week_format",
         "block_encryption_mode",
+        "sql_mode",
     ];
     let mut out = Vec::new();
     for of in definitions.iter().filter(|d| d.kind == kind::SETTING) {

@@ -244,7 +244,29 @@ fn settings(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireErro
         };
         out.push(definition(kind::SETTING, (*name).to_owned(), &made)?);
     }
+    let modes = conn.row("SELECT @@GLOBAL.sql_mode")?.map(|r| r.text(0));
+    if let Some(statement) = reckoning(&modes.unwrap_or_default()) {
+        let made = DefinitionText {
+            statements: vec![statement],
+            ..DefinitionText::default()
+        };
+        out.push(definition(kind::SETTING, "sql_mode".to_owned(), &made)?);
+    }
     Ok(out)
+}
+
+/// Adds to a session's modes those of a server on which the values of generated columns hang, and nothing that is loaded.
+fn reckoning(modes: &str) -> Option<String> {
+    const RECKONING: [&str; 3] = [
+        "NO_UNSIGNED_SUBTRACTION",
+        "TIME_ROUND_FRACTIONAL",
+        "TIME_TRUNCATE_FRACTIONAL",
+    ];
+    let found: Vec<&str> = modes.split(',').filter(|mode| RECKONING.contains(mode)).collect();
+    (!found.is_empty()).then(|| {
+        let added = text::string(&format!(",{}", found.join(",")));
+        format!("SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, {added})")
+    })
 }
 
 /// What the server's time zones are. One that does not tell is backed up all the same.
