@@ -100,7 +100,7 @@ fn a_restore_beside_runs_exactly_the_shown_plan() {
         .shows("Restore 2/2: plan")
         .shows("Nothing is overwritten")
         .lacks("you lose");
-    console.keys("<Enter>").shows("R restores");
+    console.keys("<Enter>").shows("Enter does not restore: R does");
     assert_eq!(console.world.acts(), [], "Enter is not enough");
     console.keys("R");
     match console.world.acts().as_slice() {
@@ -292,7 +292,9 @@ fn cancelling_says_what_is_left_behind_and_asks_for_the_name_only_where_somethin
     console.keys("jj<Enter>R<Enter>RX");
     console.shows("the target stays as it was").lacks("Type prod-eu");
     let mut console = normal();
-    console.keys("jj<Enter>R<Tab><Tab><Tab><Right><Right><Enter>prod-eu<Enter>X");
+    console.keys("jj<Enter>R<Tab><Tab><Tab><Right><Right><Enter><Tab><Enter>");
+    console.shows("Enter alone does not restore: Tab, then type the name");
+    console.keys("<Tab>prod-eu<Enter>X");
     console.shows("writes over what is there").shows("Type prod-eu");
 }
 

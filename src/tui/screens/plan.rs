@@ -91,6 +91,18 @@ impl Plan {
         plan.needs_typed_name() || m.store.card(&plan.target).is_some_and(|c| c.protected)
     }
 
+    /// What is pressed to restore, said to somebody who tried `Enter`. The page itself says what a plan that cannot be run lacks.
+    pub fn instead_of_enter(&self, m: &Model) -> Option<&'static str> {
+        let plan = m.store.plan()?;
+        if self.started.is_some() || m.is_read_only() || plan.blocked().is_some() {
+            return None;
+        }
+        Some(match self.needs_name(m, plan) {
+            true => "Enter alone does not restore: Tab, then type the name.",
+            false => "Enter does not restore: R does. Nothing is overwritten.",
+        })
+    }
+
     /// Paints it.
     pub fn view(&self, m: &Model, p: &mut Painter<'_>, area: Rect) {
         let Some(plan) = m.store.plan() else {

@@ -156,9 +156,10 @@ fn enter(m: &mut Model) -> Vec<Effect> {
         Screen::Schema(_) => restore(m),
         Screen::Restore(_) => plan(m),
         Screen::Plan(s) if s.typing => super::go::attempt(m, Cmd::RunPlan),
-        Screen::Plan(_) => {
+        Screen::Plan(s) => {
+            let said = s.instead_of_enter(m).map(str::to_owned);
             if let Screen::Plan(s) = m.screen_mut() {
-                s.error = Some("R restores, when nothing is overwritten; else Tab, and type the name.".to_owned());
+                s.error = said;
             }
             Vec::new()
         }
