@@ -48,6 +48,8 @@ mod killed;
 mod lacking;
 #[path = "mysql/large.rs"]
 mod large;
+#[path = "mysql/late_commit.rs"]
+mod late_commit;
 #[path = "mysql/linking.rs"]
 mod linking;
 #[path = "mysql/log.rs"]

@@ -60,8 +60,8 @@ struct Backup {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Job {
-    socket: std::path::PathBuf,
+pub struct Job {
+    pub socket: std::path::PathBuf,
     backup: std::path::PathBuf,
     ask: RestoreAsk,
     close: bool,
@@ -210,7 +210,7 @@ fn restore_of_a_child() {
     run(&job);
 }
 
-fn child(job: &Job, dir: &Path, more: &[(&str, &str)]) -> std::process::Child {
+pub fn child(job: &Job, dir: &Path, more: &[(&str, &str)]) -> std::process::Child {
     let file = dir.join("job.json");
     std::fs::write(&file, serde_json::to_vec(job).unwrap()).unwrap();
     Command::new(std::env::current_exe().unwrap())
@@ -270,11 +270,11 @@ const IN_THE_WAY: &str = "create database if not exists shop; create table if no
     create table if not exists extra.t (a int primary key); create or replace view extra.v as select * from extra.t; \
     create user if not exists intruder@'%' identified by 'x'";
 
-struct Stage {
+pub struct Stage {
     /// Kept running: its end would be the end of the test's servers.
     _source: Server,
-    target: Server,
-    dir: tempfile::TempDir,
+    pub target: Server,
+    pub dir: tempfile::TempDir,
     until: Moment,
     expected: look::Look,
 }
@@ -284,7 +284,7 @@ fn comparable(look: &look::Look) -> look::Look {
     look.only(|name| !["account 'root'@'localhost'", "account privileges"].contains(&name) && !name.contains("_brine"))
 }
 
-fn stage(kind: Kind) -> Stage {
+pub fn stage(kind: Kind) -> Stage {
     let [source, target] = servers([kind, kind]);
     source.sql(BEFORE);
     let backup = read(&source, || drop(source.sql(WORK)));
@@ -303,7 +303,7 @@ fn stage(kind: Kind) -> Stage {
 }
 
 impl Stage {
-    fn job(&self, id: &str) -> Job {
+    pub fn job(&self, id: &str) -> Job {
         Job {
             socket: self.target.socket(),
             backup: self.dir.path().join("backup.json"),
@@ -312,12 +312,12 @@ impl Stage {
         }
     }
 
-    fn child_error(&self) -> String {
+    pub fn child_error(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("child.err")).unwrap_or_default()
     }
 
     /// The restore is asked for again, in a process that nothing happens to.
-    fn finish(&self, job: &Job, what: &str) {
+    pub fn finish(&self, job: &Job, what: &str) {
         let done = child(job, self.dir.path(), &[]).wait().unwrap();
         assert!(done.success(), "{what}: {}", self.child_error());
         driver(&self.target.socket()).open().unwrap();

@@ -24,11 +24,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const WATCHED: Duration = Duration::from_secs(2);
 /// Coming back so often is an application's way, not an operator's.
 const RETURNS: usize = 3;
+const NO_SUCH_SESSION: u16 = 1094;
 /// What the server calls a connection that has not logged in yet.
 const NOBODY: &str = "unauthenticated user";
 
 /// The question that gives a connection's own id, and by which it takes the lock that marks it as brine's.
 pub(super) const MARK: &str = "SELECT CONNECTION_ID(), GET_LOCK(CONCAT('brine session ', CONNECTION_ID()), 0)";
+
+/// The question by which a connection that writes for a restore takes the lock that says so.
+pub(super) const RESTORING: &str = "SELECT GET_LOCK(CONCAT('brine restoring ', CONNECTION_ID()), 0)";
 
 fn doing(what: &'static str) -> impl Fn(WireError) -> ClusterError {
     move |e| e.doing(what)
@@ -111,30 +115,63 @@ fn unmarked(conn: &mut Conn) -> Result<Vec<Session>, WireError> {
     let sessions: Vec<Session> = all
         .filter(|s| !["system user", "event_scheduler"].contains(&s.user.as_str()) && s.command != "Daemon")
         .collect();
-    let ours = ours(conn, sessions.iter().map(|s| s.id))?;
+    let mut ours = marked(conn, "brine session", sessions.iter().map(|s| s.id))?;
+    ours.insert(conn.info().connection_id);
     Ok(sessions.into_iter().filter(|s| !ours.contains(&s.id)).collect())
 }
 
-/// Which of these connections are brine's.
-fn ours(conn: &mut Conn, ids: impl Iterator<Item = u64>) -> Result<BTreeSet<u64>, WireError> {
+/// Which of these connections hold a lock of that name.
+fn marked(conn: &mut Conn, name: &str, ids: impl Iterator<Item = u64>) -> Result<BTreeSet<u64>, WireError> {
     let ids: Vec<u64> = ids.collect();
-    let mut ours = BTreeSet::from([conn.info().connection_id]);
+    let mut found = BTreeSet::new();
     for some in ids.chunks(200) {
-        let questions: Vec<String> = some
-            .iter()
-            .map(|id| format!("IS_USED_LOCK('brine session {id}')"))
-            .collect();
+        let questions: Vec<String> = some.iter().map(|id| format!("IS_USED_LOCK('{name} {id}')")).collect();
         let Some(row) = conn.row(&format!("SELECT {}", questions.join(", ")))? else {
             continue;
         };
-        ours.extend(
+        found.extend(
             some.iter()
                 .enumerate()
                 .filter(|(k, id)| row.number(*k) == **id)
                 .map(|(_, id)| *id),
         );
     }
-    Ok(ours)
+    Ok(found)
+}
+
+/// Ends what a restore has left that died, and waits until it is gone: a commit of it may still be on its way, and whoever goes on
+/// behind what is in must not look before that is decided. Only for who holds the lock that makes a restore the only one.
+pub(super) fn end_dead_restore(conn: &mut Conn) -> Result<(), ClusterError> {
+    let give_up = Instant::now() + ENDING;
+    let mut dead: BTreeSet<u64> = BTreeSet::new();
+    loop {
+        let there: BTreeSet<u64> = conn
+            .rows("SHOW PROCESSLIST")
+            .map_err(doing("listing sessions"))?
+            .iter()
+            .map(|r| r.number(0))
+            .collect();
+        let found = marked(conn, "brine restoring", there.iter().copied());
+        // The lock of one that ends goes before the session does.
+        dead.extend(found.map_err(doing("looking for sessions of a restore that died"))?);
+        dead.retain(|id| there.contains(id));
+        if dead.is_empty() {
+            return Ok(());
+        }
+        for id in &dead {
+            match conn.run(&format!("KILL CONNECTION {id}")) {
+                Err(e) if e.code() == Some(NO_SUCH_SESSION) => {}
+                other => drop(other.map_err(doing("ending a session of a restore that died"))?),
+            }
+        }
+        if Instant::now() > give_up {
+            return Err(ClusterError::Unsupported {
+                what: format!("sessions of a restore that died do not end: {dead:?}"),
+                hint: "a large transaction is rolled back first: wait, then try again".to_owned(),
+            });
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// Sessions of applications: not brine's, not the server's own, not replicas.
@@ -162,7 +199,7 @@ fn others(conn: &mut Conn) -> Result<Vec<Session>, ClusterError> {
 fn end(conn: &mut Conn, sessions: &[Session]) -> Result<(), ClusterError> {
     for session in sessions {
         match conn.run(&format!("KILL CONNECTION {}", session.id)) {
-            Err(e) if e.code() == Some(1094) => {}
+            Err(e) if e.code() == Some(NO_SUCH_SESSION) => {}
             other => drop(other.map_err(|e| e.doing(format!("ending the session {}", session.who())))?),
         }
     }

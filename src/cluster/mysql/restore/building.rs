@@ -13,6 +13,7 @@ use crate::cluster::mysql::core::Core;
 use crate::cluster::mysql::fence;
 use crate::cluster::mysql::schema::history;
 use crate::cluster::mysql::schema::table::TableSchema;
+use crate::cluster::mysql::sessions;
 use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{BatchSource, ClusterError, Loaded, Mark, ReplayTxn, RestoreAsk, Restorer, TableDef};
@@ -90,6 +91,7 @@ impl Building {
                 hint: "wait for it, or cancel it".to_owned(),
             });
         }
+        sessions::end_dead_restore(&mut conn)?;
         state::make_tables(&mut conn)?;
         let mut memory = match Memory::find(&mut conn, ask)? {
             Some(memory) if memory.phase == Phase::Abandoning => {

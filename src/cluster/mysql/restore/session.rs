@@ -10,6 +10,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::budget::Budget;
 use crate::cluster::mysql::core::{Core, Home};
 use crate::cluster::mysql::options::SpoolOptions;
+use crate::cluster::mysql::sessions::RESTORING;
 use crate::cluster::mysql::wire::{Conn, Flavor, Killer, WireError};
 
 /// What may wait for writers at a time, in bytes.
@@ -65,6 +66,7 @@ impl Pool {
             Some(conn) => conn,
             None => {
                 let mut conn = prepared(self.core.connect_home(&self.home)?)?;
+                conn.run(RESTORING).map_err(|e| e.doing("preparing the session"))?;
                 self.value(&mut conn)?;
                 conn
             }
