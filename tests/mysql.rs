@@ -30,6 +30,8 @@ mod crash;
 mod dataset;
 #[path = "mysql/direct.rs"]
 mod direct;
+#[path = "mysql/directories.rs"]
+mod directories;
 #[path = "mysql/disturbed.rs"]
 mod disturbed;
 #[path = "mysql/edges.rs"]

@@ -34,7 +34,7 @@ use super::state::{self, Filled, KnownTable, Memory, Phase};
 use super::steps::Switching;
 use super::together;
 use super::waiting::Waiting;
-use super::{back, linking, load, merges, outside, read_back, session};
+use super::{back, directories, linking, load, merges, outside, read_back, session};
 
 /// How long another restore may take to let go of the server: one that just died.
 const LOCK_WAIT_SECONDS: u32 = 10;
@@ -355,7 +355,8 @@ impl Restorer for Building {
 
     fn end_of_log(&self) -> Result<(), ClusterError> {
         // Before the log's own definitions take the place of the base's.
-        let computed = computed::of(self)?;
+        let mut said = computed::of(self)?;
+        said.extend(directories::of(self)?);
         match self.replay.lock().take() {
             Some(replay) => {
                 let collected = replay.end()?;
@@ -371,7 +372,9 @@ impl Restorer for Building {
             }
         }
         let mut inner = self.inner.lock();
-        inner.collected.remarks.extend(computed);
+        // The log may have said so too.
+        said.retain(|said| !inner.collected.remarks.contains(said));
+        inner.collected.remarks.extend(said);
         inner.ended = true;
         drop(inner);
         crash_point("mysql.restore.log-in");

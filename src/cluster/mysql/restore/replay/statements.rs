@@ -11,14 +11,14 @@ use crate::cluster::mysql::restore::names::{Shadows, target_db, wanted};
 use crate::cluster::mysql::restore::outside::Outside;
 use crate::cluster::mysql::restore::programs::Program;
 use crate::cluster::mysql::restore::state::{self, BegunDdl};
-use crate::cluster::mysql::restore::{linking, publish, steps};
+use crate::cluster::mysql::restore::{directories, linking, publish, steps};
 use crate::cluster::mysql::schema::definition::kind;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::rename::{needed, rename};
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
 use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::text::{ident, string, table};
-use crate::cluster::mysql::wire::Conn;
+use crate::cluster::mysql::wire::{Conn, Flavor};
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
 use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
@@ -311,6 +311,7 @@ impl Statements {
         }
         collations::follow(&mut self.collations, &mut self.conn, statement, query, sql, modes)?;
         self.follow(statement);
+        self.tell_directories(statement, sql, modes);
         let linked = self.give_links(statement, query, sql, modes, at)?;
         let todo = self.renamed(statement, query, sql, modes, id)?;
         for (step, text) in todo.iter().enumerate() {
@@ -322,6 +323,20 @@ impl Statements {
             true => self.outside.take(&mut self.conn, &self.shadows, &self.ask, statement),
             false => Ok(()),
         }
+    }
+
+    /// A table keeps the place that brine gave it.
+    fn tell_directories(&mut self, statement: &Statement, sql: &str, modes: Modes) {
+        if self.conn.info().flavor != Flavor::MariaDb || !directories::has_any(sql, modes) {
+            return;
+        }
+        let said = statement
+            .tables()
+            .into_iter()
+            .filter(|name| self.wanted(name))
+            .map(directories::said);
+        let news: Vec<String> = said.filter(|said| !self.remarks.contains(said)).collect();
+        self.remarks.extend(news);
     }
 
     /// Makes what a statement needs of tables that are not restored. Whether it may change foreign keys to them.
