@@ -63,7 +63,11 @@ fn tables_with_directories_outlive_restarts_behind_a_restore() {
         said(&beside.warnings);
         said(&w.in_place(RestorePoint::Latest).warnings);
         let again = w.in_place(RestorePoint::Latest);
-        assert_eq!(again.warnings, Vec::<String>::new(), "{kind:?}: they have none any more");
+        assert_eq!(
+            again.warnings,
+            Vec::<String>::new(),
+            "{kind:?}: they have none any more"
+        );
         let gone =
             s.column("select schema_name from information_schema.schemata where schema_name like '\\_brine\\_%'");
         assert_eq!(gone, Vec::<String>::new(), "{kind:?}");

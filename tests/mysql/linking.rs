@@ -101,3 +101,28 @@ fn a_child_alone_keeps_its_keys() {
         comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}: the parent"));
     }
 }
+
+/// The child is in one database, the session in another or in none.
+#[test]
+fn a_parent_without_a_database_is_the_one_beside_the_child() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        source.sql(
+            "create database a; create table a.par (id int primary key); insert into a.par values (1);
+             create database b; create table b.par (id int primary key); insert into b.par values (2);
+             create table b.had (id int primary key, p int); create table b.none (id int primary key, p int)",
+        );
+        let (w, other) = (World::new(&source), World::target(&spare));
+        w.backup();
+        w.start_log();
+        source.sql(
+            "create table b.child (id int primary key, p int, constraint c_none foreign key (p) references par (id)); insert into b.child values (1, 2);
+             alter table b.none add constraint n_none foreign key (p) references par (id); insert into b.none values (1, 2);
+             use a; create table b.chi (id int primary key, p int, constraint c_a foreign key (p) references par (id)); insert into b.chi values (1, 2);
+             alter table b.had add constraint h_a foreign key (p) references par (id); insert into b.had values (1, 2)",
+        );
+        w.catch_up();
+        w.restore_to(&other, RestorePoint::Latest);
+        comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}"));
+    }
+}

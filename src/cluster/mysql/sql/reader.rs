@@ -127,6 +127,11 @@ impl<'a> Reader<'a> {
 
     /// `name`, `db.name` or `.name`, without noting it.
     pub fn qualified(&mut self) -> Option<(TableName, usize, usize)> {
+        self.qualified_in(self.default_db)
+    }
+
+    /// The same, where `default` is the database of a name without one.
+    fn qualified_in(&mut self, default: &str) -> Option<(TableName, usize, usize)> {
         let start = self.peek()?.at;
         let (db, table) = if self.take_symbol('.') {
             (None, self.ident()?)
@@ -140,20 +145,24 @@ impl<'a> Reader<'a> {
             }
         };
         let end = self.tokens.get(self.at.checked_sub(1)?)?.end();
-        let db = db.unwrap_or_else(|| self.default_db.to_owned());
+        let db = db.unwrap_or_else(|| default.to_owned());
         Some((TableName::new(db, table), start, end))
     }
 
     /// A table's name, noted.
     pub fn table(&mut self) -> Option<TableName> {
-        let (name, start, end) = self.qualified()?;
+        let found = self.qualified()?;
+        Some(self.note(RefKind::Table, found))
+    }
+
+    fn note(&mut self, kind: RefKind, (name, start, end): (TableName, usize, usize)) -> TableName {
         self.refs.push(Ref {
-            kind: RefKind::Table,
+            kind,
             name: name.clone(),
             start,
             end,
         });
-        Some(name)
+        name
     }
 
     /// Table names between commas, noted.
@@ -215,7 +224,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 continue;
             }
-            if token.kind == TokenKind::Word && self.body_word()? {
+            if token.kind == TokenKind::Word && self.body_word(own)? {
                 continue;
             }
             self.column(own);
@@ -224,31 +233,27 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a keyword was read that may name a table.
-    fn body_word(&mut self) -> Option<bool> {
+    fn body_word(&mut self, own: &TableName) -> Option<bool> {
         if self.at_word("UNION") {
             self.merged()?;
             return Some(true);
         }
-        let follows = [
-            &["REFERENCES"][..],
-            &["NEXT", "VALUE", "FOR"],
-            &["PREVIOUS", "VALUE", "FOR"],
-        ];
+        if self.take(&["REFERENCES"]) {
+            // Both servers look for it beside the child, wherever the session is.
+            let found = self.qualified_in(&own.db)?;
+            self.note(RefKind::Parent, found);
+            return Some(true);
+        }
         let called =
             self.at_any(&["NEXTVAL", "LASTVAL", "SETVAL"]) && self.peek_at(1).is_some_and(|t| t.is_symbol('('));
         if called {
             self.at += 2;
         }
-        let named = called || follows.iter().any(|words| self.take(words));
+        let follows = [&["NEXT", "VALUE", "FOR"], &["PREVIOUS", "VALUE", "FOR"]];
+        let named = called || follows.iter().any(|words| self.take(*words));
         if named {
-            let parent = self
-                .tokens
-                .get(self.at.wrapping_sub(1))
-                .is_some_and(|t| t.is("REFERENCES"));
-            self.table()?;
-            if let Some(last) = self.refs.last_mut() {
-                last.kind = if parent { RefKind::Parent } else { RefKind::Sequence };
-            }
+            let found = self.qualified()?;
+            self.note(RefKind::Sequence, found);
         }
         Some(named)
     }

@@ -167,6 +167,15 @@ mod tests {
                 "ALTER TABLE t ADD CONSTRAINT FOREIGN KEY (t) REFERENCES `u` (`t`), RENAME TO d.v",
                 "ALTER TABLE `_s`.`T2` ADD CONSTRAINT FOREIGN KEY (t) REFERENCES `_s`.`u` (`t`), RENAME TO `_s`.`v`",
             ),
+            // A parent without a database is one of the child's, wherever the session is.
+            (
+                "CREATE TABLE x.c (a int REFERENCES t (a))",
+                "CREATE TABLE `x`.`c` (a int REFERENCES `x`.`t` (a))",
+            ),
+            (
+                "ALTER TABLE x.c ADD FOREIGN KEY (a) REFERENCES t (a), ADD FOREIGN KEY (b) REFERENCES d.t (a)",
+                "ALTER TABLE `x`.`c` ADD FOREIGN KEY (a) REFERENCES `x`.`t` (a), ADD FOREIGN KEY (b) REFERENCES `_s`.`T2` (a)",
+            ),
             (
                 "CREATE TABLE t (a int CHECK (t.a > 0), b int AS (d.t.a + lower('t.a')) , c int DEFAULT nextval(s), e int DEFAULT (next value for d.s))",
                 "CREATE TABLE `_s`.`T2` (a int CHECK (`_s`.`T2`.a > 0), b int AS (`_s`.`T2`.a + lower('t.a')) , c int DEFAULT nextval(`_s`.`s`), e int DEFAULT (next value for `_s`.`s`))",
