@@ -395,3 +395,41 @@ fn a_database_that_keeps_another_character_set_is_said_with_the_statement_for_it
         assert_eq!(own(), "latin1", "{kind:?}");
     }
 }
+
+/// More than one statement renames in a closed server. Each table refers to the one before.
+#[test]
+fn many_tables_move_in_parts_and_back_again() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let s = server(kind);
+        let w = impatient(&s);
+        let mut script =
+            "create database d; use d; create table t0 (id int primary key, p int); insert into t0 values (1, 1)"
+                .to_owned();
+        for n in 1..150 {
+            let before = n - 1;
+            script += &format!(
+                "; create table t{n} (id int primary key, p int, foreign key (p) references t{before} (id)); insert into t{n} values (1, 1)"
+            );
+        }
+        s.sql(&script);
+        let backup = w.backup();
+        let before = look::everything(&s);
+        let later: Vec<String> = (0..150).map(|n| format!("insert into d.t{n} values (2, 1)")).collect();
+        s.sql(&later.join("; "));
+        let live = look::everything(&s);
+        let mut session = taken_for_brine(&s);
+        // Names in their order: t99 is the last.
+        session.run("start transaction; select * from d.t99");
+        let plan = ok(
+            "planning",
+            w.plan_to(&w.request(snapshot(&backup.id), RestoreTarget::InPlace), &w),
+        );
+        let error = chain(&w.run_to(&plan, &w, false, &w.cx()).unwrap_err());
+        assert!(error.contains("others hold locks"), "{kind:?}: {error}");
+        assert_untouched(&s, &w, &live, "after the failed switch");
+        session.run("commit");
+        w.in_place(snapshot(&backup.id));
+        let restored = |look: &look::Look| look.only(|name| !name.contains("_brine") && !name.starts_with("account"));
+        restored(&before).assert_same(&restored(&look::everything(&s)), &format!("{kind:?}"));
+    }
+}

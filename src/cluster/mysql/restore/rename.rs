@@ -1,4 +1,6 @@
-//! The moment of the switch: all tables move at once, the live ones aside and the built ones into their places.
+//! The moment of the switch: all tables move, the live ones aside and the built ones into their places. All at once where others
+//! are at work in the server; in parts where it is closed, since nobody sees it: a server takes four times as long for twice
+//! as many renames in one statement (MariaDB 11.8: 0.8 s for 1,000, 30 s for 4,000).
 //!
 //! Whoever holds a lock on one of them is waited for, for minutes; what is waited for can be asked meanwhile. A live table
 //! that the server can neither read nor rename (its file is gone) does not hold up the others: a restore is what it needs.
@@ -14,7 +16,7 @@ use super::steps::there;
 use super::waiting::{Patience, is_locked_out};
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::text;
-use crate::cluster::mysql::wire::Conn;
+use crate::cluster::mysql::wire::{Conn, WireError};
 use crate::model::table::TableName;
 
 /// A table that moves: the live one aside, the built one in its place.
@@ -30,6 +32,9 @@ pub(super) struct Move {
     #[serde(default)]
     pub absent: bool,
 }
+
+/// So many renames are one statement in a closed server.
+const PART: usize = 200;
 
 type There = BTreeMap<TableName, bool>;
 type Pair<'a> = (&'a TableName, &'a TableName);
@@ -93,6 +98,18 @@ fn statement(pairs: &[Pair<'_>]) -> String {
     format!("RENAME TABLE {}", list.join(", "))
 }
 
+/// Renames all of them. Those that are spared say that the server is not closed.
+fn run(conn: &mut Conn, moves: &[Move], pairs: &[Pair<'_>]) -> Result<(), WireError> {
+    let part = match moves.iter().any(|m| m.absent) {
+        true => pairs.len(),
+        false => PART,
+    };
+    for some in pairs.chunks(part.max(1)) {
+        conn.run(&statement(some))?;
+    }
+    Ok(())
+}
+
 /// Moves all tables; returns what the operator should know.
 pub(super) fn forward(conn: &mut Conn, moves: &[Move], patience: &Patience<'_>) -> Result<Vec<String>, ClusterError> {
     let mut remarks = Vec::new();
@@ -105,8 +122,8 @@ pub(super) fn forward(conn: &mut Conn, moves: &[Move], patience: &Patience<'_>) 
             remarks.extend(drop_stuck(conn, &stuck)?);
             return Ok(remarks);
         }
-        match conn.run(&statement(&left)) {
-            Ok(_) => {}
+        match run(conn, moves, &left) {
+            Ok(()) => {}
             Err(e) if is_locked_out(&e) => patience.lose_some(conn)?,
             Err(e) => {
                 let before = (remarks.len(), stuck.len());
@@ -184,8 +201,7 @@ pub(super) fn back(conn: &mut Conn, moves: &[Move]) -> Result<(), ClusterError> 
     if pairs.is_empty() {
         return Ok(());
     }
-    conn.run(&statement(&pairs))
-        .map_err(|e| e.doing("putting the live tables back in their places"))?;
+    run(conn, moves, &pairs).map_err(|e| e.doing("putting the live tables back in their places"))?;
     Ok(())
 }
 
