@@ -113,6 +113,8 @@ impl Tables {
                 }
                 return Outcome::Keep(self.rules());
             }
+            // Elsewhere it begins a filter; here one types at once.
+            KeyCode::Char('/') if self.input.value().is_empty() => {}
             KeyCode::Char(' ') => {
                 self.toggle(self.at);
                 self.at = (self.at + 1).min(last);
@@ -340,5 +342,7 @@ mod tests {
         assert_eq!(press(&mut p, "\n"), Outcome::Keep("crm.*".to_owned()));
         let mut p = Tables::new(&all, &TableFilter::all());
         assert_eq!(press(&mut p, "ordrs\n"), Outcome::Keep("shop.orders".to_owned()));
+        let mut p = Tables::new(&all, &TableFilter::all());
+        assert_eq!(press(&mut p, "/items\n"), Outcome::Keep("shop.items".to_owned()));
     }
 }
