@@ -400,3 +400,20 @@ fn the_receipt_says_how_a_dropped_table_gets_its_name_back() {
     let orders = |sums: &Sums| only(sums, &["shop.orders"]);
     assert_eq!(orders(&w.sums()), orders(&w.sums_at(before)));
 }
+
+#[test]
+fn the_receipt_promises_no_table_that_the_moment_has_not() {
+    let w = World::new();
+    let app = w.app();
+    for table in ["orders", "customers"] {
+        app.create_table(&t("shop", table), "{}").unwrap();
+        app.put(&t("shop", table), b"1", b"one").unwrap();
+    }
+    w.backup();
+    w.start_log();
+    app.drop_table(&t("shop", "orders")).unwrap();
+    w.catch_up();
+    let request = w.request(RestorePoint::Latest, RestoreTarget::Beside);
+    let next = w.restore(&request).unwrap().next_steps;
+    assert!(!next.iter().any(|step| step.contains("no longer there")), "{next:?}");
+}

@@ -20,7 +20,9 @@ pub(super) fn steps(plan: &RestorePlan, there: &HashSet<TableName>) -> Vec<Strin
 }
 
 fn beside(plan: &RestorePlan, there: &HashSet<TableName>) -> Vec<String> {
-    let gone: Vec<&PlannedTable> = plan.tables.iter().filter(|t| !there.contains(&t.source)).collect();
+    // One that was not restored either has no such name at that moment: the log dropped or renamed it.
+    let is_gone = |t: &&PlannedTable| !there.contains(&t.source) && there.contains(&t.target);
+    let gone: Vec<&PlannedTable> = plan.tables.iter().filter(is_gone).collect();
     let compare = format!("compare {}, then copy back what is missing", in_words(plan));
     let Some(first) = gone.first() else {
         return vec![compare];
