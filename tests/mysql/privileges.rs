@@ -238,3 +238,33 @@ fn proxies_of_another_server_are_asked_for_beforehand() {
         assert!(spare.sql("show grants for x509@'%'").contains("PROXY"));
     }
 }
+
+#[test]
+fn an_account_whose_plugin_is_lacking_is_said_beforehand() {
+    let [source, spare] = servers([Kind::MariaDb1011, Kind::MariaDb1011]);
+    source.sql(
+        "install soname 'auth_ed25519'; create user odd@'%' identified via ed25519 using password('x') or unix_socket;
+         create user plain@'%' identified by 'pw'; create database d; create table d.t (a int primary key)",
+    );
+    let (w, other) = (World::new(&source), World::target(&spare));
+    let base = w.backup();
+    let request = w.request_to(&other, RestorePoint::Snapshot { id: base.id });
+    let found = || {
+        let plan = ok("planning", w.plan_to(&request, &other));
+        plan.checks.into_iter().find(|c| c.name == "ways of logging in")
+    };
+    let said = found().unwrap();
+    assert_eq!(said.state, CheckState::Warning);
+    assert!(
+        said.found.contains("odd@%") && said.found.contains("ed25519"),
+        "{said:?}"
+    );
+    assert!(
+        said.found.contains("cannot be made:"),
+        "the other account can: {said:?}"
+    );
+    spare.sql("install soname 'auth_ed25519'");
+    assert_eq!(found(), None);
+    let receipt = ok("restoring", w.try_restore(&request, &other));
+    assert_eq!(receipt.warnings, Vec::<String>::new());
+}

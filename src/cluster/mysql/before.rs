@@ -11,12 +11,14 @@ use super::case;
 use super::check::{self, Topology, lacking_for_restore};
 use super::core::Core;
 use super::fence;
+use super::logins;
 use super::schema::definition::{self, DefinitionText, kind};
 use super::schema::zone::{self, Zone};
 use super::wire::{Conn, Flavor, WireError};
 use crate::cluster::{CheckResult, ClusterError, RestoreCheck};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
+use crate::model::text::safe;
 
 /// What stands against a restore into the server.
 pub(super) fn checks(core: &Arc<Core>, whole: bool) -> Result<Vec<RestoreCheck>, ClusterError> {
@@ -47,15 +49,45 @@ pub(super) fn definition_checks(
         let made = DefinitionText::parse(&definition.text)?;
         proxies.extend(made.account.filter(|_| !made.own && check::is_proxy(&made.statements)));
     }
-    if proxies.is_empty() {
-        return Ok(Vec::new());
+    let mut checks = Vec::new();
+    if !proxies.is_empty() {
+        let lacking = core.ask("reading the account's privileges", |conn| {
+            check::lacking_for_proxies(conn, &proxies)
+        })?;
+        let found = "brine's account may not make proxies, which the backup has";
+        checks.extend(lacking.map(|grant| check("proxies", Err(found.to_owned()), &grant)));
     }
-    let lacking = core.ask("reading the account's privileges", |conn| {
-        check::lacking_for_proxies(conn, &proxies)
+    checks.extend(logins(core, definitions)?);
+    Ok(checks)
+}
+
+/// Accounts that cannot be made, since the server does not know how they log in.
+fn logins(core: &Arc<Core>, definitions: &[Definition]) -> Result<Option<RestoreCheck>, ClusterError> {
+    let (flavor, there) = core.ask("listing the server's plugins", |conn| {
+        Ok((conn.info().flavor, logins::there(conn)?))
     })?;
-    let found = "brine's account may not make proxies, which the backup has";
-    let line = lacking.map(|grant| check("proxies", Err(found.to_owned()), &grant));
-    Ok(line.into_iter().collect())
+    let lacking = logins::lacking(definitions, flavor, &there)?;
+    let Some((account, plugin)) = lacking.first() else {
+        return Ok(None);
+    };
+    let more = match lacking.len() {
+        1 => String::new(),
+        n => format!(", nor {} more", n - 1),
+    };
+    let plugins: BTreeSet<&str> = lacking.iter().map(|(_, plugin)| plugin.as_str()).collect();
+    let plugins: Vec<&str> = plugins.into_iter().collect();
+    Ok(Some(RestoreCheck {
+        name: "ways of logging in".to_owned(),
+        result: CheckResult::Warning,
+        found: format!(
+            "the account {} cannot be made{more}: this server has no plugin {plugin}",
+            safe(account, 60)
+        ),
+        wanted: format!(
+            "these plugins loaded (INSTALL PLUGIN), if the accounts are wanted: {}",
+            plugins.join(", ")
+        ),
+    }))
 }
 
 /// Tables that stay when these are replaced, and refer to them by foreign keys.

@@ -26,6 +26,7 @@ mod core;
 mod facts;
 mod fence;
 mod login;
+mod logins;
 mod options;
 mod prepared;
 mod sessions;
