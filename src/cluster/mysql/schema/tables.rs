@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::misprint;
 use super::table::{Column, ColumnWay, TableKind, TableSchema};
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
@@ -84,14 +85,14 @@ pub fn list(conn: &mut Conn) -> Result<Vec<Listed>, WireError> {
 
 /// The statement that makes a table: `SHOW CREATE TABLE`, for a sequence `SHOW CREATE SEQUENCE`.
 pub fn create(conn: &mut Conn, name: &TableName, kind: TableKind) -> Result<String, WireError> {
-    let what = match kind {
-        TableKind::Sequence => "SEQUENCE",
-        TableKind::Base | TableKind::Versioned => "TABLE",
+    let shown = match kind {
+        TableKind::Sequence => {
+            let row = conn.row(&format!("SHOW CREATE SEQUENCE {}", text::table(&name.db, &name.table)))?;
+            row.as_ref().and_then(|r| r.bytes(1)).map(text::statement)
+        }
+        TableKind::Base | TableKind::Versioned => misprint::shown(conn, name)?,
     };
-    let row = conn.row(&format!("SHOW CREATE {what} {}", text::table(&name.db, &name.table)))?;
-    let shown = row.as_ref().and_then(|r| r.bytes(1));
-    let none = || WireError::Protocol(format!("SHOW CREATE {what} {name} gave nothing"));
-    shown.map(text::statement).ok_or_else(none)
+    shown.ok_or_else(|| WireError::Protocol(format!("SHOW CREATE of {name} gave nothing")))
 }
 
 /// Whether a server could not show a table because it merges others that are gone or no longer fit. It has no rows, and nobody
