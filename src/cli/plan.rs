@@ -102,7 +102,11 @@ fn losses(l: &Losses) -> String {
     }
     if !l.dropped.is_empty() {
         let names: Vec<String> = l.dropped.iter().take(LISTED).map(ToString::to_string).collect();
-        parts.push(format!("dropped: {}", names.join(" ")));
+        let more = match l.dropped.len() - names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more; --json lists all"),
+        };
+        parts.push(format!("dropped: {}{more}", names.join(" ")));
     }
     parts.join(", ")
 }
