@@ -93,7 +93,8 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
     if request.exactly {
         targets.extend(dropped.iter().cloned());
     }
-    if targets.is_empty() {
+    // A server may hold programs, views and accounts alone.
+    if targets.is_empty() && !whole {
         return Err(nothing_matches(request, &manifest.tables));
     }
     let facts = target.cluster.facts()?;
@@ -387,6 +388,12 @@ fn planned_tables(
 }
 
 fn nothing_matches(request: &RestoreRequest, tables: &[ManifestTable]) -> EngineError {
+    if request.filter.is_all() {
+        return EngineError::not_found(
+            "that backup and its log hold no table",
+            "restore it in place or into another cluster (--in-place, --to): programs, views and accounts come along there",
+        );
+    }
     let some: Vec<String> = tables
         .iter()
         .filter(|t| !t.system)
