@@ -23,6 +23,7 @@ use crate::model::ids::{BackupId, ClusterName};
 use crate::model::log::{LogRun, Prepared};
 use crate::model::position::Moment;
 use crate::model::table::TableName;
+use crate::model::text::shell_word;
 use crate::model::window::covering_run;
 
 /// Whose archive is read.
@@ -509,10 +510,10 @@ impl RestoreRequest {
             RestorePoint::Fastest { moment } => format!("--fastest {}", moment.last_tso()),
         });
         words.extend(r.base.iter().map(|b| format!("--base {b}")));
-        words.extend(r.filter.rules().iter().map(|f| format!("--filter '{f}'")));
+        words.extend(r.filter.rules().iter().map(|f| format!("--filter {}", shell_word(f))));
         words.extend(r.rename.0.iter().map(|n| match n {
-            Rename::Db { from, to } => format!("--rename '{from}={to}'"),
-            Rename::Table { from, to } => format!("--rename '{from}={to}'"),
+            Rename::Db { from, to } => format!("--rename {}", shell_word(&format!("{from}={to}"))),
+            Rename::Table { from, to } => format!("--rename {}", shell_word(&format!("{from}={to}"))),
         }));
         words.push(match &r.target {
             RestoreTarget::Beside => "--beside".to_owned(),
