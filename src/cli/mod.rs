@@ -94,6 +94,8 @@ where
             return ExitCode::from(&error);
         }
     };
+    // Where it cannot be had, such a file ends the process as it always did.
+    let _ = signals::outlive_full_files();
     let mut out = Output::std(cli.global.json, cli.global.quiet);
     match perform(cli, &mut out, screens) {
         Ok(code) => code,

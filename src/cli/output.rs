@@ -10,10 +10,13 @@ use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
-use crate::model::text::{is_hostile, redact, safe};
+use crate::model::text::{MAX_COMMAND, is_hostile, redact, safe};
 use crate::service::desk::Refusal;
 
-/// The longest line that is printed; foreign text is cut there.
+/// The longest line of a result; foreign text is cut there, and a command line is not.
+const MAX_RESULT: usize = MAX_COMMAND + 100;
+
+/// The longest line of an error.
 const MAX_LINE: usize = 4000;
 
 /// The longest line of progress: a line that wraps cannot be rewritten.
@@ -64,7 +67,7 @@ impl<O: Write, E: Write> Output<O, E> {
     pub fn lines<S: AsRef<str>>(&mut self, lines: &[S]) -> io::Result<()> {
         let write = |out: &mut O| -> io::Result<()> {
             for line in lines {
-                writeln!(out, "{}", safe(line.as_ref(), MAX_LINE))?;
+                writeln!(out, "{}", safe(line.as_ref(), MAX_RESULT))?;
             }
             out.flush()
         };

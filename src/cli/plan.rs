@@ -8,6 +8,7 @@ use super::table::{columns, indented, pairs};
 use super::words::{At, count, grouped};
 use crate::engine::point::RestoreTarget;
 use crate::engine::restore::plan::{CheckState, Losses, RestorePlan, TxnRef, WayBackPlan};
+use crate::model::text::command;
 use crate::model::{size, time};
 use crate::service::desk::Refusal;
 
@@ -55,7 +56,7 @@ pub(super) fn lines(plan: &RestorePlan, at: At) -> Vec<String> {
             .iter()
             .map(|b| format!("  other base: {}, {}", b.id, b.reason)),
     );
-    lines.push(format!("  the same: {}", plan.command));
+    lines.push(format!("  the same: {}", command(&plan.command)));
     lines
 }
 
@@ -102,7 +103,11 @@ fn losses(l: &Losses) -> String {
     }
     if !l.dropped.is_empty() {
         let names: Vec<String> = l.dropped.iter().take(LISTED).map(ToString::to_string).collect();
-        parts.push(format!("dropped: {}", names.join(" ")));
+        let more = match l.dropped.len() - names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more; --json lists all"),
+        };
+        parts.push(format!("dropped: {}{more}", names.join(" ")));
     }
     parts.join(", ")
 }

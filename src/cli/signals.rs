@@ -4,7 +4,17 @@ use std::io;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// A file that may not grow any further (`ulimit -f`) becomes an error of the write, which says what is full, instead of
+/// sudden death.
+pub(super) fn outlive_full_files() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    // The handler stays when nobody listens any more.
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
+}
 
 /// Listens until the process ends. A hang-up is heard and ignored: losing the terminal must not lose the work.
 pub(super) struct Signals(Receiver<()>);

@@ -76,11 +76,24 @@ pub fn begin(
     Ok(id)
 }
 
+/// The way back of the last restore that wrote over something, unless it was taken.
+pub fn way_back(doc: &IncarnationsDoc) -> Option<&WayBack> {
+    let last = doc.list.iter().rev().find(|i| !only_added(i))?;
+    last.way_back.as_ref().filter(|w| !w.used)
+}
+
+/// Whether a restore wrote over nothing: it needs no way back, and does not end that of the one before it.
+fn only_added(incarnation: &Incarnation) -> bool {
+    // Of one that the log alone knows nobody can tell what it wrote; a whole one leaves nothing of what was before it.
+    incarnation.way_back.is_none() && incarnation.partial && incarnation.restored_to.is_some()
+}
+
 /// The way back of the restore before the one at `mark` was taken.
 pub fn use_way_back(archive: &Archive, lock: &ArchiveLock, mark: &Mark) -> Result<(), EngineError> {
     archive.update(lock, |doc: &mut IncarnationsDoc| {
-        let before = doc.list.iter_mut().rev().find(|i| i.began < mark.moment);
-        if let Some(way_back) = before.and_then(|i| i.way_back.as_mut()) {
+        let mut before = doc.list.iter_mut().rev().filter(|i| i.began < mark.moment);
+        let undone = before.find(|i| !only_added(i));
+        if let Some(way_back) = undone.and_then(|i| i.way_back.as_mut()) {
             way_back.used = true;
         }
     })?;

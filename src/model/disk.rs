@@ -6,6 +6,9 @@
 /// What to do about a full disk.
 pub const FREE_SPACE: &str = "free some space there, then try again";
 
+/// What to do about files that may not grow although there is space.
+pub const LET_GROW: &str = "let files grow (ulimit -f, or the limit of that file system), then try again";
+
 /// What to do about a store that refuses to go on after its disk had failed it.
 pub const START_AGAIN: &str =
     "its store stopped at an earlier error of the disk: free some space there, then stop brine and start it again";
@@ -32,6 +35,9 @@ const FULL: [&str; 8] = [
 pub fn advice(text: &str) -> Option<&'static str> {
     if text.contains("FjallError: Poisoned") {
         return Some(START_AGAIN);
+    }
+    if text.contains("File too large") || text.contains("(os error 27)") {
+        return Some(LET_GROW);
     }
     FULL.iter().any(|words| text.contains(words)).then_some(FREE_SPACE)
 }
@@ -63,6 +69,8 @@ mod tests {
         ] {
             assert_eq!(advice(text), Some(FREE_SPACE), "{text}");
         }
+        let large = std::io::Error::from_raw_os_error(27);
+        assert_eq!(advice_for(&large), Some(LET_GROW));
         assert_eq!(advice("FjallError: Poisoned"), Some(START_AGAIN));
         assert_eq!(advice("connection refused"), None);
     }

@@ -14,6 +14,25 @@ pub fn safe(s: &str, max: usize) -> String {
     out
 }
 
+/// So long a command line that does the same as a job may be: terminals take not much more for the clipboard.
+pub const MAX_COMMAND: usize = 64_000;
+
+/// A command line to be shown and copied: all of it, for a part would do something else, or a line that says why not.
+pub fn command(line: &str) -> String {
+    let long = line.chars().count();
+    match long > MAX_COMMAND {
+        true => format!(
+            "# not shown: it has {long} characters; choose the tables anew with fewer rules (--filter 'db.*', --filter '!db.t')"
+        ),
+        false => safe(line, MAX_COMMAND),
+    }
+}
+
+/// A word as a shell takes it, whatever is in it.
+pub fn shell_word(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// Whether a terminal may take a character for more than itself: C0, C1, DEL, bidi controls, zero-width and
 /// line separators, byte-order mark, tags.
 pub fn is_hostile(c: char) -> bool {
@@ -211,7 +230,17 @@ pub fn redact_json(value: &mut serde_json::Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::{nearest, redact, redact_json, safe};
+    use super::{MAX_COMMAND, command, nearest, redact, redact_json, safe, shell_word};
+
+    #[test]
+    fn a_command_line_is_never_cut() {
+        let long = format!("brine restore db {}--latest", "--filter 'shop.*' ".repeat(300));
+        assert_eq!(command(&long), long);
+        let told = command(&"x".repeat(MAX_COMMAND + 1));
+        assert!(told.starts_with("# not shown: it has 64001 characters"), "{told}");
+        assert_eq!(command("brine \u{1b}[2J"), "brine ?[2J");
+        assert_eq!(shell_word("it's a.*"), "'it'\\''s a.*'");
+    }
 
     #[test]
     fn the_nearest_word_is_offered_only_when_near() {

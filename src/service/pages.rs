@@ -10,6 +10,7 @@ use super::{astray, database};
 use crate::archive::state::WayBackKind;
 use crate::cluster::ClusterState;
 use crate::config::ClusterSource;
+use crate::engine::incarnation;
 use crate::engine::log::status::{self, Runner};
 use crate::engine::view::View;
 use crate::jobs::journal::JobQuery;
@@ -234,10 +235,7 @@ fn incarnations(view: &View) -> Vec<IncarnationView> {
 
 /// The way back of the last restore, while it is offered.
 pub(super) fn undo_offer(view: &View, now: Millis) -> Option<UndoOffer> {
-    let way_back = view.incarnations.list.last()?.way_back.as_ref()?;
-    if way_back.used || way_back.until < now {
-        return None;
-    }
+    let way_back = incarnation::way_back(&view.incarnations).filter(|w| w.until >= now)?;
     let to: Moment = match &way_back.kind {
         WayBackKind::Bookmark { at, .. } => *at,
         WayBackKind::Snapshot { id } => view.backup(id).ok()?.commit,

@@ -27,6 +27,7 @@ use crate::model::backup::ProofLevel;
 use crate::model::ids::{BackupId, ClusterName};
 use crate::model::job::{LineLevel, Verb};
 use crate::model::position::Moment;
+use crate::model::text::shell_word;
 use crate::model::time::mention;
 
 /// One job's work.
@@ -233,10 +234,10 @@ fn backup_command(plan: &BackupPlan) -> String {
     plan.filter
         .rules()
         .iter()
-        .for_each(|f| line += &format!(" --filter '{f}'"));
+        .for_each(|f| line += &format!(" --filter {}", shell_word(f)));
     plan.note
         .iter()
-        .for_each(|n| line += &format!(" --note '{}'", n.replace('\'', "'\\''")));
+        .for_each(|n| line += &format!(" --note {}", shell_word(n)));
     plan.keep_days.iter().for_each(|d| line += &format!(" --keep {d}"));
     line
 }

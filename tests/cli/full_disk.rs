@@ -1,7 +1,7 @@
 //! Disks that are really full: the error names the place and what to do, nothing is damaged, and with space again the very
 //! same command works.
 
-use crate::env::{Brine, Run};
+use crate::env::{BRINE, Brine, Run};
 use crate::small_disk::{SmallDisk, inside};
 
 /// From nothing at all to a good part of what is needed.
@@ -74,6 +74,29 @@ fn of_the_storage() {
     brine.ok(&format!("backup protect demo {id}"));
     brine.ok("settings set demo --retention-days 9");
     brine.ok(&format!("backup verify demo {id} --level checksums"));
+}
+
+/// A file that may not grow any further (`ulimit -f`) is told of, and does not end brine without a word.
+#[test]
+fn of_files_that_may_not_grow() {
+    let brine = Brine::new();
+    brine.ok("data load demo shop.orders --rows 3000 --size 1000 --seed 3");
+    brine.ok("backup create other");
+    let limited = format!("ulimit -f 1000; exec {BRINE} backup create demo");
+    let mut shell = brine.surroundings("sh");
+    shell
+        .args(["-c", &limited])
+        .env("BRINE_CONFIG", brine.path("config.toml"));
+    let output = shell.output().unwrap();
+    let run = Run {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    };
+    assert_eq!(run.code, 1, "{}{}", run.out, run.err);
+    let says = |words: &str| run.err.contains(words);
+    assert!(says("File too large") && says("ulimit -f"), "{}", run.err);
+    brine.ok("backup create demo");
 }
 
 #[test]

@@ -110,10 +110,9 @@ impl Story {
                     Err(e) => return Err(fail(e)),
                 };
                 self.w.run(&plan, &self.w.cx()).map_err(fail)?;
+                // One that wrote over nothing leaves the way back of the restore before it.
                 if plan.losses.is_some() {
                     self.before = Some((Wrote::Beside, before.clone()));
-                } else {
-                    self.before = None;
                 }
                 let after = self.w.sums();
                 for (name, sum) in only(&want, &["*.*", "!mysql.*"]) {
@@ -274,6 +273,51 @@ fn an_undo_leads_back_only_what_the_restore_wrote() {
     );
     w.undo().unwrap();
     assert_eq!(w.sums(), restored, "the undo of the undo");
+}
+
+/// What was restored beside wrote over nothing: the restore in place before it can be undone, and the plan of that says what goes.
+#[test]
+fn a_restore_beside_leaves_the_way_back_of_the_one_in_place() {
+    for some in [false, true] {
+        let (w, commits) = small();
+        w.catch_up();
+        let before = w.sums();
+        let mut request = w.request(at(commits[1]), RestoreTarget::InPlace);
+        if some {
+            request.filter = TableFilter::parse(&["shop.a"]).unwrap();
+        }
+        w.restore(&request).unwrap();
+        for _ in 0..2 {
+            let mut beside = w.request(at(commits[3]), RestoreTarget::Beside);
+            beside.filter = TableFilter::parse(&["shop.a"]).unwrap();
+            w.restore(&beside).unwrap();
+        }
+        let now = w.sums();
+        let plan = w
+            .plan(&way_back::undo_request(&w.view(), &w.name, w.now()).unwrap())
+            .unwrap();
+        let dropped: Vec<String> = plan.losses.unwrap().dropped.iter().map(ToString::to_string).collect();
+        w.undo().unwrap();
+        if some {
+            assert_eq!(dropped, [""; 0]);
+            let beside = ["shop_*.*"];
+            assert_eq!(only(&w.sums(), &beside), only(&now, &beside));
+            assert_eq!(only(&w.sums(), &["shop.*"]), only(&before, &["shop.*"]));
+        } else {
+            assert_eq!(dropped.len(), 2, "{dropped:?}");
+            assert_eq!(w.sums(), before);
+        }
+        let used: Vec<bool> = w
+            .view()
+            .incarnations
+            .list
+            .iter()
+            .filter_map(|i| i.way_back.as_ref().map(|w| w.used))
+            .collect();
+        assert_eq!(used, [true, false], "the undo has its own way back");
+        w.undo().unwrap();
+        assert_eq!(w.sums(), now, "the undo of the undo");
+    }
 }
 
 #[test]

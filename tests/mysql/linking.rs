@@ -3,7 +3,7 @@
 use brine::engine::point::RestorePoint;
 
 use crate::replay::{comparable, through_the_log};
-use crate::server::{Kind, servers};
+use crate::server::{Kind, Server, servers};
 use crate::world::{World, snapshot};
 
 const BASE: &str = "create database d; use d;
@@ -124,5 +124,53 @@ fn a_parent_without_a_database_is_the_one_beside_the_child() {
         w.catch_up();
         w.restore_to(&other, RestorePoint::Latest);
         comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}"));
+    }
+}
+
+/// MariaDB shows foreign keys without doubling the backticks in their names and columns, MySQL with them.
+const ODD: &str = "create database d; create database `e``e`; use d; create table `p``x` (`i``d` int primary key, `k``` int, a int, unique key (`k```), unique key (a));
+create table `e``e`.`q``q` (id int primary key); insert into `p``x` values (1, 1, 1); insert into `e``e`.`q``q` values (1);
+create table t (id int primary key, a int, `a``b` int, `x`` FOREIGN KEY (``y` int, s varchar(90), constraint `f``k` foreign key (`a``b`) references `p``x` (`i``d`) on delete cascade on update set null,
+constraint `f````k` foreign key (a) references `p``x` (`k```) on update no action, constraint `x`` FOREIGN KEY (``y` foreign key (a) references `e``e`.`q``q` (id),
+constraint `f``
+``k` foreign key (`x`` FOREIGN KEY (``y`) references `p``x` (a) on delete set null, constraint `CONSTRAINT ``x`` FOREIGN KEY (``id``) REFERENCES ``p`` (``id``)` foreign key (a) references t (id),
+constraint ```````````````` foreign key (id) references `e``e`.`q``q` (id),
+constraint ck check (s <> '
+  CONSTRAINT `a`b` FOREIGN KEY (`id`) REFERENCES `p` (`id`)'));
+insert into t values (1, 1, 1, 1, 'x'); create table plain (id int primary key, constraint fk_p foreign key (id) references t (id))";
+
+const ODD_WORK: &str = "use d; alter table t add v int; insert into `e``e`.`q``q` values (2); insert into t values (2, 1, 1, 1, 'y', 1); alter table plain add constraint `m``n` foreign key (id) references t (id);
+create table late (id int primary key, `l``` int, constraint `l````` foreign key (`l```) references `p``x` (`i``d`))";
+
+fn foreign_keys(s: &Server) -> Vec<String> {
+    s.column(
+        "select concat_ws(' ', k.table_name, k.constraint_name, k.column_name, k.referenced_table_schema, k.referenced_table_name, \
+         k.referenced_column_name, r.update_rule, r.delete_rule) from information_schema.key_column_usage k \
+         join information_schema.referential_constraints r using (constraint_schema, constraint_name, table_name) \
+         where k.table_schema = 'd' and k.referenced_table_name is not null order by 1",
+    )
+}
+
+#[test]
+fn foreign_keys_with_backticks_come_back_as_they_were() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        let (w, other) = (World::new(&source), World::target(&spare));
+        source.sql(ODD);
+        let base = w.backup();
+        w.start_log();
+        let then = foreign_keys(&source);
+        assert_eq!(then.len(), 7, "{kind:?}: {then:?}");
+        w.restore_to(&other, snapshot(&base.id));
+        comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}"));
+        assert_eq!(foreign_keys(&spare), then, "{kind:?}");
+        source.sql(ODD_WORK);
+        w.catch_up();
+        spare.sql("drop database d; drop database `e``e`");
+        w.restore_to(&other, RestorePoint::Latest);
+        comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}, from the log"));
+        assert_eq!(foreign_keys(&spare), foreign_keys(&source), "{kind:?}, from the log");
+        w.in_place(snapshot(&base.id));
+        assert_eq!(foreign_keys(&source), then, "{kind:?}, in place");
     }
 }

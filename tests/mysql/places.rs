@@ -1,6 +1,6 @@
 //! Where a restore goes: in place with a way back, beside under new names, some tables only.
 
-use brine::engine::point::RestorePoint;
+use brine::engine::point::{RestorePoint, RestoreTarget};
 use brine::model::filter::RenameMap;
 
 use crate::dataset;
@@ -109,5 +109,30 @@ fn some_tables_into_another_server() {
             .only(is_wanted)
             .assert_same(&look::everything(&spare).only(is_wanted), "the wanted ones");
         there.assert_same(&look::everything(&spare).only(|k| !is_wanted(k)), "and nothing else");
+    }
+}
+
+/// Programs, a view and accounts, and no table: such a server comes back too.
+#[test]
+fn a_server_without_tables_comes_back() {
+    const BASE: &str =
+        "create database d; create procedure d.p() select 1; create view d.v as select 1 as a; create user app@'%'";
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let [source, spare] = servers([kind, kind]);
+        let (w, other) = (World::new(&source), World::target(&spare));
+        source.sql(BASE);
+        let backup = w.backup();
+        let before = look::everything(&source);
+        w.restore_to(&other, snapshot(&backup.id));
+        before.assert_same(&look::everything(&spare), &format!("{kind:?}, into another"));
+        source.sql("drop procedure d.p; create table d.t (id int primary key); drop user app@'%'");
+        let changed = look::everything(&source);
+        w.in_place(snapshot(&backup.id));
+        before.assert_same(&look::everything(&source), &format!("{kind:?}, in place"));
+        w.undo();
+        changed.assert_same(&look::everything(&source), &format!("{kind:?}, undone"));
+        let beside = w.request(snapshot(&backup.id), RestoreTarget::Beside);
+        let refused = w.try_restore(&beside, &w).unwrap_err().to_string();
+        assert!(refused.contains("hold no table"), "{refused}");
     }
 }

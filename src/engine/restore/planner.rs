@@ -23,6 +23,7 @@ use crate::model::ids::{BackupId, ClusterName};
 use crate::model::log::{LogRun, Prepared};
 use crate::model::position::Moment;
 use crate::model::table::TableName;
+use crate::model::text::shell_word;
 use crate::model::window::covering_run;
 
 /// Whose archive is read.
@@ -93,7 +94,8 @@ pub fn plan(request: &RestoreRequest, source: &Source<'_>, target: &Target<'_>) 
     if request.exactly {
         targets.extend(dropped.iter().cloned());
     }
-    if targets.is_empty() {
+    // A server may hold programs, views and accounts alone.
+    if targets.is_empty() && !whole {
         return Err(nothing_matches(request, &manifest.tables));
     }
     let facts = target.cluster.facts()?;
@@ -387,6 +389,12 @@ fn planned_tables(
 }
 
 fn nothing_matches(request: &RestoreRequest, tables: &[ManifestTable]) -> EngineError {
+    if request.filter.is_all() {
+        return EngineError::not_found(
+            "that backup and its log hold no table",
+            "restore it in place or into another cluster (--in-place, --to): programs, views and accounts come along there",
+        );
+    }
     let some: Vec<String> = tables
         .iter()
         .filter(|t| !t.system)
@@ -502,10 +510,10 @@ impl RestoreRequest {
             RestorePoint::Fastest { moment } => format!("--fastest {}", moment.last_tso()),
         });
         words.extend(r.base.iter().map(|b| format!("--base {b}")));
-        words.extend(r.filter.rules().iter().map(|f| format!("--filter '{f}'")));
+        words.extend(r.filter.rules().iter().map(|f| format!("--filter {}", shell_word(f))));
         words.extend(r.rename.0.iter().map(|n| match n {
-            Rename::Db { from, to } => format!("--rename '{from}={to}'"),
-            Rename::Table { from, to } => format!("--rename '{from}={to}'"),
+            Rename::Db { from, to } => format!("--rename {}", shell_word(&format!("{from}={to}"))),
+            Rename::Table { from, to } => format!("--rename {}", shell_word(&format!("{from}={to}"))),
         }));
         words.push(match &r.target {
             RestoreTarget::Beside => "--beside".to_owned(),

@@ -9,6 +9,7 @@ use crate::cluster::{Changes, Cluster, LogEvent};
 use crate::engine::backup::{self, BackupPlan};
 use crate::engine::cx::JobCx;
 use crate::engine::error::{Doing, EngineError};
+use crate::engine::incarnation;
 use crate::engine::log::runs;
 use crate::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
 use crate::engine::scope::Scoped;
@@ -131,9 +132,7 @@ fn nothing_until(moment: Moment, changes: &mut dyn Changes, cx: &dyn JobCx) -> R
 /// The restore that undoes the last one into a cluster: of the tables which that one wrote, and of no others.
 pub fn undo_request(view: &View, cluster: &ClusterName, now: Millis) -> Result<RestoreRequest, EngineError> {
     let none = |what: String| EngineError::refused(what, "restore the moment you want with `brine restore`");
-    let last = view.incarnations.list.last();
-    let way_back = last.and_then(|i| i.way_back.as_ref()).filter(|w| !w.used);
-    let Some(way_back) = way_back else {
+    let Some(way_back) = incarnation::way_back(&view.incarnations) else {
         return Err(none(format!("{cluster} has no restore that can be undone")));
     };
     if way_back.until < now {

@@ -24,7 +24,7 @@ use crate::engine::cx::JobCx;
 use crate::model::clock::{Clock, Millis};
 use crate::model::ids::{ClusterName, JobId};
 use crate::model::job::{Job, JobLine, JobProgress, JobState, Verb};
-use crate::model::text::{redact, redact_json, safe};
+use crate::model::text::{command, redact, redact_json, safe};
 
 /// What a job does when its turn has come; it gives the receipt.
 pub type Work = Box<dyn FnOnce(&dyn JobCx) -> Result<Value, JobError> + Send>;
@@ -59,7 +59,7 @@ impl JobSpec {
     fn without_secrets(mut self) -> JobSpec {
         redact_json(&mut self.plan);
         self.title = safe(&redact(&self.title), 200);
-        self.command = self.command.as_deref().map(|c| safe(&redact(c), 2_000));
+        self.command = self.command.as_deref().map(|c| command(&redact(c)));
         self.asked_by = safe(&self.asked_by, 100);
         self
     }

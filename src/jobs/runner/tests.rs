@@ -389,6 +389,18 @@ fn secrets_do_not_reach_the_journal() {
     }
 }
 
+/// A part of a command line would do something else.
+#[test]
+fn a_long_command_line_is_kept_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let r = runner(dir.path());
+    let mut s = spec("demo");
+    s.command = Some("brine restore demo --filter 'some_database.*'".repeat(1_000));
+    let command = s.command.clone();
+    let id = r.submit(s, Box::new(|_| Ok(json!({})))).unwrap();
+    assert_eq!(r.wait(id, LONG).unwrap().command, command);
+}
+
 #[test]
 fn a_slot_has_one_run() {
     let dir = tempfile::tempdir().unwrap();

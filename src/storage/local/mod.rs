@@ -231,6 +231,7 @@ fn errno(e: Errno, doing: &'static str, object: impl ToString) -> StorageError {
     let error = StorageError::new(kind, doing, object).because(std::io::Error::from(e));
     match e {
         Errno::LOOP | Errno::XDEV => error.detail("a symbolic link or a mount is in its way"),
+        Errno::FBIG => error.detail("its files may not grow so large (ulimit -f)"),
         Errno::NOTDIR | Errno::ISDIR => error.detail("files and directories are mixed up"),
         _ => error,
     }

@@ -8,6 +8,7 @@ use crate::engine::point::RestoreTarget;
 use crate::engine::restore::plan::{CheckState, Losses, RestorePlan, TxnRef, WayBackPlan};
 use crate::model::ids::ClusterName;
 use crate::model::size;
+use crate::model::text::command;
 use crate::model::time;
 use crate::tui::event::Query;
 use crate::tui::model::Model;
@@ -318,7 +319,7 @@ fn lines(m: &Model, p: &Painter<'_>, plan: &RestorePlan, width: usize) -> Vec<Li
         }
     }
     out.push(Line::Rule("the same on the command line (y copies)"));
-    for line in wrap(&safe(&plan.command), width) {
+    for line in wrap(&command(&plan.command), width) {
         out.push(Line::Pieces(vec![(line, Meaning::Base)]));
     }
     besides(m, &mut out, plan, width);

@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::model::ids::JobId;
 use crate::model::job::{Job, JobState, JobStep, Verb};
+use crate::model::text::command;
 use crate::model::time;
 use crate::service::desk::Question;
 use crate::tui::event::Query;
@@ -110,9 +111,9 @@ impl Run {
         if job.steps.is_empty() {
             out.push(("No step has begun.".to_owned(), Meaning::Muted));
         }
-        if let Some(command) = &job.command {
+        if let Some(line) = &job.command {
             out.push(rule("the same on the command line (y copies)"));
-            out.extend(wrapped(command).into_iter().map(|l| (l, Meaning::Muted)));
+            out.extend(wrap(&command(line), width).into_iter().map(|l| (l, Meaning::Muted)));
         }
         // The log comes last: followed, its newest line is the last one of the page.
         out.push(rule(if self.follow {

@@ -8,7 +8,7 @@ use super::rename::Move;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::schema::create::{CreateTable, Foreign, ItemKind, SequenceColumn};
 use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
-use crate::cluster::mysql::schema::tables::is_broken_merge;
+use crate::cluster::mysql::schema::tables::{self, is_broken_merge};
 use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::table::TableName;
@@ -137,8 +137,8 @@ fn checks(create: &CreateTable) -> Vec<(String, String)> {
 
 /// A table's definition as the server shows it now; `None` for what is not a table.
 pub(super) fn defined(conn: &mut Conn, name: &TableName) -> Result<Option<CreateTable>, ClusterError> {
-    let shown = match conn.row(&format!("SHOW CREATE TABLE {}", table(&name.db, &name.table))) {
-        Ok(row) => row.map(|r| r.text(1)).unwrap_or_default(),
+    let shown = match tables::create(conn, name, TableKind::Base) {
+        Ok(shown) => shown,
         Err(e) if is_broken_merge(&e) => return Ok(None),
         Err(e) => return Err(e.doing(format!("reading the definition of {name}"))),
     };
@@ -155,8 +155,8 @@ pub(super) fn as_table(shown: &str) -> Result<Option<CreateTable>, ClusterError>
 
 /// How a table that is built is defined now; `None` where it is not there.
 pub(super) fn create_of(conn: &mut Conn, built: &TableName) -> Result<Option<String>, ClusterError> {
-    match conn.row(&format!("SHOW CREATE TABLE {}", table(&built.db, &built.table))) {
-        Ok(row) => Ok(row.map(|r| r.text(1))),
+    match tables::create(conn, built, TableKind::Base) {
+        Ok(shown) => Ok(Some(shown)),
         Err(e) if matches!(e.code(), Some(1146 | 1049)) => Ok(None),
         Err(e) => Err(e.doing(format!("reading the definition of {built}"))),
     }

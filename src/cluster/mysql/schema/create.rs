@@ -8,8 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::text::ident;
 
-use super::misprint;
-
 /// What an item of the list is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cluster::mysql) enum ItemKind {
@@ -119,7 +117,7 @@ fn skip(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Where a byte first stands outside of quotes.
-fn outside(text: &str, wanted: u8) -> Option<usize> {
+pub(super) fn outside(text: &str, wanted: u8) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&b) = bytes.get(at) {
@@ -245,7 +243,6 @@ fn kind(text: &str) -> ItemKind {
 impl CreateTable {
     /// Takes a definition apart.
     pub(in crate::cluster::mysql) fn parse(create: &str) -> Result<CreateTable, ClusterError> {
-        let create = &*misprint::mended(create);
         let open = outside(create, b'(').ok_or_else(|| malformed("it has no list of columns"))?;
         let inner = create.get(open + 1..).unwrap_or_default();
         let (parts, close) = split_to_close(inner);

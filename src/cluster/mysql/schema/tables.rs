@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::misprint;
 use super::table::{Column, ColumnWay, TableKind, TableSchema};
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
@@ -84,14 +85,14 @@ pub fn list(conn: &mut Conn) -> Result<Vec<Listed>, WireError> {
 
 /// The statement that makes a table: `SHOW CREATE TABLE`, for a sequence `SHOW CREATE SEQUENCE`.
 pub fn create(conn: &mut Conn, name: &TableName, kind: TableKind) -> Result<String, WireError> {
-    let what = match kind {
-        TableKind::Sequence => "SEQUENCE",
-        TableKind::Base | TableKind::Versioned => "TABLE",
+    let shown = match kind {
+        TableKind::Sequence => {
+            let row = conn.row(&format!("SHOW CREATE SEQUENCE {}", text::table(&name.db, &name.table)))?;
+            row.as_ref().and_then(|r| r.bytes(1)).map(text::statement)
+        }
+        TableKind::Base | TableKind::Versioned => misprint::shown(conn, name)?,
     };
-    let row = conn.row(&format!("SHOW CREATE {what} {}", text::table(&name.db, &name.table)))?;
-    let shown = row.as_ref().and_then(|r| r.bytes(1));
-    let none = || WireError::Protocol(format!("SHOW CREATE {what} {name} gave nothing"));
-    shown.map(text::statement).ok_or_else(none)
+    shown.ok_or_else(|| WireError::Protocol(format!("SHOW CREATE of {name} gave nothing")))
 }
 
 /// Whether a server could not show a table because it merges others that are gone or no longer fit. It has no rows, and nobody
@@ -214,22 +215,53 @@ fn way(data_type: &str, flavor: Flavor) -> ColumnWay {
 /// The numbers of InnoDB's tables by its own names for them (`db/table`), of the databases that are wanted; those that it
 /// makes for itself are left out. `None` where the account may not see them.
 pub fn numbers(conn: &mut Conn, wanted: impl Fn(&str) -> bool) -> Result<Option<BTreeMap<String, u64>>, WireError> {
+    let numbers = numbers_where(conn, "TRUE")?;
+    let is_wanted = |name: &str| name.split_once('/').is_some_and(|(db, _)| wanted(db));
+    Ok(numbers.map(|all| all.into_iter().filter(|(name, _)| is_wanted(name)).collect()))
+}
+
+/// The same of some tables; others whose names begin like theirs may be with them.
+pub fn numbers_of(conn: &mut Conn, names: &[TableName]) -> Result<Option<BTreeMap<String, u64>>, WireError> {
+    let like: Vec<String> = names
+        .iter()
+        .map(|name| format!("name LIKE {}", text::string(&begins(name))))
+        .collect();
+    match like.is_empty() {
+        true => Ok(Some(BTreeMap::new())),
+        false => numbers_where(conn, &like.join(" OR ")),
+    }
+}
+
+/// What InnoDB's name of a table is like: other characters than these it writes in its own way.
+fn begins(name: &TableName) -> String {
+    let plain = |part: &str| {
+        let kept = part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_');
+        kept.collect::<String>().replace('_', "\\_")
+    };
+    let (db, table) = (plain(&name.db), plain(&name.table));
+    match db.replace('\\', "").len() == name.db.len() {
+        true => format!("{db}/{table}%"),
+        false => format!("{db}%"),
+    }
+}
+
+fn numbers_where(conn: &mut Conn, condition: &str) -> Result<Option<BTreeMap<String, u64>>, WireError> {
     let list = match conn.info().flavor {
         Flavor::MariaDb => "innodb_sys_tables",
         Flavor::MySql => "innodb_tables",
     };
-    let rows = match conn.rows(&format!("SELECT name, table_id FROM information_schema.{list}")) {
+    let sql = format!("SELECT name, table_id FROM information_schema.{list} WHERE {condition}");
+    let rows = match conn.rows(&sql) {
         Ok(rows) => rows,
         Err(WireError::Server { .. }) => return Ok(None),
         Err(e) => return Err(e),
     };
-    let is_wanted = |name: &str| {
-        name.split_once('/').is_some_and(|(db, table)| {
-            wanted(db) && !table.contains("#sql") && !table.starts_with("FTS_") && !table.starts_with("fts_")
-        })
+    let is_own = |name: &str| {
+        name.split_once('/')
+            .is_none_or(|(_, table)| table.contains("#sql") || table.starts_with("FTS_") || table.starts_with("fts_"))
     };
     let numbers = rows.iter().map(|r| (r.text(0), r.number(1)));
-    Ok(Some(numbers.filter(|(name, _)| is_wanted(name)).collect()))
+    Ok(Some(numbers.filter(|(name, _)| !is_own(name)).collect()))
 }
 
 /// A table's definition, of all that was read about it.
@@ -276,6 +308,15 @@ mod tests {
         let without = "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='x AUTO_INCREMENT=9'";
         assert_eq!(auto_increment(without), None);
         assert_eq!(settled(without), without);
+    }
+
+    #[test]
+    fn names_of_innodb_begin_as_those_of_the_tables() {
+        let of = |db: &str, table: &str| begins(&TableName::new(db, table));
+        assert_eq!(of("_brine_1_0", "a_b1"), "\\_brine\\_1\\_0/a\\_b1%");
+        assert_eq!(of("d", "Part-x"), "d/Part%");
+        assert_eq!(of("d", "été"), "d/%");
+        assert_eq!(of("d-x", "t"), "d%");
     }
 
     #[test]
