@@ -200,6 +200,7 @@ impl Replay {
         let keyless = Keyless::new(&mut conn, shadows)?;
         let mut statements = Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun, edges)?;
         statements.orders = Orders::of_base(known.values());
+        statements.has_databases(known.keys().map(|table| table.db.as_str()));
         Ok(Replay {
             number: n,
             ask: ask.clone(),
