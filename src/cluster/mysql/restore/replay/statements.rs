@@ -414,9 +414,10 @@ impl Statements {
                 self.outside.note(&mut self.conn, &self.shadows, &self.ask, statement)?;
             }
             if last > at || (last == at && done) {
-                return Ok(());
+                return self.say_unclear(statement, query, (source, modes), id, true);
             }
         }
+        self.say_unclear(statement, query, (source, modes), id, false)?;
         if let Statement::AlterTable { table, .. } = statement {
             let alter = Alter {
                 shadows: &self.shadows,
@@ -446,6 +447,28 @@ impl Statements {
         note.done = true;
         state::set_ddl(&mut self.conn, n, &note)?;
         self.begun = Some(note);
+        Ok(())
+    }
+
+    /// Says in the receipt what may be another hour than at the source.
+    fn say_unclear(
+        &mut self,
+        statement: &Statement,
+        query: &Query<'_>,
+        (sql, modes): (&str, Modes),
+        id: &str,
+        ran: bool,
+    ) -> Result<(), ClusterError> {
+        let run = Run {
+            query,
+            sql,
+            shadow: None,
+            id,
+            modes,
+            built: statement.tables().first().and_then(|t| self.shadows.place(t)),
+        };
+        let said = self.sessions.unclear(&mut self.conn, &run, ran)?;
+        self.remarks.extend(said);
         Ok(())
     }
 
