@@ -2,6 +2,7 @@
 
 use brine::engine::point::RestorePoint;
 
+use crate::look;
 use crate::server::{Kind, Server, servers};
 use crate::world::{World, ok};
 
@@ -89,6 +90,43 @@ fn a_zone_that_is_not_known_is_said() {
         let said = |w: &String| w.starts_with("d.t: the column day") && w.contains("America/Some");
         assert!(receipt.warnings.iter().any(said), "{:?}", receipt.warnings);
         assert_eq!(spare.column("select day from d.t"), ["2026-07-01"], "{kind:?}");
+    }
+}
+
+/// Rows of the hour that clocks repeat, and of others.
+const REPEATED: &str = "create database d; use d; set time_zone = '+00:00';
+create table t (id int primary key, ts timestamp null, at datetime as (ts) stored, u timestamp(3) not null default current_timestamp(3) on update
+current_timestamp(3), y int as (year(u)) stored, seen datetime on update current_timestamp, key (at), key (y));
+create table m (ts timestamp null, h int as (hour(ts)) stored, key (h)) engine = myisam;
+create table v (id int primary key, ts timestamp null, h int as (hour(ts)) virtual, key (h));
+insert into t (id, ts, u) values (1, '2026-11-01 05:30:00', '2026-11-01 05:30:00.125'), (2, '2026-11-01 06:30:00', '2026-01-01 03:00:00'),
+(3, null, '2026-11-01 05:00:00'), (4, '2026-07-01 02:00:00', '2038-01-19 03:14:07');
+insert into m (ts) values ('2026-11-01 05:30:00'), ('2026-11-01 06:30:00'); insert into v (id, ts) values (1, '2026-11-01 05:59:59');
+set time_zone = 'SYSTEM'; update t set ts = ts, u = u, seen = '2020-02-02'; update m set ts = ts; update v set ts = ts";
+
+#[test]
+fn moments_of_a_repeated_hour_are_as_they_were() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let [source, spare] = servers([kind, kind]);
+        source.restart_in("EST5EDT,M3.2.0,M11.1.0");
+        spare.restart_in("UTC0");
+        crate::zones::load_zone(&spare, "America/Some");
+        source.sql(REPEATED);
+        let before = look::everything(&source);
+        assert_eq!(
+            source.value("select count(*) from d.t where at = '2026-11-01 01:30:00'"),
+            "2"
+        );
+        let w = World::new(&source);
+        w.backup();
+        w.start_log();
+        source.sql("insert into d.t (id, ts) values (9, now())");
+        let with_log = look::everything(&source);
+        w.catch_up();
+        w.restore_to(&World::target(&spare), RestorePoint::Latest);
+        with_log.assert_same(&look::everything(&spare), &format!("{kind:?}: in another zone"));
+        w.in_place(crate::world::snapshot(&w.view().bases()[0].id));
+        before.assert_same(&look::everything(&source), &format!("{kind:?}: in place"));
     }
 }
 

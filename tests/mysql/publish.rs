@@ -200,3 +200,25 @@ fn programs_of_other_databases_are_nobodys_business() {
         one.warnings
     );
 }
+
+#[test]
+fn what_is_left_out_is_said_once() {
+    let s = server(Kind::MariaDb1011);
+    let w = World::new(&s);
+    s.sql("create database a; use a; create table t (x int primary key); create view v as select x from t");
+    w.backup();
+    w.start_log();
+    s.sql(
+        "use a; create or replace view v as select 1 as one; alter view v as select 2 as two; rename table v to v2; rename table v2 to v;
+         create trigger tr before insert on t for each row set new.x = 1; drop trigger tr;
+         create trigger tr before insert on t for each row set new.x = 2; create or replace trigger tr before insert on t for each row set new.x = 3;
+         create event e on schedule every 1 year do set @a = 1; alter event e disable; create procedure p() select 1; drop procedure p;
+         create procedure p() select 2; create or replace view w as select 1 as one",
+    );
+    w.catch_up();
+    let receipt = w.beside(RestorePoint::Latest, &["a.*"], RenameMap::parse(&["a=c"]).unwrap());
+    let said = |what: &str| receipt.warnings.iter().filter(|w| w.contains(what)).count();
+    for what in ["Trigger a.tr", "View a.v ", "View a.w "] {
+        assert_eq!(said(what), 1, "{what}: {:?}", receipt.warnings);
+    }
+}

@@ -266,6 +266,23 @@ truncate table other.t; insert into other.t values (2);
 create user first@'%' identified by 'pw3'; rename user first@'%' to second@'%'; revoke delete on shop.* from app@'%';
 create role r1; grant r1 to app@'%'; grant select on shop.* to second@'%'; drop user late@'%'; create user late@'%' identified by 'pw4'";
 
+/// Databases that the log changes: what a table without a charset gets is what its database had at that moment.
+const DATABASES: &str = "
+create database d character set latin1; create database e; create database gone; create database keep character set latin2;
+create table d.t (id int primary key, v varchar(20)); insert into d.t values (1, 'a'), (2, 'b');
+create table e.t (id int primary key); insert into e.t values (1); create table gone.t (a int); insert into gone.t values (1);
+create table keep.t (a int)";
+
+const CHANGED_DATABASES: &str = "
+insert into d.t values (3, 'c'); insert into e.t values (2); insert into gone.t values (2); insert into keep.t values (1);
+alter database d character set utf8mb4; create table d.later (id int primary key, v varchar(20)); insert into d.later values (1, 'ü');
+insert into d.t values (4, 'd'); drop database gone; insert into d.t values (5, 'e');
+drop database e; create database e character set latin2; create table e.u (id int primary key, v varchar(20)); insert into e.u values (1, 'x');
+alter database e character set cp1251; create table e.t (id int, v varchar(20)); insert into e.t values (9, 'n');
+create database brief; create table brief.t (a int); insert into brief.t values (1); drop database brief;
+create database if not exists d; create database if not exists f character set latin1; create table f.t (v varchar(20)); insert into f.t values ('f');
+create table d.last (v varchar(20)); insert into d.last values ('z'); insert into d.t values (6, 'f')";
+
 const IN_THE_WAY: &str = "create database if not exists shop; create table if not exists shop.p (z int); create database if not exists extra; \
     create table if not exists extra.t (a int primary key); create or replace view extra.v as select * from extra.t; \
     create user if not exists intruder@'%' identified by 'x'";
@@ -285,21 +302,27 @@ fn comparable(look: &look::Look) -> look::Look {
 }
 
 pub fn stage(kind: Kind) -> Stage {
-    let [source, target] = servers([kind, kind]);
-    source.sql(BEFORE);
-    let backup = read(&source, || drop(source.sql(WORK)));
+    let (stage, backup) = stage_of(kind, BEFORE, WORK);
     let in_pieces = backup.log.iter().filter(|txn| txn.pieces.len() > 1).count();
     assert!(in_pieces > 0 && in_pieces < backup.log.len());
+    stage
+}
+
+fn stage_of(kind: Kind, before: &str, work: &str) -> (Stage, Backup) {
+    let [source, target] = servers([kind, kind]);
+    source.sql(before);
+    let backup = read(&source, || drop(source.sql(work)));
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("backup.json"), serde_json::to_vec(&backup).unwrap()).unwrap();
     let expected = comparable(&look::everything(&source));
-    Stage {
+    let stage = Stage {
         until: backup.until,
         _source: source,
         target,
         dir,
         expected,
-    }
+    };
+    (stage, backup)
 }
 
 impl Stage {
@@ -327,6 +350,32 @@ impl Stage {
 
     /// Dies at each point, and goes on.
     fn every_point(&self) {
+        let times = self.undisturbed();
+        assert!(times.len() > 8, "{times:?}");
+        for (name, times) in times {
+            for at in [1, times.div_ceil(2)] {
+                self.dies_at(&name, at);
+                if times <= 2 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Dies around each statement of the log, and goes on.
+    fn every_statement(&self) {
+        let times = self.undisturbed();
+        for name in ["statement-begun", "statement-run", "batch-in"] {
+            let name = format!("mysql.restore.{name}");
+            let times = times.get(&name).copied().unwrap_or_default();
+            assert!(times > 5, "{name}: {times}");
+            (1..=times).for_each(|at| self.dies_at(&name, at));
+        }
+        self.dies_at("mysql.restore.log-in", 1);
+    }
+
+    /// Restores without a death; how often each point is passed.
+    fn undisturbed(&self) -> BTreeMap<String, u32> {
         let log = self.dir.path().join("points");
         self.target.sql(IN_THE_WAY);
         let job = self.job("r0");
@@ -339,24 +388,22 @@ impl Stage {
         let found = comparable(&look::everything(&self.target));
         self.expected.assert_same(&found, "undisturbed");
         let passed = std::fs::read_to_string(&log).unwrap();
-        let mut times: BTreeMap<&str, u32> = BTreeMap::new();
-        passed.lines().for_each(|name| *times.entry(name).or_default() += 1);
-        assert!(times.len() > 8, "{times:?}");
-        for (name, times) in times {
-            for at in [1, times.div_ceil(2)] {
-                let point = format!("{name}:{at}");
-                self.target.sql(IN_THE_WAY);
-                let job = self.job(&format!("r-{name}-{at}"));
-                let env = [("BRINE_CRASH_AT", point.as_str())];
-                println!("{point}");
-                let died = child(&job, self.dir.path(), &env).wait().unwrap();
-                assert!(!died.success(), "{point} was not passed");
-                self.finish(&job, &point);
-                if times <= 2 {
-                    break;
-                }
-            }
-        }
+        let mut times = BTreeMap::new();
+        passed
+            .lines()
+            .for_each(|name| *times.entry(name.to_owned()).or_default() += 1);
+        times
+    }
+
+    fn dies_at(&self, name: &str, at: u32) {
+        let point = format!("{name}:{at}");
+        self.target.sql(IN_THE_WAY);
+        let job = self.job(&format!("r-{name}-{at}"));
+        let env = [("BRINE_CRASH_AT", point.as_str())];
+        println!("{point}");
+        let died = child(&job, self.dir.path(), &env).wait().unwrap();
+        assert!(!died.success(), "{point} was not passed");
+        self.finish(&job, &point);
     }
 
     /// The server is killed at some moment of the restore, and starts again.
@@ -382,6 +429,20 @@ fn a_restore_that_dies_at_any_point_goes_on_mariadb_10_11() {
 #[test]
 fn a_restore_that_dies_at_any_point_goes_on_mysql_9_7() {
     stage(Kind::Mysql97).every_point();
+}
+
+#[test]
+fn databases_of_the_log_are_as_they_were_after_any_death_mariadb_10_11() {
+    stage_of(Kind::MariaDb1011, DATABASES, CHANGED_DATABASES)
+        .0
+        .every_statement();
+}
+
+#[test]
+fn databases_of_the_log_are_as_they_were_after_any_death_mysql_9_7() {
+    stage_of(Kind::Mysql97, DATABASES, CHANGED_DATABASES)
+        .0
+        .every_statement();
 }
 
 #[test]

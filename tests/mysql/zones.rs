@@ -95,13 +95,48 @@ fn a_statement_of_another_zone_is_run_in_one_like_it() {
             "{zone:?}"
         );
         let receipt = w.restore_to(&other, RestorePoint::Latest);
-        assert_eq!(receipt.warnings, Vec::<String>::new(), "{kind:?}");
+        // Whether a row has a moment of an hour that is there twice, nobody looks.
+        let [said] = receipt.warnings.as_slice() else {
+            panic!("{kind:?}: {:?}", receipt.warnings);
+        };
+        assert!(
+            said.contains("modify d timestamp") && said.contains("Test/Like_it"),
+            "{said}"
+        );
         comparable(&source).assert_same(&comparable(&spare), &format!("{kind:?}"));
         assert_eq!(
             spare.column("select d from d.t order by id"),
             // In UTC, as the server is: noon in the east.
             ["2026-07-01 16:00:00", "2026-01-01 17:00:00"]
         );
+    }
+}
+
+/// A server takes the later of two hours in its own zone, and the first in one by name.
+#[test]
+fn local_times_that_are_there_twice_are_told() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let [source, spare] = servers([kind, kind]);
+        source.restart_in(EAST);
+        spare.restart_in(UTC);
+        load_zone(&spare, "Test/Like_it");
+        let twice = "alter table d.other add v timestamp null default '2026-11-01 02:30:00'; alter table d.other add w timestamp null \
+                     default '2026-11-01 01:30:00'; create table d.p (id int, ts timestamp not null) partition by range \
+                     (unix_timestamp(ts)) (partition a values less than (unix_timestamp('2026-11-01 01:45:00')))";
+        let (w, other) = (archived(&source, &[PLAIN, EVENT, twice]), World::target(&spare));
+        let receipt = w.restore_to(&other, RestorePoint::Latest);
+        let [one, two] = receipt.warnings.as_slice() else {
+            panic!("{kind:?}: {:?}", receipt.warnings);
+        };
+        assert!(
+            one.contains("add w timestamp") && one.contains("for which Test/Like_it stands"),
+            "{one}"
+        );
+        assert!(two.contains("create table d.p"), "{two}");
+        // In the zone itself there is nothing to be said.
+        spare.restart_in(EAST);
+        let receipt = w.restore_to(&other, RestorePoint::Latest);
+        assert_eq!(receipt.warnings, Vec::<String>::new(), "{kind:?}");
     }
 }
 

@@ -13,6 +13,7 @@ pub mod payload;
 mod place;
 pub mod query;
 pub mod rows;
+pub mod savepoints;
 mod semisync;
 mod stream;
 mod summary;

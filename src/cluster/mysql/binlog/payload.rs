@@ -110,6 +110,8 @@ pub struct Opening<'a> {
     pub deltas: Vec<TableDelta>,
     /// Its schema change.
     pub ddl: Option<Ddl>,
+    /// It goes back to a savepoint.
+    pub goes_back: bool,
     events: &'a [u8],
 }
 
@@ -117,12 +119,16 @@ pub struct Opening<'a> {
 struct DidRef<'a> {
     deltas: &'a [TableDelta],
     ddl: Option<&'a Ddl>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    goes_back: bool,
 }
 
 #[derive(Deserialize)]
 struct Did {
     deltas: Vec<TableDelta>,
     ddl: Option<Ddl>,
+    #[serde(default)]
+    goes_back: bool,
 }
 
 /// Makes an opening.
@@ -130,6 +136,7 @@ pub(super) fn opening(head: &Head, summary: &Summary, gtid: &[u8], last: &[u8]) 
     let did = DidRef {
         deltas: &summary.deltas,
         ddl: summary.ddl.as_ref(),
+        goes_back: summary.goes_back,
     };
     let did = serde_json::to_vec(&did).map_err(|e| malformed(e.to_string()))?;
     let len = u32::try_from(did.len()).map_err(|_| malformed("it changes too many tables"))?;
@@ -158,11 +165,12 @@ pub fn parse_opening(payload: &[u8]) -> Result<Opening<'_>, ClusterError> {
         .ok_or_else(cut)?;
     let len = at.u32().ok_or_else(cut)?;
     let did = at.take(len as usize).ok_or_else(cut)?;
-    let Did { deltas, ddl } = serde_json::from_slice(did).map_err(|e| malformed(e.to_string()))?;
+    let Did { deltas, ddl, goes_back } = serde_json::from_slice(did).map_err(|e| malformed(e.to_string()))?;
     Ok(Opening {
         head,
         deltas,
         ddl,
+        goes_back,
         events: at.rest(),
     })
 }

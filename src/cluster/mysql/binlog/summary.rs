@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::lacks::{self, is_rollback};
+use crate::cluster::mysql::sql::lacks;
 use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
 use crate::cluster::mysql::sql::tokens::{TokenKind, tokens};
 use crate::cluster::mysql::wire::{Conn, Flavor};
@@ -15,7 +15,8 @@ use super::event::{Event, Header, Kind};
 use super::payload::{Events, Payload};
 use super::query::{Query, SYSTEM};
 use super::rows::{self, TableMap};
-use super::{marker, notes, xa};
+use super::savepoints::{Savepoints, Word};
+use super::{marker, notes, savepoints, xa};
 use crate::model::tso::Tso;
 
 /// What a transaction did.
@@ -35,6 +36,8 @@ pub(super) struct Summary {
     pub in_system_zone: bool,
     /// What no replay of it gives.
     pub lack: Option<Lack>,
+    /// It goes back to a savepoint, and the log has the rows that were taken back all the same.
+    pub goes_back: bool,
     /// Whether it is a step of an XA transaction.
     pub step: Option<Step>,
 }
@@ -82,6 +85,7 @@ pub(super) struct Summing {
     maps: HashMap<u64, TableMap>,
     /// Where a table's delta is.
     places: HashMap<TableName, usize>,
+    savepoints: Savepoints,
     seen_own: bool,
     seen_other: bool,
     out: Summary,
@@ -93,6 +97,7 @@ impl Summing {
             flavor,
             maps: HashMap::new(),
             places: HashMap::new(),
+            savepoints: Savepoints::default(),
             seen_own: false,
             seen_other: false,
             out: Summary::default(),
@@ -171,7 +176,25 @@ impl Summing {
             delta.deletes += deletes;
             delta.bytes += event.raw.len() as u64;
         }
+        self.savepoints.count(at, (puts, updates, deletes));
         self.see_db(&db);
+    }
+
+    fn savepoint(&mut self, word: Option<Word>) {
+        match word {
+            Some(Word::Set(name)) => self.savepoints.set(&name),
+            Some(Word::BackTo(name)) => {
+                self.out.goes_back = true;
+                for (at, (puts, updates, deletes)) in self.savepoints.back_to(&name) {
+                    if let Some(delta) = self.out.deltas.get_mut(at) {
+                        delta.puts = delta.puts.saturating_sub(puts);
+                        delta.updates = delta.updates.saturating_sub(updates);
+                        delta.deletes = delta.deletes.saturating_sub(deletes);
+                    }
+                }
+            }
+            Some(Word::Release(_)) | None => {}
+        }
     }
 
     fn query(&mut self, event: &Event<'_>) -> Result<(), ClusterError> {
@@ -186,8 +209,8 @@ impl Summing {
         let modes = Modes::of(query.settings.sql_mode.unwrap_or_default(), self.flavor);
         let statement = Statement::classify(&text, &query.db, modes);
         match &statement {
-            Statement::Transaction(TransactionWord::Savepoint) if is_rollback(&text) => {
-                self.lacks(None, lacks::ROLLED_BACK.to_owned());
+            Statement::Transaction(TransactionWord::Savepoint) => {
+                self.savepoint(savepoints::word(&text, modes));
                 return Ok(());
             }
             Statement::Xa(XaWord::Commit, id) => {

@@ -2,7 +2,7 @@
 
 mod undo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -523,6 +523,9 @@ impl Restorer for Building {
             remarks.extend(inner.collected.remarks.iter().cloned());
             remarks.extend(fence::intrusions(&mut conn)?);
             remarks.extend(other_partitions(&built_schemas));
+            // Several statements about one program are one matter.
+            let mut said = BTreeSet::new();
+            remarks.retain(|remark| said.insert(remark.clone()));
             state::set_remarks(&mut conn, inner.memory.number, &remarks)?;
             crash_point("mysql.restore.before-switch");
             self.switches.store(true, Ordering::SeqCst);

@@ -15,8 +15,8 @@ use crate::cluster::mysql::schema::definition::{self, DefinitionText, kind};
 use crate::cluster::mysql::schema::table::{TableKind, TableSchema};
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::tokens::{Token, words};
-use crate::cluster::mysql::text::{string, table};
-use crate::cluster::mysql::wire::{Conn, Flavor};
+use crate::cluster::mysql::text::{ident, string, table};
+use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
@@ -162,15 +162,83 @@ pub(super) fn in_zone<T>(
 }
 
 /// Lets the server compute them anew, once all rows are in, in the session's zone.
+///
+/// A copy is the fastest way. But MySQL copies a moment by its local time, of which there are two in an hour that clocks repeat: rows
+/// of such an hour are updated in place.
 pub(super) fn again(conn: &mut Conn, schema: &TableSchema, place: &TableName) -> Result<(), ClusterError> {
     // What a table keeps of its history would be rewritten too.
     if schema.kind != TableKind::Base {
         return Ok(());
     }
-    let anew = format!("ALTER TABLE {} FORCE, ALGORITHM=COPY", table(&place.db, &place.table));
-    conn.run(&anew)
-        .map(drop)
-        .map_err(|e| e.doing(format!("computing the stored columns of {place}")))
+    let name = table(&place.db, &place.table);
+    let failed = |e: WireError| e.doing(format!("computing the stored columns of {place}"));
+    let moments = match conn.info().flavor {
+        Flavor::MySql => moments(schema),
+        Flavor::MariaDb => Moments::default(),
+    };
+    let repeated = match moments.repeated(&name) {
+        Some(sql) => conn.row(&sql).map_err(failed)?.is_some(),
+        None => false,
+    };
+    let anew = match repeated {
+        true => moments.update(&name),
+        false => format!("ALTER TABLE {name} FORCE, ALGORITHM=COPY"),
+    };
+    conn.run(&anew).map(drop).map_err(failed)
+}
+
+/// Columns of a table of MySQL.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Moments {
+    /// Those of the type TIMESTAMP.
+    timestamps: Vec<String>,
+    /// More that an update of other columns would change.
+    updated: Vec<String>,
+}
+
+fn moments(schema: &TableSchema) -> Moments {
+    let mut out = Moments::default();
+    let Ok(create) = CreateTable::parse(&schema.create) else {
+        return out;
+    };
+    for item in create.items.iter().filter(|i| matches!(i.kind, ItemKind::Column(_))) {
+        let words = words(&item.text, Modes::of(0, Flavor::MySql));
+        let (Some(name), Some(of_type)) = (words.first(), words.get(1)) else {
+            continue;
+        };
+        let name = ident(&name.name());
+        if computed(words.iter().skip(1).map(|t| t.name())) {
+            continue;
+        }
+        if of_type.is("TIMESTAMP") {
+            out.timestamps.push(name);
+        } else if words
+            .windows(2)
+            .any(|two| matches!(two, [on, update] if on.is("ON") && update.is("UPDATE")))
+        {
+            out.updated.push(name);
+        }
+    }
+    out
+}
+
+impl Moments {
+    /// Finds out whether a row has a moment that its local time does not tell.
+    fn repeated(&self, table: &str) -> Option<String> {
+        let told = |c: &String| format!("UNIX_TIMESTAMP({c}) <> UNIX_TIMESTAMP(CAST({c} AS DATETIME(6)))");
+        let all: Vec<String> = self.timestamps.iter().map(told).collect();
+        (!all.is_empty()).then(|| format!("SELECT 1 FROM {table} WHERE {} LIMIT 1", all.join(" OR ")))
+    }
+
+    /// Changes nothing but what is computed.
+    fn update(&self, table: &str) -> String {
+        let itself = self
+            .timestamps
+            .iter()
+            .chain(&self.updated)
+            .map(|c| format!("{c} = {c}"));
+        format!("UPDATE {table} SET {}", itself.collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// The zone in which sessions of the source begin.
@@ -231,4 +299,38 @@ fn remarks<'a>(known: impl Iterator<Item = &'a KnownTable>, begins: &Begins) -> 
         ))
     };
     known.filter_map(said).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_updated_by_themselves() {
+        let create = "CREATE TABLE `t` (\n  `id` int NOT NULL,\n  `a``b` timestamp NULL DEFAULT NULL,\n  `u` datetime DEFAULT \
+                      CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,\n  `d` datetime GENERATED ALWAYS AS (`a``b`) STORED,\n  `t` \
+                      timestamp(6) NOT NULL ON UPDATE CURRENT_TIMESTAMP(6),\n  PRIMARY KEY (`id`)\n) ENGINE=InnoDB";
+        let schema = TableSchema {
+            kind: TableKind::Base,
+            create: create.to_owned(),
+            engine: "InnoDB".to_owned(),
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            consistent: true,
+            auto_increment: None,
+            generated: None,
+            stored_order: false,
+        };
+        let moments = moments(&schema);
+        assert_eq!(
+            moments.update("`d`.`t`"),
+            "UPDATE `d`.`t` SET `a``b` = `a``b`, `t` = `t`, `u` = `u`"
+        );
+        let asked = moments.repeated("`d`.`t`").unwrap();
+        assert!(
+            asked.contains("UNIX_TIMESTAMP(`a``b`) <> ") && asked.contains(" OR "),
+            "{asked}"
+        );
+        assert_eq!(Moments::default().repeated("`d`.`t`"), None);
+    }
 }

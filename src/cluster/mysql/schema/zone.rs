@@ -1,6 +1,7 @@
 //! What a time zone means on a server: its offsets from UTC, as the server itself computes them. `SYSTEM` is another zone on
 //! every host, and the server knows no name for it but an abbreviation that several zones share.
 
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::mysql::text::string;
@@ -78,6 +79,24 @@ impl Zone {
     /// The offset at a moment.
     fn at(&self, moment: i64) -> i64 {
         self.up_to(moment).last().map_or(0, |(_, offset)| *offset)
+    }
+
+    /// Whether a local time is one of an hour that clocks repeat or leave out; also where it is written so that nobody can tell here.
+    pub fn is_unclear(&self, text: &str) -> bool {
+        if !text.bytes().next().is_some_and(|b| b.is_ascii_digit()) {
+            return false;
+        }
+        let midnight = || format!("{text} 00:00:00");
+        let read = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f");
+        let Ok(local) = read(text).or_else(|_| read(&midnight())) else {
+            // As 20261025023000; what is shorter is no time.
+            return text.len() >= 12;
+        };
+        let local = local.and_utc().timestamp();
+        self.offsets.windows(2).any(|two| match two {
+            [(_, before), (at, after)] => (at + before.min(after)..at + before.max(after)).contains(&local),
+            _ => false,
+        })
     }
 
     /// The zone as an offset, where it always had the same.
@@ -240,6 +259,31 @@ mod tests {
         assert!(!summer.is_like(&zone(&[(0, 3600)], LAST)));
         assert!(!summer.is_like(&zone(&[(0, 3600), (101, 7200), (200, 3600)], LAST)));
         assert_eq!((summer.at(99), summer.at(100), summer.at(250)), (3600, 7200, 3600));
+    }
+
+    #[test]
+    fn hours_that_are_repeated_or_left_out_are_unclear() {
+        // 2026-03-29 01:00 and 2026-10-25 01:00 in UTC.
+        let berlin = zone(&[(0, 3600), (1_774_746_000, 7200), (1_792_890_000, 3600)], LAST);
+        for text in [
+            "2026-03-29 02:00:00",
+            "2026-10-25 02:59:59.9",
+            "20261025023000",
+            "2026-10-25T02:30:00",
+        ] {
+            assert!(berlin.is_unclear(text), "{text}");
+        }
+        for text in [
+            "2026-03-29 03:00:00",
+            "2026-10-25 01:59:59",
+            "2026-10-25 03:00:00",
+            "2026-10-25",
+            "5",
+            "x",
+            "",
+        ] {
+            assert!(!berlin.is_unclear(text), "{text}");
+        }
     }
 
     #[test]

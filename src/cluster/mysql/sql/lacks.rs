@@ -8,9 +8,6 @@ use super::tokens::words;
 use crate::cluster::mysql::wire::Flavor;
 use crate::model::text::safe;
 
-/// Of a transaction that was rolled back to a savepoint around rows of tables without transactions.
-pub const ROLLED_BACK: &str = "a part of it was rolled back, and the log holds the rows of that part all the same";
-
 /// Of a statement in another charset than brine's own.
 pub const UNREAD: &str = "its letters cannot be read back from the charset of its session";
 

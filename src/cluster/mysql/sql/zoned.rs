@@ -60,7 +60,37 @@ fn creates(rest: &[Token<'_>]) -> bool {
             .any(|part| part.split_first().is_some_and(|(_, column)| made(column)))
 }
 
+/// Whether an `ALTER TABLE` makes moments of the local times in the rows that are there.
+pub fn makes_moments(sql: &str, modes: Modes, there: &There) -> bool {
+    let all = words(sql, modes);
+    let table = all.iter().take(5).position(|t| t.is("TABLE"));
+    let Some(table) = table.filter(|_| all.first().is_some_and(|t| t.is("ALTER"))) else {
+        return false;
+    };
+    changes_any(all.get(table + 1..).unwrap_or_default(), |verb, part| {
+        let part = without(without(part, &["COLUMN"]), &["IF", "EXISTS"]);
+        let column = match verb.is("CHANGE") {
+            true => part.get(2..),
+            false => part.get(1..).filter(|_| verb.is("MODIFY")),
+        };
+        let was = |t: &Token<'_>| there.timestamps.contains(&t.name().to_lowercase());
+        column.is_some_and(is_timestamp) && !part.first().is_some_and(was)
+    })
+}
+
+/// The strings of a statement.
+pub fn strings(sql: &str, modes: Modes) -> Vec<String> {
+    let all = words(sql, modes);
+    let text = all.iter().filter(|t| t.kind == TokenKind::Text);
+    text.map(|t| t.text.trim_matches(['\'', '"']).to_owned()).collect()
+}
+
 fn alters(rest: &[Token<'_>], there: &There) -> bool {
+    changes_any(rest, |verb, part| changes(verb, part, there))
+}
+
+/// Whether one of the changes of an `ALTER TABLE` is such; each is given as its verb and what comes behind.
+fn changes_any(rest: &[Token<'_>], is_such: impl Fn(&Token<'_>, &[Token<'_>]) -> bool) -> bool {
     const VERBS: [&str; 4] = ["ADD", "MODIFY", "CHANGE", "ALTER"];
     parts(rest).into_iter().enumerate().any(|(n, part)| {
         let verb = |at: &usize| part.get(*at).is_some_and(|t| VERBS.iter().any(|word| t.is(word)));
@@ -70,8 +100,7 @@ fn alters(rest: &[Token<'_>], there: &There) -> bool {
             _ => Some(0).filter(verb),
         };
         let part = at.and_then(|at| part.get(at..)).unwrap_or_default();
-        part.split_first()
-            .is_some_and(|(verb, part)| changes(verb, part, there))
+        part.split_first().is_some_and(|(verb, part)| is_such(verb, part))
     })
 }
 
@@ -216,6 +245,25 @@ mod tests {
             ..there()
         };
         assert!(on("ALTER TABLE t ADD a INT", &computed));
+    }
+
+    #[test]
+    fn local_times_of_rows_become_moments() {
+        let on = |sql: &str| makes_moments(sql, Modes::of(0, Flavor::MariaDb), &there());
+        assert!(on("ALTER TABLE t MODIFY d TIMESTAMP NULL"));
+        assert!(on("alter table t add a int, change column if exists d e timestamp(3)"));
+        assert!(!on(
+            "ALTER TABLE t MODIFY ts TIMESTAMP(6), ADD x TIMESTAMP DEFAULT '2026-01-01'"
+        ));
+        assert!(!on("ALTER TABLE t MODIFY ts DATETIME"));
+        assert!(!on("CREATE TABLE t (d TIMESTAMP)"));
+        assert_eq!(
+            strings(
+                "ALTER TABLE t ADD x TIMESTAMP DEFAULT '2026-01-01 02:03:04'",
+                Modes::of(0, Flavor::MariaDb)
+            ),
+            ["2026-01-01 02:03:04"]
+        );
     }
 
     #[test]

@@ -6,7 +6,6 @@ use crate::cluster::mysql::binlog::payload::Head;
 use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::binlog::xa;
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::lacks::is_rollback;
 use crate::cluster::mysql::sql::statement::{Statement, TransactionWord, XaWord};
 
 /// How a transaction ended.
@@ -34,13 +33,6 @@ pub(super) fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, Cluster
                     Some(Statement::Xa(XaWord::Commit, xid)) => ending = Ending::XaCommit(xa::plain(&xid)),
                     Some(Statement::Xa(XaWord::Rollback, xid)) => ending = Ending::XaRollback(xa::plain(&xid)),
                     Some(Statement::Transaction(TransactionWord::Rollback)) => ending = Ending::RolledBack,
-                    Some(Statement::Transaction(TransactionWord::Savepoint)) if is_rollback(&sql) => {
-                        return Err(ClusterError::Unsupported {
-                            what: "a transaction of the log was rolled back in part, and the log holds the rows all the same"
-                                .to_owned(),
-                            hint: "restore to a moment before it, or from a newer base".to_owned(),
-                        });
-                    }
                     _ => {}
                 }
             }
@@ -61,6 +53,6 @@ const LONGER_THAN_WORDS: usize = 600;
 /// The class of a statement that may end a transaction.
 fn word(sql: &str, modes: Modes) -> Option<Statement> {
     let first = sql.trim_start().get(..2)?.to_ascii_uppercase();
-    let short = ["XA", "RO", "SA", "RE"].contains(&first.as_str());
+    let short = ["XA", "RO"].contains(&first.as_str());
     short.then(|| Statement::classify(sql, "", modes))
 }

@@ -154,6 +154,17 @@ impl Lane {
         }
     }
 
+    /// Sets a savepoint behind what was taken so far, or goes back to one.
+    pub fn savepoint(&mut self, sql: &str) -> Result<(), ClusterError> {
+        self.send_statement()?;
+        self.wait()?;
+        if !self.open {
+            self.open = true;
+            self.send("START TRANSACTION")?;
+        }
+        self.send(sql)
+    }
+
     /// Whether the next commit is known to hold rows of tables without transactions.
     pub fn is_noted(&self) -> bool {
         self.plain.is_some()

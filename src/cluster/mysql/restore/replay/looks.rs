@@ -1,4 +1,5 @@
-//! How the tables of a statement look: by this a crash in the middle of one is told from one before or after it.
+//! How the tables of a statement, or the database that it makes, look: by this a crash in the middle of one is told from one
+//! before or after it.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +8,12 @@ use crate::cluster::mysql::restore::links::create_of;
 use crate::cluster::mysql::restore::names::Shadows;
 use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::statement::Statement;
+use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::Conn;
 use crate::model::table::TableName;
+
+/// The server's error for a database that is not there.
+const UNKNOWN_DATABASE: u16 = 1049;
 
 /// How they look now.
 pub(super) fn of(conn: &mut Conn, shadows: &Shadows, statement: &Statement) -> Result<String, ClusterError> {
@@ -23,6 +28,11 @@ pub(super) fn of(conn: &mut Conn, shadows: &Shadows, statement: &Statement) -> R
         there.extend(shown.is_some().then_some(*name));
         out.push(shown.map_or_else(|| "-".to_owned(), |create| tables::settled(&create)));
     }
+    if let Statement::CreateDatabase { db, .. } = statement
+        && let Some(shadow) = shadows.shadow(db)
+    {
+        out.push(database(conn, shadow)?);
+    }
     let places: Vec<TableName> = names.iter().filter_map(|name| shadows.place(name)).collect();
     if (places.len() < names.len() || keeps_names(statement, &there))
         && exchanges(statement)
@@ -31,6 +41,15 @@ pub(super) fn of(conn: &mut Conn, shadows: &Shadows, statement: &Statement) -> R
         out.push(numbers);
     }
     Ok(out.join("\n"))
+}
+
+/// A database that is there has a definition.
+fn database(conn: &mut Conn, shadow: &str) -> Result<String, ClusterError> {
+    match conn.row(&format!("SHOW CREATE DATABASE {}", ident(shadow))) {
+        Ok(row) => Ok(row.map(|r| r.text(1)).unwrap_or_default()),
+        Err(e) if e.code() == Some(UNKNOWN_DATABASE) => Ok("-".to_owned()),
+        Err(e) => Err(e.doing(format!("looking at the database {shadow}"))),
+    }
 }
 
 /// Whether a statement may exchange tables which look alike.

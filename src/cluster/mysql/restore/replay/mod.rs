@@ -23,6 +23,7 @@ mod looks;
 mod partitions;
 mod pieces;
 mod rewrite;
+mod savepoints;
 mod sessions;
 pub(super) use sessions::stands_for;
 mod statements;
@@ -39,7 +40,7 @@ use crate::cluster::mysql::binlog::{notes::noted, rows::TableMap};
 use crate::cluster::mysql::options::SpoolOptions;
 use crate::cluster::mysql::schema::tables;
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::statement::Statement;
+use crate::cluster::mysql::sql::statement::{Statement, TransactionWord};
 use crate::cluster::{ClusterError, Pieces, ReplayTxn, RestoreAsk, RestoreScope};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
@@ -119,6 +120,8 @@ struct Applying<'a> {
     at: u64,
     id: &'a str,
     rolled_back: bool,
+    /// Its savepoints are set in the lanes.
+    savepoints: bool,
     /// Events so far.
     part: u64,
     maps: HashMap<u64, Option<Mapped>>,
@@ -131,6 +134,7 @@ impl<'a> Applying<'a> {
             at,
             id,
             rolled_back,
+            savepoints: false,
             part: 0,
             maps: HashMap::new(),
         }
@@ -200,6 +204,7 @@ impl Replay {
         let keyless = Keyless::new(&mut conn, shadows)?;
         let mut statements = Statements::new(conn, ask.clone(), shadows.clone(), definitions.to_vec(), begun, edges)?;
         statements.orders = Orders::of_base(known.values());
+        statements.has_databases(known.keys().map(|table| table.db.as_str()));
         Ok(Replay {
             number: n,
             ask: ask.clone(),
@@ -293,8 +298,6 @@ impl Replay {
             Prepared::Small(bytes) => {
                 let payload = payload::parse(bytes)?;
                 let events = payload.events().collect::<Result<Vec<Event<'_>>, _>>()?;
-                // A rollback to a savepoint is an error in an early one, too.
-                ending(&events, payload.head)?;
                 self.events(payload.head, &events, at, id, false)
             }
             Prepared::Unwanted => Ok(()),
@@ -317,6 +320,9 @@ impl Replay {
     ) -> Result<(), ClusterError> {
         self.index_keyless(events, at)?;
         let mut applying = Applying::new(head, at, id, rolled_back);
+        if !rolled_back && savepoints::goes_back(events, head)? {
+            applying = self.with_savepoints(applying)?;
+        }
         for event in events {
             self.event(&mut applying, event)?;
         }
@@ -326,7 +332,7 @@ impl Replay {
     fn event(&mut self, applying: &mut Applying<'_>, event: &Event<'_>) -> Result<(), ClusterError> {
         let id = applying.id;
         match event.kind() {
-            Kind::QUERY => self.query(applying.head, event, applying.at, applying.part, id)?,
+            Kind::QUERY => self.query(applying, event)?,
             Kind::TABLE_MAP => {
                 let map = TableMap::parse(event)?;
                 let mapped = self.map(&map, event)?;
@@ -466,7 +472,8 @@ impl Replay {
         Ok(())
     }
 
-    fn query(&mut self, head: Head, event: &Event<'_>, at: u64, part: u64, id: &str) -> Result<(), ClusterError> {
+    fn query(&mut self, applying: &Applying<'_>, event: &Event<'_>) -> Result<(), ClusterError> {
+        let (head, at, part, id) = (applying.head, applying.at, applying.part, applying.id);
         let query = Query::parse_of(event, head)?;
         let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
         let sql = match query.read(self.statements.conn(), modes) {
@@ -476,6 +483,7 @@ impl Replay {
         };
         let statement = Statement::classify(&sql, &query.db, modes);
         match &statement {
+            Statement::Transaction(TransactionWord::Savepoint) => return self.savepoint(applying, &sql, modes),
             Statement::Transaction(_) | Statement::Xa(..) | Statement::Session | Statement::Admin => return Ok(()),
             Statement::Server => {
                 let text = crate::model::text::safe(&sql, 100);

@@ -83,10 +83,11 @@ impl Replay {
         let changed = changed.collect();
         self.index(changed)?;
         let mut applying = Applying::new(opening.head, at, id, rolled_back);
+        if opening.goes_back {
+            applying = self.with_savepoints(applying)?;
+        }
         while let Some(piece) = next()? {
             let events = payload::piece(&opening.head, &piece).collect::<Result<Vec<Event<'_>>, _>>()?;
-            // A rollback to a savepoint is an error wherever it stands.
-            ending(&events, opening.head)?;
             for event in &events {
                 self.event(&mut applying, event)?;
             }

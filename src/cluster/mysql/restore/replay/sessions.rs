@@ -108,6 +108,44 @@ impl Sessions {
         Ok(())
     }
 
+    fn found(&mut self, conn: &mut Conn, wanted: &Zone) -> Result<Option<String>, ClusterError> {
+        if let Some((_, found)) = self.found.iter().find(|(zone, _)| zone == wanted) {
+            return Ok(found.clone());
+        }
+        let found = stands_for(conn, wanted)?;
+        self.found.push((wanted.clone(), found.clone()));
+        Ok(found)
+    }
+
+    /// What is to be said of a statement that makes moments of local times, before it is run, or after (`ran`, before a crash).
+    /// A server takes another of two hours, or of none, in its own zone than in one by name.
+    pub fn unclear(&mut self, conn: &mut Conn, run: &Run<'_>, ran: bool) -> Result<Option<String>, ClusterError> {
+        let wanted = self.noted.as_ref().or(self.of_base.as_ref()).cloned();
+        let zone = run.query.settings.time_zone.as_deref();
+        let of_system = zone.is_some_and(|zone| zone.eq_ignore_ascii_case(SYSTEM));
+        let Some(wanted) = wanted.filter(|zone| of_system && zone.fixed().is_none() && run.query.error == 0) else {
+            return Ok(None);
+        };
+        let strings = zoned::strings(run.sql, run.modes);
+        let makes = |there: &There| zoned::makes_moments(run.sql, run.modes, there);
+        if !strings.iter().any(|text| wanted.is_unclear(text)) {
+            let may = makes(&There::default());
+            if !may || (!ran && !makes(&there(conn, run)?.unwrap_or_default())) {
+                return Ok(None);
+            }
+        }
+        let found = self.found(conn, &wanted)?.filter(|found| found != SYSTEM);
+        Ok(found.map(|found| {
+            format!(
+                "transaction {} made moments of local times in the time zone of its server ({}), for which {found} stands here: those of \
+                 an hour that clocks repeat or leave out may be another hour than at the source: {}",
+                run.id,
+                wanted.name,
+                safe(run.sql, 160)
+            )
+        }))
+    }
+
     /// The zone to be set where a statement depends on `SYSTEM`; none where that is this server's own, for all that is known.
     fn zone(&mut self, conn: &mut Conn, run: &Run<'_>) -> Result<Option<String>, ClusterError> {
         let zone = run.query.settings.time_zone.as_deref();
@@ -117,14 +155,8 @@ impl Sessions {
         ) else {
             return Ok(None);
         };
-        let found = match self.found.iter().find(|(zone, _)| zone == wanted) {
-            Some((_, found)) => found.clone(),
-            None => {
-                let found = stands_for(conn, wanted)?;
-                self.found.push((wanted.clone(), found.clone()));
-                found
-            }
-        };
+        let wanted = wanted.clone();
+        let found = self.found(conn, &wanted)?;
         // What ended with an error at the source depends on nothing.
         match found {
             None if run.query.error == 0 && depends(conn, run)? => Err(ClusterError::Unsupported {
@@ -147,8 +179,14 @@ impl Sessions {
 
 /// Whether a statement that used the zone can come out otherwise in another one.
 fn depends(conn: &mut Conn, run: &Run<'_>) -> Result<bool, ClusterError> {
+    let there = there(conn, run)?;
+    Ok(there.is_some_and(|there| zoned::depends(run.sql, run.modes, &there)))
+}
+
+/// The table that a statement makes or alters, as it is now.
+fn there(conn: &mut Conn, run: &Run<'_>) -> Result<Option<There>, ClusterError> {
     let Some(built) = &run.built else {
-        return Ok(false);
+        return Ok(None);
     };
     let shown = create_of(conn, built)?.unwrap_or_default();
     let mut there = There {
@@ -168,7 +206,7 @@ fn depends(conn: &mut Conn, run: &Run<'_>) -> Result<bool, ClusterError> {
             }
         }
     }
-    Ok(zoned::depends(run.sql, run.modes, &there))
+    Ok(Some(there))
 }
 
 /// What stands for a zone on this server, if anything does.

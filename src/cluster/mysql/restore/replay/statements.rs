@@ -39,6 +39,8 @@ pub(super) struct Statements {
     ask: RestoreAsk,
     shadows: Shadows,
     definitions: Vec<Definition>,
+    /// The source's databases at this place of the log. What is built tells it not: a shadow may be there before its statement.
+    databases: BTreeSet<String>,
     begun: Option<BegunDdl>,
     programs: Vec<Collect>,
     accounts: Vec<Logged>,
@@ -80,7 +82,9 @@ impl Statements {
         let collations = collations::of_base(&definitions)?;
         let outside = Outside::read(&mut conn, shadows.number, edges)?;
         let sessions = Sessions::of(&definitions)?;
+        let defined = definitions.iter().filter(|d| d.kind == kind::DATABASE);
         Ok(Statements {
+            databases: defined.map(|d| d.name.clone()).collect(),
             conn,
             ask,
             shadows,
@@ -97,6 +101,11 @@ impl Statements {
             outside,
             sessions,
         })
+    }
+
+    /// These are databases of the source too: the base has tables in them.
+    pub fn has_databases<'a>(&mut self, more: impl Iterator<Item = &'a str>) {
+        self.databases.extend(more.map(str::to_owned));
     }
 
     /// Says in the receipt what a restore leaves out.
@@ -281,13 +290,10 @@ impl Statements {
         at: (u64, u64),
         id: &str,
     ) -> Result<(), ClusterError> {
+        // The source logs a `CREATE DATABASE IF NOT EXISTS` of one that is there, too.
         if let Statement::CreateDatabase { db, replace: false, .. } = statement
-            && self.has_database(db)?
+            && self.databases.contains(db)
         {
-            // One that is not known was made by this very statement, before a crash.
-            if !self.collations.contains_key(db) {
-                collations::follow(&mut self.collations, &mut self.conn, statement, query, sql, modes)?;
-            }
             return Ok(());
         }
         let (without, text);
@@ -423,9 +429,10 @@ impl Statements {
                 self.outside.note(&mut self.conn, &self.shadows, &self.ask, statement)?;
             }
             if last > at || (last == at && done) {
-                return Ok(());
+                return self.say_unclear(statement, query, (source, modes), id, true);
             }
         }
+        self.say_unclear(statement, query, (source, modes), id, false)?;
         if let Statement::AlterTable { table, .. } = statement {
             let alter = Alter {
                 shadows: &self.shadows,
@@ -458,8 +465,35 @@ impl Statements {
         Ok(())
     }
 
+    /// Says in the receipt what may be another hour than at the source.
+    fn say_unclear(
+        &mut self,
+        statement: &Statement,
+        query: &Query<'_>,
+        (sql, modes): (&str, Modes),
+        id: &str,
+        ran: bool,
+    ) -> Result<(), ClusterError> {
+        let run = Run {
+            query,
+            sql,
+            shadow: None,
+            id,
+            modes,
+            built: statement.tables().first().and_then(|t| self.shadows.place(t)),
+        };
+        let said = self.sessions.unclear(&mut self.conn, &run, ran)?;
+        self.remarks.extend(said);
+        Ok(())
+    }
+
     /// Notes what a statement does to a database of the source; its shadow follows.
     fn database(&mut self, statement: &Statement, db: &str) -> Result<(), ClusterError> {
+        if let Statement::CreateDatabase { .. } = statement {
+            self.databases.insert(db.to_owned());
+        } else if statement.dropped_database() == Some(db) {
+            self.databases.remove(db);
+        }
         if statement.dropped_database() == Some(db) {
             self.definitions.retain(|d| d.db.as_deref() != Some(db));
             self.triggers.database_gone(db);
@@ -527,21 +561,6 @@ impl Statements {
         }
         let renamed = rename(sql, &query.db, modes, &InShadows(&self.shadows)).map_err(|why| odd(id, sql, &why))?;
         Ok(vec![renamed])
-    }
-
-    /// Whether a database is there at this place of the log. The source logs a `CREATE DATABASE IF NOT EXISTS` of one too.
-    fn has_database(&mut self, db: &str) -> Result<bool, ClusterError> {
-        if self
-            .definitions
-            .iter()
-            .any(|d| d.kind == kind::DATABASE && d.name == db)
-        {
-            return Ok(true);
-        }
-        let Some(shadow) = self.shadows.shadow(db).map(str::to_owned) else {
-            return Ok(false);
-        };
-        Ok(publish::own_databases(&mut self.conn, &shadow)?.contains(&shadow))
     }
 
     fn execute(
