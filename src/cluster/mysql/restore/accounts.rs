@@ -10,8 +10,6 @@ use crate::cluster::mysql::fence::{self, quoted};
 use crate::cluster::mysql::schema::definition::{AccountName, DefinitionText, kind};
 use crate::cluster::mysql::schema::identity;
 use crate::cluster::mysql::sessions;
-use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::tokens::{Token, TokenKind, words};
 use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::crash::crash_point;
@@ -20,6 +18,7 @@ use crate::model::definition::Definition;
 use super::ledger::Ledger;
 use super::roles::{self, CreateRole};
 use super::steps;
+use super::wording::{locks, named, shown, spelled_out, without_text};
 
 /// There is no such role.
 const NO_SUCH_ROLE: [u16; 2] = [1959, 3523];
@@ -312,8 +311,22 @@ impl<'a> Work<'a> {
             .collect::<Vec<_>>()
         {
             let flavor = self.conn.info().flavor;
-            let named = named(&logged.sql, flavor);
             let role = roles::create_role(logged, flavor);
+            // Of a role, that says who may give it on.
+            let sql = match role {
+                Some(_) => Some(logged.sql.clone()),
+                None => spelled_out(logged, flavor),
+            };
+            let Some(sql) = sql else {
+                self.remarks.push(format!(
+                    "an account statement of the log ({}) was left out, because it means the account or role of whoever ran \
+                     it, and the log does not say who that was: run it again for that one",
+                    shown(&logged.sql, flavor)
+                ));
+                continue;
+            };
+            let logged = &Logged { sql, ..logged.clone() };
+            let named = named(&logged.sql, flavor);
             if role.is_none() && named.iter().any(|account| fence::is_spared(account, &self.own)) {
                 self.remarks.push(format!(
                     "an account statement of the log ({}) was left out, because it names an account that a restore never \
@@ -410,136 +423,5 @@ impl Work<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// The accounts that a statement names; without a host it means any host.
-fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
-    let words = words(sql, Modes::of(0, flavor));
-    let is_name = |t: &&Token<'_>| matches!(t.kind, TokenKind::Word | TokenKind::Name | TokenKind::Text);
-    let mut out = Vec::new();
-    let mut at = 0;
-    // With partial revokes MySQL logs behind a grant who gave it; that one is not named by it.
-    let is_grant = words.first().is_some_and(|t| t.is("GRANT"));
-    while let Some(word) = words.get(at) {
-        let before = at.checked_sub(1).and_then(|k| words.get(k));
-        if is_grant && word.is("AS") {
-            break;
-        }
-        let host = words
-            .get(at + 1)
-            .filter(|t| t.is_symbol('@'))
-            .and_then(|_| words.get(at + 2));
-        if let (true, Some(host)) = (is_name(&word), host.filter(is_name)) {
-            out.push(AccountName {
-                user: word.name(),
-                host: host.name(),
-            });
-            at += 3;
-            continue;
-        }
-        let begins =
-            |t: &Token<'_>| t.is_symbol(',') || ["USER", "ROLE", "EXISTS", "TO", "FROM", "FOR"].iter().any(|w| t.is(w));
-        if is_name(&word) && before.is_some_and(begins) {
-            out.push(AccountName {
-                user: word.name(),
-                host: "%".to_owned(),
-            });
-        }
-        at += 1;
-    }
-    out
-}
-
-/// A statement as a message may show it: without the passwords that it may hold.
-fn shown(sql: &str, flavor: Flavor) -> String {
-    let all = words(sql, Modes::of(0, flavor));
-    let begin: Vec<&str> = all
-        .iter()
-        .take_while(|t| t.kind == TokenKind::Word)
-        .take(2)
-        .map(|t| t.text)
-        .collect();
-    let gives = ["GRANT", "REVOKE"].iter().any(|w| all.first().is_some_and(|t| t.is(w)));
-    let mut accounts = named(sql, flavor).into_iter();
-    let account = if gives { accounts.next_back() } else { accounts.next() };
-    match account {
-        Some(a) => format!("{} ... {}@{}", begin.join(" "), a.user, a.host),
-        None => format!("{} ...", begin.join(" ")),
-    }
-}
-
-/// What a server says, without the text of the statement: that may hold a password.
-fn without_text(code: u16, message: &str) -> &str {
-    const SYNTAX: [u16; 2] = [1064, 1149];
-    let end = message.find('\'').filter(|_| SYNTAX.contains(&code));
-    let message = end.and_then(|end| message.get(..end)).unwrap_or(message);
-    message.trim_end().trim_end_matches(" near")
-}
-
-/// Whether a statement locks the accounts that it names.
-fn locks(sql: &str, flavor: Flavor) -> bool {
-    words(sql, Modes::of(0, flavor))
-        .windows(2)
-        .any(|pair| matches!(pair, [a, b] if a.is("ACCOUNT") && b.is("LOCK")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_hold_no_passwords() {
-        let of = |sql: &str| shown(sql, Flavor::MariaDb);
-        assert_eq!(
-            of("CREATE USER `a`@`%` IDENTIFIED BY PASSWORD '*AB'"),
-            "CREATE USER ... a@%"
-        );
-        assert_eq!(of("SET PASSWORD='*AB'"), "SET PASSWORD ...");
-        assert_eq!(
-            of("GRANT PROXY ON ''@'%' TO 'root'@'::1' WITH GRANT OPTION"),
-            "GRANT PROXY ... root@::1"
-        );
-        let said = "You have an error in your SQL syntax; check the manual for the right syntax to use near 'PASSWORD '*AB' x' at line 1";
-        assert_eq!(
-            without_text(1064, said),
-            "You have an error in your SQL syntax; check the manual for the right syntax to use"
-        );
-        assert_eq!(
-            without_text(1396, "Operation failed for 'a'@'b'"),
-            "Operation failed for 'a'@'b'"
-        );
-    }
-
-    fn list(sql: &str) -> Vec<String> {
-        let shown = |a: AccountName| format!("{}@{}", a.user, a.host);
-        named(sql, Flavor::MariaDb).into_iter().map(shown).collect()
-    }
-
-    #[test]
-    fn accounts_are_read_however_they_are_written() {
-        assert_eq!(list("DROP USER 'brine'@'%', `a`@b"), ["brine@%", "a@b"]);
-        assert_eq!(list("DROP USER brine"), ["brine@%"]);
-        assert_eq!(list("ALTER USER IF EXISTS brine ACCOUNT LOCK"), ["IF@%", "brine@%"]);
-        assert_eq!(
-            list("SET PASSWORD FOR \"root\"@\"localhost\" = 'x'"),
-            ["root@localhost"]
-        );
-        assert_eq!(list("GRANT SELECT ON a.* TO 'xbrine'@'%'"), ["xbrine@%"]);
-        assert_eq!(list("DROP USER 'nonroot'@'localhost'"), ["nonroot@localhost"]);
-        assert_eq!(
-            list("GRANT PROCESS ON *.* TO 'app'@'%' AS 'root'@'localhost' WITH ROLE NONE"),
-            ["app@%"]
-        );
-        assert_eq!(list("CREATE USER a IDENTIFIED BY 'brine'"), ["a@%"]);
-    }
-
-    #[test]
-    fn a_statement_that_locks_is_known() {
-        assert!(locks("alter user a@b account  lock", Flavor::MySql));
-        assert!(!locks(
-            "CREATE USER a COMMENT 'ACCOUNT LOCK' ACCOUNT UNLOCK",
-            Flavor::MySql
-        ));
     }
 }

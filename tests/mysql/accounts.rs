@@ -1,0 +1,56 @@
+//! Accounts and grants after a restore are those of the source, and nobody else's.
+
+use brine::engine::point::RestorePoint;
+
+use crate::server::{Kind, Server, servers};
+use crate::world::{World, ok};
+
+/// What statements of the log do to whoever runs them.
+const OWN: &str = "alter user current_user() with max_queries_per_hour 777; grant process on *.* to current_user;
+revoke r2 from current_user(); alter user current_user() account lock";
+
+fn shown(s: &Server, account: &str) -> Vec<String> {
+    let mut all = s.column(&format!("show create user {account}"));
+    all.extend(s.column(&format!("show grants for {account}")));
+    all
+}
+
+#[test]
+fn what_an_account_did_to_itself_is_not_done_to_the_one_that_restores() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        source.sql("create database d; create table d.t (id int primary key); create role r1; create role r2; create user app@localhost identified by 'x'");
+        source
+            .sql("grant create user, process on *.* to app@localhost with grant option; grant r1 to app@localhost; grant r2 to app@localhost with admin option");
+        if kind.is_mysql() {
+            source.sql("grant role_admin on *.* to app@localhost");
+        }
+        spare.sql("create role r1; create role r2");
+        let own = shown(&spare, "root@localhost");
+        let (w, other) = (World::new(&source), World::target(&spare));
+        w.backup();
+        w.start_log();
+        source.session_as("app", "x").run(OWN);
+        w.catch_up();
+        let request = w.request_to(&other, RestorePoint::Latest);
+        let receipt = ok("restoring", w.try_restore(&request, &other));
+        assert_eq!(shown(&spare, "root@localhost"), own, "{kind:?}");
+        let account = "app@localhost";
+        // MariaDB does not log who took a role from himself.
+        match kind.is_mysql() {
+            true => assert_eq!(shown(&spare, account), shown(&source, account)),
+            false => {
+                assert!(
+                    receipt
+                        .warnings
+                        .iter()
+                        .any(|w| w.contains("(revoke r2 ...) was left out")),
+                    "{:?}",
+                    receipt.warnings
+                );
+                spare.sql("revoke r2 from app@localhost");
+                assert_eq!(shown(&spare, account), shown(&source, account), "{kind:?}");
+            }
+        }
+    }
+}
