@@ -2,8 +2,8 @@
 
 use brine::engine::point::RestorePoint;
 
-use crate::server::{Kind, Server, servers};
-use crate::world::{World, ok};
+use crate::server::{Kind, Server, server, servers};
+use crate::world::{World, ok, snapshot};
 
 /// What statements of the log do to whoever runs them.
 const OWN: &str = "alter user current_user() with max_queries_per_hour 777; grant process on *.* to current_user;
@@ -52,5 +52,28 @@ fn what_an_account_did_to_itself_is_not_done_to_the_one_that_restores() {
                 assert_eq!(shown(&spare, account), shown(&source, account), "{kind:?}");
             }
         }
+    }
+}
+
+#[test]
+fn what_everybody_was_given_later_goes() {
+    for kind in [Kind::MariaDb1011, Kind::MariaDb118] {
+        let s = server(kind);
+        s.sql("create database d; create table d.t (id int primary key, v int); create procedure d.p() select 1");
+        s.sql("create role r; grant select on d.* to public with grant option; grant update (v) on d.t to public");
+        let w = World::new(&s);
+        let backup = w.backup();
+        let then = s.column("show grants for public");
+        s.sql("grant delete, drop on *.* to public; grant all on d.* to public; grant insert (id) on d.t to public");
+        s.sql("grant execute on procedure d.p to public; grant r to public; revoke update (v) on d.t from public");
+        let later = s.column("show grants for public");
+        let receipt = w.in_place(snapshot(&backup.id));
+        assert_eq!(s.column("show grants for public"), then, "{kind:?}");
+        assert_eq!(receipt.warnings, Vec::<String>::new(), "{kind:?}");
+        w.undo();
+        assert_eq!(s.column("show grants for public"), later, "{kind:?}");
+        s.sql("revoke all privileges, grant option from public");
+        w.in_place(snapshot(&backup.id));
+        assert_eq!(s.column("show grants for public"), then, "{kind:?}");
     }
 }

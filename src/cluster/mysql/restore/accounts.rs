@@ -251,7 +251,13 @@ impl<'a> Work<'a> {
                 .iter()
                 .any(|o| o.kind != kind::GRANTS && o.text.account.as_ref() == Some(&account));
             let is_role = row.text(2) == "Y";
-            if kept || self.spared(Some(&account)) || (is_role && account.user.eq_ignore_ascii_case("PUBLIC")) {
+            // MariaDB's role that everybody has does not go, so what it was given does.
+            if is_role && account.user.eq_ignore_ascii_case("PUBLIC") {
+                let name = ident(&account.user);
+                self.try_run(&format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {name}"))?;
+                continue;
+            }
+            if kept || self.spared(Some(&account)) {
                 continue;
             }
             // One that the server itself does not find (a host name, while it resolves none) is in no backup either.
