@@ -77,3 +77,35 @@ fn what_everybody_was_given_later_goes() {
         assert_eq!(s.column("show grants for public"), then, "{kind:?}");
     }
 }
+
+#[test]
+fn a_mandatory_role_keeps_nothing_of_what_it_was_given_later() {
+    let s = server(Kind::Mysql97);
+    s.sql("create database d; create table d.t (id int primary key); create role base; grant select on d.* to base");
+    s.sql("create user app@'%' identified by 'x'; set global mandatory_roles = 'base'");
+    let w = World::new(&s);
+    let backup = w.backup();
+    let then = shown(&s, "base");
+    s.sql("grant delete, drop on *.* to base");
+    s.sql("revoke select on d.* from base; grant proxy on app@'%' to base");
+    s.sql("alter user base identified by 'y' with max_queries_per_hour 7 account unlock");
+    let later = shown(&s, "base");
+    let receipt = w.in_place(snapshot(&backup.id));
+    assert_eq!(shown(&s, "base"), then);
+    assert_eq!(receipt.warnings, Vec::<String>::new());
+    w.undo();
+    assert_eq!(shown(&s, "base"), later);
+}
+
+#[test]
+fn a_mandatory_role_that_was_not_there_is_left_with_nothing() {
+    let s = server(Kind::Mysql97);
+    s.sql("create database d; create table d.t (id int primary key)");
+    let w = World::new(&s);
+    let backup = w.backup();
+    s.sql("create role late; grant delete on *.* to late; set global mandatory_roles = 'late'");
+    let receipt = w.in_place(snapshot(&backup.id));
+    assert_eq!(s.column("show grants for late"), ["GRANT USAGE ON *.* TO `late`@`%`"]);
+    let said = |w: &String| w.starts_with("the role late@% was not there") && w.contains("mandatory_roles");
+    assert!(receipt.warnings.iter().any(said), "{:?}", receipt.warnings);
+}

@@ -22,6 +22,8 @@ use super::wording::{locks, named, shown, spelled_out, without_text};
 
 /// There is no such role.
 const NO_SUCH_ROLE: [u16; 2] = [1959, 3523];
+/// Everybody has the role (MySQL's `mandatory_roles`), so it cannot be dropped or taken away.
+const MANDATORY: u16 = 3628;
 
 /// A definition of an account, role or grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,8 +148,13 @@ impl<'a> Work<'a> {
 
     /// Runs what may fail; then it becomes a remark.
     fn try_run(&mut self, statement: &str) -> Result<bool, ClusterError> {
-        match self.conn.run(statement) {
-            Ok(_) => Ok(true),
+        let result = self.conn.run(statement).map(drop);
+        self.judge(statement, result)
+    }
+
+    fn judge(&mut self, statement: &str, result: Result<(), WireError>) -> Result<bool, ClusterError> {
+        match result {
+            Ok(()) => Ok(true),
             Err(WireError::Server { code, message, .. }) => {
                 let text = format!(
                     "an account statement ({}) failed: {code}: {}",
@@ -265,11 +272,37 @@ impl<'a> Work<'a> {
             if !is_role && shown.is_err_and(|e| e.code() == Some(1133)) {
                 continue;
             }
-            let statement = match is_role {
-                true => format!("DROP ROLE IF EXISTS {}", ident(&account.user)),
-                false => format!("DROP USER IF EXISTS {}", quoted(&account)),
-            };
-            self.try_run(&statement)?;
+            if !self.drop_one(&account, is_role)? {
+                self.remarks.push(format!(
+                    "the role {}@{} was not there at the restored moment, and could not be dropped because the global \
+                     variable mandatory_roles names it: all that it was given was taken from it",
+                    account.user, account.host
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops an account or role; `false` when that is a mandatory role, which stays and is left with nothing.
+    fn drop_one(&mut self, account: &AccountName, is_role: bool) -> Result<bool, ClusterError> {
+        let statement = match is_role {
+            true => format!("DROP ROLE IF EXISTS {}", ident(&account.user)),
+            false => format!("DROP USER IF EXISTS {}", quoted(account)),
+        };
+        match self.conn.run(&statement).map(drop) {
+            Err(e) if e.code() == Some(MANDATORY) => self.strip(account).map(|()| false),
+            result => self.judge(&statement, result).map(|_| true),
+        }
+    }
+
+    /// Takes from a mandatory role of MySQL what dropping it would take.
+    fn strip(&mut self, account: &AccountName) -> Result<(), ClusterError> {
+        for revoke in roles::takes_all(self.conn, account)? {
+            match self.conn.run(&revoke).map(drop) {
+                // It has another one that everybody has.
+                Err(e) if e.code() == Some(MANDATORY) => {}
+                result => drop(self.judge(&revoke, result)?),
+            }
         }
         Ok(())
     }
@@ -282,16 +315,12 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let is_role = one.kind == kind::ROLE;
-        if self.conn.info().flavor == Flavor::MySql || is_role {
-            let drop = match is_role && self.conn.info().flavor == Flavor::MariaDb {
-                true => format!("DROP ROLE IF EXISTS {}", ident(&account.user)),
-                false => format!("DROP USER IF EXISTS {}", quoted(account)),
-            };
-            self.try_run(&drop)?;
-        }
         let mut statement = statement.clone();
-        if !is_role && self.conn.info().flavor == Flavor::MariaDb {
+        let of_mariadb = self.conn.info().flavor == Flavor::MariaDb;
+        if of_mariadb && !is_role {
             statement = statement.replacen("CREATE USER ", "CREATE OR REPLACE USER ", 1);
+        } else if !self.drop_one(account, of_mariadb)? {
+            statement = statement.replacen("CREATE USER ", "ALTER USER ", 1);
         }
         // An account with two passwords gets the second by a statement of its own.
         let mut more = one.text.statements.iter().skip(1);

@@ -67,6 +67,7 @@ pub(super) fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
     // With partial revokes MySQL logs behind a grant who gave it; that one is not named by it.
     let is_grant = words.first().is_some_and(|t| t.is("GRANT"));
     while let Some(word) = words.get(at) {
+        let is_if = word.is("IF") && words.get(at + 1).is_some_and(|t| t.is("EXISTS") || t.is("NOT"));
         let before = at.checked_sub(1).and_then(|k| words.get(k));
         if is_grant && word.is("AS") {
             break;
@@ -85,7 +86,7 @@ pub(super) fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
         }
         let begins =
             |t: &Token<'_>| t.is_symbol(',') || ["USER", "ROLE", "EXISTS", "TO", "FROM", "FOR"].iter().any(|w| t.is(w));
-        if is_name(&word) && before.is_some_and(begins) && !word.is("CURRENT_USER") {
+        if is_name(&word) && before.is_some_and(begins) && !word.is("CURRENT_USER") && !is_if {
             out.push(AccountName {
                 user: word.name(),
                 host: "%".to_owned(),
@@ -165,7 +166,8 @@ mod tests {
     fn accounts_are_read_however_they_are_written() {
         assert_eq!(list("DROP USER 'brine'@'%', `a`@b"), ["brine@%", "a@b"]);
         assert_eq!(list("DROP USER brine"), ["brine@%"]);
-        assert_eq!(list("ALTER USER IF EXISTS brine ACCOUNT LOCK"), ["IF@%", "brine@%"]);
+        assert_eq!(list("ALTER USER IF EXISTS brine ACCOUNT LOCK"), ["brine@%"]);
+        assert_eq!(list("CREATE ROLE if not exists brine, `if`"), ["brine@%", "if@%"]);
         assert_eq!(
             list("SET PASSWORD FOR \"root\"@\"localhost\" = 'x'"),
             ["root@localhost"]
