@@ -109,3 +109,55 @@ fn a_mandatory_role_that_was_not_there_is_left_with_nothing() {
     let said = |w: &String| w.starts_with("the role late@% was not there") && w.contains("mandatory_roles");
     assert!(receipt.warnings.iter().any(said), "{:?}", receipt.warnings);
 }
+
+#[test]
+fn privileges_that_come_and_go_with_routines_do_so_here() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        source.sql("create database d; create table d.t (id int primary key); create user app@'%'; create database dd");
+        for name in ["old", "gone", "kept"] {
+            source.sql(&format!(
+                "create procedure d.{name}() select 1; grant execute on procedure d.{name} to app@'%'"
+            ));
+        }
+        source.sql(
+            "create function d.kept() returns int deterministic return 1; grant execute on function d.kept to app@'%'",
+        );
+        source.sql("create procedure dd.x() select 1; grant execute on procedure dd.x to app@'%'");
+        for (user, more) in [("dev", ""), ("some", ", execute"), ("most", ", execute, alter routine")] {
+            source.sql(&format!("create user {user}@localhost identified by 'x'"));
+            source.sql(&format!("grant create routine{more} on d.* to {user}@localhost"));
+        }
+        let (w, other) = (World::new(&source), World::target(&spare));
+        w.backup();
+        w.start_log();
+        for user in ["dev", "some", "most"] {
+            let mut session = source.session_as(user, "x");
+            session.run(&format!(
+                "create procedure d.P{user}() select 1; create function d.f{user}() returns int deterministic return 1"
+            ));
+        }
+        let mut dev = source.session_as("dev", "x");
+        dev.run("create procedure d.brief() select 1; drop procedure d.brief");
+        source.sql(
+            "drop procedure d.old; create procedure d.old() select 2; drop function d.kept; drop procedure d.pdev",
+        );
+        source.sql("grant execute on procedure d.gone to dev@localhost; drop procedure d.gone");
+        source.sql("drop database dd; create database dd; create procedure dd.x() select 2");
+        if !kind.is_mysql() {
+            source.sql("create or replace procedure d.kept() select 3");
+        }
+        w.catch_up();
+        let request = w.request_to(&other, RestorePoint::Latest);
+        let receipt = ok("restoring", w.try_restore(&request, &other));
+        let given = |s: &Server| {
+            s.column(
+                "select concat_ws(' ', user, host, db, routine_name, routine_type, proc_priv) from mysql.procs_priv
+                 where user in ('app', 'dev', 'some', 'most') order by 1",
+            )
+        };
+        assert_eq!(given(&spare), given(&source), "{kind:?}");
+        assert_eq!(given(&source).len(), 5, "{kind:?} {:?}", given(&source));
+        assert_eq!(receipt.warnings, Vec::<String>::new(), "{kind:?}");
+    }
+}

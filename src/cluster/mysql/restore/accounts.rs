@@ -17,6 +17,7 @@ use crate::model::definition::Definition;
 
 use super::ledger::Ledger;
 use super::roles::{self, CreateRole};
+use super::routines;
 use super::steps;
 use super::wording::{locks, named, shown, spelled_out, without_text};
 
@@ -42,6 +43,9 @@ pub(super) struct Logged {
     /// Who ran it: user and host.
     #[serde(default)]
     pub invoker: Option<(String, String)>,
+    /// What it did to a routine, when it is about that and not about accounts: servers give and take by themselves then.
+    #[serde(default)]
+    pub routine: Option<routines::Change>,
 }
 
 /// All that is to be made.
@@ -56,11 +60,11 @@ pub(super) struct Accounts {
 
 impl Accounts {
     /// From the definitions of a backup and the statements of the log behind it.
-    pub fn new(conn: &mut Conn, definitions: &[Definition], log: Vec<Logged>) -> Result<Accounts, ClusterError> {
+    pub fn new(conn: &mut Conn, definitions: &[Definition], mut log: Vec<Logged>) -> Result<Accounts, ClusterError> {
         let of_accounts = definitions
             .iter()
             .filter(|d| [kind::ACCOUNT, kind::ROLE, kind::GRANTS].contains(&d.kind.as_str()));
-        let base = of_accounts
+        let mut base = of_accounts
             .map(|d| {
                 Ok(OfBackup {
                     kind: d.kind.clone(),
@@ -72,6 +76,15 @@ impl Accounts {
         let grants = grants.filter_map(|o| Some((o.text.account.as_ref()?, &o.text.statements)));
         let then = grants.flat_map(|(account, list)| list.iter().map(move |statement| (account, statement)));
         let roles = roles::of_spared(conn, then)?;
+        match routines::automatic(conn, definitions)? {
+            true => {
+                let flavor = conn.info().flavor;
+                let gone = routines::settle(&mut log, flavor);
+                let kept = |s: &String| routines::named(s, "", flavor).is_none_or(|on| !gone.contains(&on));
+                base.iter_mut().for_each(|o| o.text.statements.retain(kept));
+            }
+            false => log.retain(|logged| logged.routine.is_none()),
+        }
         Ok(Accounts { base, log, roles })
     }
 
@@ -346,6 +359,10 @@ impl<'a> Work<'a> {
             .collect::<Vec<_>>()
         {
             let flavor = self.conn.info().flavor;
+            if let Some(change) = &logged.routine {
+                self.give_to_maker(change, logged.invoker.as_ref())?;
+                continue;
+            }
             let role = roles::create_role(logged, flavor);
             // Of a role, that says who may give it on.
             let sql = match role {
@@ -422,6 +439,25 @@ impl Work<'_> {
         let done = self.try_run(role.map_or(&logged.sql, |r| &r.sql))?;
         steps::reset(self.conn)?;
         Ok(done)
+    }
+
+    /// Whoever made a routine of the log may use it. Doing so again changes nothing.
+    fn give_to_maker(&mut self, change: &routines::Change, who: Option<&(String, String)>) -> Result<(), ClusterError> {
+        let Some((user, host)) = who else {
+            return Ok(());
+        };
+        let who = AccountName {
+            user: user.clone(),
+            host: host.clone(),
+        };
+        if self.spared(Some(&who)) {
+            return Ok(());
+        }
+        if let Some(grant) = routines::to_maker(self.conn, change, &who)? {
+            self.grant(&grant)?;
+            steps::reset(self.conn)?;
+        }
+        Ok(())
     }
 
     /// The grants by which whoever made a role of the log may give it on.

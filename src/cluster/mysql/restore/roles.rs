@@ -207,6 +207,7 @@ mod tests {
             settings: Vec::new(),
             sql: sql.to_owned(),
             invoker: Some(("root".to_owned(), "localhost".to_owned())),
+            routine: None,
         }
     }
 

@@ -188,6 +188,7 @@ mod tests {
                 settings: vec!["SET SESSION sql_mode = 4".to_owned()],
                 sql: sql.to_owned(),
                 invoker: who.map(|(user, host)| (user.to_owned(), host.to_owned())),
+                routine: None,
             };
             spelled_out(&logged, flavor)
         };
