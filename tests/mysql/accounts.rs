@@ -161,3 +161,37 @@ fn privileges_that_come_and_go_with_routines_do_so_here() {
         assert_eq!(receipt.warnings, Vec::<String>::new(), "{kind:?}");
     }
 }
+
+#[test]
+fn a_grant_on_columns_of_which_some_are_gone_gives_the_others() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        source.sql("create database d; create table d.t (id int primary key, x int, y int); create user app@'%'; create user late@'%'");
+        source.sql("grant select (x), insert (ID), update (y, x), delete on d.t to app@'%'");
+        let (w, other) = (World::new(&source), World::target(&spare));
+        w.start_log();
+        source.sql("use d; grant select (x), insert (id) on t to late@'%'; grant update (x) on t to late@'%'");
+        source.sql("alter table d.t drop column x");
+        w.catch_up();
+        w.backup();
+        source.sql("use d; grant references (y) on t to late@'%'; alter table t drop column y");
+        w.catch_up();
+        let request = w.request_to(&other, RestorePoint::Latest);
+        let receipt = ok("restoring", w.try_restore(&request, &other));
+        let given = |s: &Server| {
+            s.column(
+                "select concat_ws(' ', user, lower(column_name), column_priv) from mysql.columns_priv where lower(column_name) = 'id'
+                 union select concat_ws(' ', user, table_name, table_priv) from mysql.tables_priv where db = 'd' order by 1",
+            )
+        };
+        let want = ["app id Insert", "app t Delete", "late id Insert", "late t "];
+        assert_eq!(given(&spare), want, "{kind:?} {:?}", receipt.warnings);
+        let said = |w: &&String| w.contains(" ON d.t ... app@%") && w.contains("without the columns x, y");
+        assert_eq!(
+            receipt.warnings.iter().filter(said).count(),
+            1,
+            "{kind:?} {:?}",
+            receipt.warnings
+        );
+    }
+}

@@ -10,7 +10,7 @@ use crate::cluster::mysql::fence::{self, quoted};
 use crate::cluster::mysql::schema::definition::{AccountName, DefinitionText, kind};
 use crate::cluster::mysql::schema::identity;
 use crate::cluster::mysql::sessions;
-use crate::cluster::mysql::text::ident;
+use crate::cluster::mysql::text::{ident, string};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
@@ -19,12 +19,14 @@ use super::ledger::Ledger;
 use super::roles::{self, CreateRole};
 use super::routines;
 use super::steps;
-use super::wording::{locks, named, shown, spelled_out, without_text};
+use super::wording::{OfColumns, locks, named, of_columns, shown, spelled_out, table_of, without_text};
 
 /// There is no such role.
 const NO_SUCH_ROLE: [u16; 2] = [1959, 3523];
 /// Everybody has the role (MySQL's `mandatory_roles`), so it cannot be dropped or taken away.
 const MANDATORY: u16 = 3628;
+/// There is no such column.
+const NO_SUCH_COLUMN: u16 = 1054;
 
 /// A definition of an account, role or grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,8 +163,41 @@ impl<'a> Work<'a> {
 
     /// Runs what may fail; then it becomes a remark.
     fn try_run(&mut self, statement: &str) -> Result<bool, ClusterError> {
-        let result = self.conn.run(statement).map(drop);
-        self.judge(statement, result)
+        match self.conn.run(statement).map(drop) {
+            Err(e) if e.code() == Some(NO_SUCH_COLUMN) => match self.without_columns(statement)? {
+                Some(rest) => rest.map_or(Ok(true), |rest| {
+                    let result = self.conn.run(&rest).map(drop);
+                    self.judge(&rest, result)
+                }),
+                None => self.judge(statement, Err(e)),
+            },
+            result => self.judge(statement, result),
+        }
+    }
+
+    /// What is left of a statement about columns of which some are gone, if that is why it fails.
+    fn without_columns(&mut self, statement: &str) -> Result<Option<Option<String>>, ClusterError> {
+        let flavor = self.conn.info().flavor;
+        let Some((db, table)) = table_of(statement, flavor) else {
+            return Ok(None);
+        };
+        let db = db.map_or_else(|| "DATABASE()".to_owned(), |db| string(&db));
+        let sql = format!(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = {db} AND table_name = {}",
+            string(&table)
+        );
+        let rows = self.conn.rows(&sql).map_err(|e| e.doing("reading a table's columns"))?;
+        let there: Vec<String> = rows.iter().map(|r| r.text(0).to_lowercase()).collect();
+        let left = of_columns(statement, flavor, |name| there.contains(&name.to_lowercase()));
+        let Some(OfColumns { sql, lost }) = left.filter(|left| !left.lost.is_empty()) else {
+            return Ok(None);
+        };
+        self.remarks.push(format!(
+            "an account statement ({}) was done without the columns {}, because the table has none of these names",
+            shown(statement, flavor),
+            lost.join(", ")
+        ));
+        Ok(Some(sql))
     }
 
     fn judge(&mut self, statement: &str, result: Result<(), WireError>) -> Result<bool, ClusterError> {

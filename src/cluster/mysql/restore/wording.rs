@@ -97,6 +97,73 @@ pub(super) fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
     out
 }
 
+/// What a `GRANT` or `REVOKE` is about: the words between `ON` and `TO` or `FROM`.
+fn object<'a, 'b>(words: &'b [Token<'a>]) -> &'b [Token<'a>] {
+    let gives = words.first().is_some_and(|t| t.is("GRANT") || t.is("REVOKE"));
+    let on = words.iter().position(|t| t.is("ON")).filter(|_| gives);
+    let rest = on.and_then(|on| words.get(on + 1..)).unwrap_or_default();
+    let end = rest.iter().position(|t| t.is("TO") || t.is("FROM"));
+    rest.get(..end.unwrap_or_default()).unwrap_or_default()
+}
+
+/// The table that a `GRANT` or `REVOKE` is about: its database, where it says one, and its name.
+pub(super) fn table_of(sql: &str, flavor: Flavor) -> Option<(Option<String>, String)> {
+    let words = words(sql, Modes::of(0, flavor));
+    let names = match object(&words) {
+        [table, rest @ ..] if table.is("TABLE") => rest,
+        all => all,
+    };
+    match names {
+        [db, dot, table] if dot.is_symbol('.') && !table.is_symbol('*') => Some((Some(db.name()), table.name())),
+        [table] if !table.is_symbol('*') => Some((None, table.name())),
+        _ => None,
+    }
+}
+
+/// A `GRANT` or `REVOKE` without the columns that are not there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct OfColumns {
+    /// What is left of it, if anything is.
+    pub sql: Option<String>,
+    /// The columns.
+    pub lost: Vec<String>,
+}
+
+/// Leaves out of a `GRANT` or `REVOKE` the columns that are not `there`.
+pub(super) fn of_columns(sql: &str, flavor: Flavor, there: impl Fn(&str) -> bool) -> Option<OfColumns> {
+    let words = words(sql, Modes::of(0, flavor));
+    let on = words.iter().position(|t| t.is("ON"))?;
+    let (first, list) = words.get(..on)?.split_first()?;
+    if !first.is("GRANT") && !first.is("REVOKE") {
+        return None;
+    }
+    let (mut items, mut lost) = (Vec::new(), Vec::new());
+    let mut within = false;
+    let parts = list.split(|t| {
+        within = (within || t.is_symbol('(')) && !t.is_symbol(')');
+        t.is_symbol(',') && !within
+    });
+    for part in parts {
+        let open = part.iter().position(|t| t.is_symbol('('));
+        let (head, columns) = part.split_at(open.unwrap_or(part.len()));
+        let head: Vec<&str> = head.iter().map(|t| t.text).collect();
+        let names = columns.iter().filter(|t| t.kind != TokenKind::Symbol).map(Token::name);
+        let (kept, gone): (Vec<String>, Vec<String>) = names.partition(|name| there(name));
+        let kept: Vec<String> = kept.iter().map(|name| ident(name)).collect();
+        match open {
+            None => items.push(head.join(" ")),
+            Some(_) if kept.is_empty() => {}
+            Some(_) => items.push(format!("{} ({})", head.join(" "), kept.join(", "))),
+        }
+        lost.extend(gone.into_iter().filter(|name| !lost.contains(name)).collect::<Vec<_>>());
+    }
+    let rest = sql.get(words.get(on)?.at..)?;
+    Some(OfColumns {
+        sql: (!items.is_empty()).then(|| format!("{} {} {rest}", first.text, items.join(", "))),
+        lost,
+    })
+}
+
 /// A statement as a message may show it: without the passwords that it may hold.
 pub(super) fn shown(sql: &str, flavor: Flavor) -> String {
     let all = words(sql, Modes::of(0, flavor));
@@ -109,8 +176,24 @@ pub(super) fn shown(sql: &str, flavor: Flavor) -> String {
     let gives = ["GRANT", "REVOKE"].iter().any(|w| all.first().is_some_and(|t| t.is(w)));
     let mut accounts = named(sql, flavor).into_iter();
     let account = if gives { accounts.next_back() } else { accounts.next() };
+    let about = object(&all);
+    let about = match about.iter().any(|t| t.is_symbol('@')) {
+        true => String::new(),
+        false => about.iter().fold(String::new(), |said, t| {
+            let space = if t.is_symbol('.') || said.ends_with('.') {
+                ""
+            } else {
+                " "
+            };
+            said + space + &t.name()
+        }),
+    };
+    let on = match about.is_empty() {
+        true => about,
+        false => format!(" ON{about} ..."),
+    };
     match account {
-        Some(a) => format!("{} ... {}@{}", begin.join(" "), a.user, a.host),
+        Some(a) => format!("{} ...{on} {}@{}", begin.join(" "), a.user, a.host),
         None => format!("{} ...", begin.join(" ")),
     }
 }
@@ -179,6 +262,38 @@ mod tests {
             ["app@%"]
         );
         assert_eq!(list("CREATE USER a IDENTIFIED BY 'brine'"), ["a@%"]);
+    }
+
+    #[test]
+    fn columns_that_are_not_there_are_left_out() {
+        let of = |sql: &str| of_columns(sql, Flavor::MySql, |name| ["a", "b`"].contains(&name));
+        let is = |sql: Option<&str>, lost: &[&str]| {
+            Some(OfColumns {
+                sql: sql.map(str::to_owned),
+                lost: lost.iter().map(|l| (*l).to_owned()).collect(),
+            })
+        };
+        assert_eq!(
+            of("GRANT SELECT (`a`, x, `b```), CREATE VIEW, UPDATE(x), INSERT (y) ON TABLE `d`.`t` TO u"),
+            is(
+                Some("GRANT SELECT (`a`, `b```), CREATE VIEW ON TABLE `d`.`t` TO u"),
+                &["x", "y"]
+            )
+        );
+        assert_eq!(of("revoke select (x) on t from u"), is(None, &["x"]));
+        assert_eq!(of("create user x"), None);
+        let table = |sql: &str| table_of(sql, Flavor::MySql);
+        assert_eq!(
+            table("GRANT SELECT (x) ON TABLE `d`.`t` TO u"),
+            Some((Some("d".to_owned()), "t".to_owned()))
+        );
+        assert_eq!(table("revoke select on t from u"), Some((None, "t".to_owned())));
+        assert_eq!(table("grant select on *.* to u"), None);
+        assert_eq!(table("grant execute on procedure d.t to u"), None);
+        assert_eq!(
+            shown("GRANT SELECT (x), INSERT ON `d`.`t` TO `u`@`h`", Flavor::MySql),
+            "GRANT SELECT ... ON d.t ... u@h"
+        );
     }
 
     #[test]
