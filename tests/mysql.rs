@@ -14,6 +14,8 @@
     clippy::indexing_slicing
 )]
 
+#[path = "mysql/accounts.rs"]
+mod accounts;
 #[path = "mysql/adopt.rs"]
 mod adopt;
 #[path = "mysql/charsets.rs"]

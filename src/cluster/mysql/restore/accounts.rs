@@ -10,19 +10,23 @@ use crate::cluster::mysql::fence::{self, quoted};
 use crate::cluster::mysql::schema::definition::{AccountName, DefinitionText, kind};
 use crate::cluster::mysql::schema::identity;
 use crate::cluster::mysql::sessions;
-use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::tokens::{Token, TokenKind, words};
-use crate::cluster::mysql::text::ident;
+use crate::cluster::mysql::text::{ident, string};
 use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 
 use super::ledger::Ledger;
 use super::roles::{self, CreateRole};
+use super::routines;
 use super::steps;
+use super::wording::{OfColumns, locks, named, of_columns, shown, spelled_out, table_of, without_text};
 
 /// There is no such role.
 const NO_SUCH_ROLE: [u16; 2] = [1959, 3523];
+/// Everybody has the role (MySQL's `mandatory_roles`), so it cannot be dropped or taken away.
+const MANDATORY: u16 = 3628;
+/// There is no such column.
+const NO_SUCH_COLUMN: u16 = 1054;
 
 /// A definition of an account, role or grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +45,9 @@ pub(super) struct Logged {
     /// Who ran it: user and host.
     #[serde(default)]
     pub invoker: Option<(String, String)>,
+    /// What it did to a routine, when it is about that and not about accounts: servers give and take by themselves then.
+    #[serde(default)]
+    pub routine: Option<routines::Change>,
 }
 
 /// All that is to be made.
@@ -55,11 +62,11 @@ pub(super) struct Accounts {
 
 impl Accounts {
     /// From the definitions of a backup and the statements of the log behind it.
-    pub fn new(conn: &mut Conn, definitions: &[Definition], log: Vec<Logged>) -> Result<Accounts, ClusterError> {
+    pub fn new(conn: &mut Conn, definitions: &[Definition], mut log: Vec<Logged>) -> Result<Accounts, ClusterError> {
         let of_accounts = definitions
             .iter()
             .filter(|d| [kind::ACCOUNT, kind::ROLE, kind::GRANTS].contains(&d.kind.as_str()));
-        let base = of_accounts
+        let mut base = of_accounts
             .map(|d| {
                 Ok(OfBackup {
                     kind: d.kind.clone(),
@@ -71,6 +78,15 @@ impl Accounts {
         let grants = grants.filter_map(|o| Some((o.text.account.as_ref()?, &o.text.statements)));
         let then = grants.flat_map(|(account, list)| list.iter().map(move |statement| (account, statement)));
         let roles = roles::of_spared(conn, then)?;
+        match routines::automatic(conn, definitions)? {
+            true => {
+                let flavor = conn.info().flavor;
+                let gone = routines::settle(&mut log, flavor);
+                let kept = |s: &String| routines::named(s, "", flavor).is_none_or(|on| !gone.contains(&on));
+                base.iter_mut().for_each(|o| o.text.statements.retain(kept));
+            }
+            false => log.retain(|logged| logged.routine.is_none()),
+        }
         Ok(Accounts { base, log, roles })
     }
 
@@ -147,8 +163,46 @@ impl<'a> Work<'a> {
 
     /// Runs what may fail; then it becomes a remark.
     fn try_run(&mut self, statement: &str) -> Result<bool, ClusterError> {
-        match self.conn.run(statement) {
-            Ok(_) => Ok(true),
+        match self.conn.run(statement).map(drop) {
+            Err(e) if e.code() == Some(NO_SUCH_COLUMN) => match self.without_columns(statement)? {
+                Some(rest) => rest.map_or(Ok(true), |rest| {
+                    let result = self.conn.run(&rest).map(drop);
+                    self.judge(&rest, result)
+                }),
+                None => self.judge(statement, Err(e)),
+            },
+            result => self.judge(statement, result),
+        }
+    }
+
+    /// What is left of a statement about columns of which some are gone, if that is why it fails.
+    fn without_columns(&mut self, statement: &str) -> Result<Option<Option<String>>, ClusterError> {
+        let flavor = self.conn.info().flavor;
+        let Some((db, table)) = table_of(statement, flavor) else {
+            return Ok(None);
+        };
+        let db = db.map_or_else(|| "DATABASE()".to_owned(), |db| string(&db));
+        let sql = format!(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = {db} AND table_name = {}",
+            string(&table)
+        );
+        let rows = self.conn.rows(&sql).map_err(|e| e.doing("reading a table's columns"))?;
+        let there: Vec<String> = rows.iter().map(|r| r.text(0).to_lowercase()).collect();
+        let left = of_columns(statement, flavor, |name| there.contains(&name.to_lowercase()));
+        let Some(OfColumns { sql, lost }) = left.filter(|left| !left.lost.is_empty()) else {
+            return Ok(None);
+        };
+        self.remarks.push(format!(
+            "an account statement ({}) was done without the columns {}, because the table has none of these names",
+            shown(statement, flavor),
+            lost.join(", ")
+        ));
+        Ok(Some(sql))
+    }
+
+    fn judge(&mut self, statement: &str, result: Result<(), WireError>) -> Result<bool, ClusterError> {
+        match result {
+            Ok(()) => Ok(true),
             Err(WireError::Server { code, message, .. }) => {
                 let text = format!(
                     "an account statement ({}) failed: {code}: {}",
@@ -252,7 +306,13 @@ impl<'a> Work<'a> {
                 .iter()
                 .any(|o| o.kind != kind::GRANTS && o.text.account.as_ref() == Some(&account));
             let is_role = row.text(2) == "Y";
-            if kept || self.spared(Some(&account)) || (is_role && account.user.eq_ignore_ascii_case("PUBLIC")) {
+            // MariaDB's role that everybody has does not go, so what it was given does.
+            if is_role && account.user.eq_ignore_ascii_case("PUBLIC") {
+                let name = ident(&account.user);
+                self.try_run(&format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {name}"))?;
+                continue;
+            }
+            if kept || self.spared(Some(&account)) {
                 continue;
             }
             // One that the server itself does not find (a host name, while it resolves none) is in no backup either.
@@ -260,11 +320,37 @@ impl<'a> Work<'a> {
             if !is_role && shown.is_err_and(|e| e.code() == Some(1133)) {
                 continue;
             }
-            let statement = match is_role {
-                true => format!("DROP ROLE IF EXISTS {}", ident(&account.user)),
-                false => format!("DROP USER IF EXISTS {}", quoted(&account)),
-            };
-            self.try_run(&statement)?;
+            if !self.drop_one(&account, is_role)? {
+                self.remarks.push(format!(
+                    "the role {}@{} was not there at the restored moment, and could not be dropped because the global \
+                     variable mandatory_roles names it: all that it was given was taken from it",
+                    account.user, account.host
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops an account or role; `false` when that is a mandatory role, which stays and is left with nothing.
+    fn drop_one(&mut self, account: &AccountName, is_role: bool) -> Result<bool, ClusterError> {
+        let statement = match is_role {
+            true => format!("DROP ROLE IF EXISTS {}", ident(&account.user)),
+            false => format!("DROP USER IF EXISTS {}", quoted(account)),
+        };
+        match self.conn.run(&statement).map(drop) {
+            Err(e) if e.code() == Some(MANDATORY) => self.strip(account).map(|()| false),
+            result => self.judge(&statement, result).map(|_| true),
+        }
+    }
+
+    /// Takes from a mandatory role of MySQL what dropping it would take.
+    fn strip(&mut self, account: &AccountName) -> Result<(), ClusterError> {
+        for revoke in roles::takes_all(self.conn, account)? {
+            match self.conn.run(&revoke).map(drop) {
+                // It has another one that everybody has.
+                Err(e) if e.code() == Some(MANDATORY) => {}
+                result => drop(self.judge(&revoke, result)?),
+            }
         }
         Ok(())
     }
@@ -277,16 +363,12 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let is_role = one.kind == kind::ROLE;
-        if self.conn.info().flavor == Flavor::MySql || is_role {
-            let drop = match is_role && self.conn.info().flavor == Flavor::MariaDb {
-                true => format!("DROP ROLE IF EXISTS {}", ident(&account.user)),
-                false => format!("DROP USER IF EXISTS {}", quoted(account)),
-            };
-            self.try_run(&drop)?;
-        }
         let mut statement = statement.clone();
-        if !is_role && self.conn.info().flavor == Flavor::MariaDb {
+        let of_mariadb = self.conn.info().flavor == Flavor::MariaDb;
+        if of_mariadb && !is_role {
             statement = statement.replacen("CREATE USER ", "CREATE OR REPLACE USER ", 1);
+        } else if !self.drop_one(account, of_mariadb)? {
+            statement = statement.replacen("CREATE USER ", "ALTER USER ", 1);
         }
         // An account with two passwords gets the second by a statement of its own.
         let mut more = one.text.statements.iter().skip(1);
@@ -312,8 +394,26 @@ impl<'a> Work<'a> {
             .collect::<Vec<_>>()
         {
             let flavor = self.conn.info().flavor;
-            let named = named(&logged.sql, flavor);
+            if let Some(change) = &logged.routine {
+                self.give_to_maker(change, logged.invoker.as_ref())?;
+                continue;
+            }
             let role = roles::create_role(logged, flavor);
+            // Of a role, that says who may give it on.
+            let sql = match role {
+                Some(_) => Some(logged.sql.clone()),
+                None => spelled_out(logged, flavor),
+            };
+            let Some(sql) = sql else {
+                self.remarks.push(format!(
+                    "an account statement of the log ({}) was left out, because it means the account or role of whoever ran \
+                     it, and the log does not say who that was: run it again for that one",
+                    shown(&logged.sql, flavor)
+                ));
+                continue;
+            };
+            let logged = &Logged { sql, ..logged.clone() };
+            let named = named(&logged.sql, flavor);
             if role.is_none() && named.iter().any(|account| fence::is_spared(account, &self.own)) {
                 self.remarks.push(format!(
                     "an account statement of the log ({}) was left out, because it names an account that a restore never \
@@ -376,6 +476,25 @@ impl Work<'_> {
         Ok(done)
     }
 
+    /// Whoever made a routine of the log may use it. Doing so again changes nothing.
+    fn give_to_maker(&mut self, change: &routines::Change, who: Option<&(String, String)>) -> Result<(), ClusterError> {
+        let Some((user, host)) = who else {
+            return Ok(());
+        };
+        let who = AccountName {
+            user: user.clone(),
+            host: host.clone(),
+        };
+        if self.spared(Some(&who)) {
+            return Ok(());
+        }
+        if let Some(grant) = routines::to_maker(self.conn, change, &who)? {
+            self.grant(&grant)?;
+            steps::reset(self.conn)?;
+        }
+        Ok(())
+    }
+
     /// The grants by which whoever made a role of the log may give it on.
     fn handed_on(&mut self, made: &CreateRole) -> Result<Vec<String>, ClusterError> {
         let Some(admin) = &made.admin else {
@@ -410,136 +529,5 @@ impl Work<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// The accounts that a statement names; without a host it means any host.
-fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
-    let words = words(sql, Modes::of(0, flavor));
-    let is_name = |t: &&Token<'_>| matches!(t.kind, TokenKind::Word | TokenKind::Name | TokenKind::Text);
-    let mut out = Vec::new();
-    let mut at = 0;
-    // With partial revokes MySQL logs behind a grant who gave it; that one is not named by it.
-    let is_grant = words.first().is_some_and(|t| t.is("GRANT"));
-    while let Some(word) = words.get(at) {
-        let before = at.checked_sub(1).and_then(|k| words.get(k));
-        if is_grant && word.is("AS") {
-            break;
-        }
-        let host = words
-            .get(at + 1)
-            .filter(|t| t.is_symbol('@'))
-            .and_then(|_| words.get(at + 2));
-        if let (true, Some(host)) = (is_name(&word), host.filter(is_name)) {
-            out.push(AccountName {
-                user: word.name(),
-                host: host.name(),
-            });
-            at += 3;
-            continue;
-        }
-        let begins =
-            |t: &Token<'_>| t.is_symbol(',') || ["USER", "ROLE", "EXISTS", "TO", "FROM", "FOR"].iter().any(|w| t.is(w));
-        if is_name(&word) && before.is_some_and(begins) {
-            out.push(AccountName {
-                user: word.name(),
-                host: "%".to_owned(),
-            });
-        }
-        at += 1;
-    }
-    out
-}
-
-/// A statement as a message may show it: without the passwords that it may hold.
-fn shown(sql: &str, flavor: Flavor) -> String {
-    let all = words(sql, Modes::of(0, flavor));
-    let begin: Vec<&str> = all
-        .iter()
-        .take_while(|t| t.kind == TokenKind::Word)
-        .take(2)
-        .map(|t| t.text)
-        .collect();
-    let gives = ["GRANT", "REVOKE"].iter().any(|w| all.first().is_some_and(|t| t.is(w)));
-    let mut accounts = named(sql, flavor).into_iter();
-    let account = if gives { accounts.next_back() } else { accounts.next() };
-    match account {
-        Some(a) => format!("{} ... {}@{}", begin.join(" "), a.user, a.host),
-        None => format!("{} ...", begin.join(" ")),
-    }
-}
-
-/// What a server says, without the text of the statement: that may hold a password.
-fn without_text(code: u16, message: &str) -> &str {
-    const SYNTAX: [u16; 2] = [1064, 1149];
-    let end = message.find('\'').filter(|_| SYNTAX.contains(&code));
-    let message = end.and_then(|end| message.get(..end)).unwrap_or(message);
-    message.trim_end().trim_end_matches(" near")
-}
-
-/// Whether a statement locks the accounts that it names.
-fn locks(sql: &str, flavor: Flavor) -> bool {
-    words(sql, Modes::of(0, flavor))
-        .windows(2)
-        .any(|pair| matches!(pair, [a, b] if a.is("ACCOUNT") && b.is("LOCK")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_hold_no_passwords() {
-        let of = |sql: &str| shown(sql, Flavor::MariaDb);
-        assert_eq!(
-            of("CREATE USER `a`@`%` IDENTIFIED BY PASSWORD '*AB'"),
-            "CREATE USER ... a@%"
-        );
-        assert_eq!(of("SET PASSWORD='*AB'"), "SET PASSWORD ...");
-        assert_eq!(
-            of("GRANT PROXY ON ''@'%' TO 'root'@'::1' WITH GRANT OPTION"),
-            "GRANT PROXY ... root@::1"
-        );
-        let said = "You have an error in your SQL syntax; check the manual for the right syntax to use near 'PASSWORD '*AB' x' at line 1";
-        assert_eq!(
-            without_text(1064, said),
-            "You have an error in your SQL syntax; check the manual for the right syntax to use"
-        );
-        assert_eq!(
-            without_text(1396, "Operation failed for 'a'@'b'"),
-            "Operation failed for 'a'@'b'"
-        );
-    }
-
-    fn list(sql: &str) -> Vec<String> {
-        let shown = |a: AccountName| format!("{}@{}", a.user, a.host);
-        named(sql, Flavor::MariaDb).into_iter().map(shown).collect()
-    }
-
-    #[test]
-    fn accounts_are_read_however_they_are_written() {
-        assert_eq!(list("DROP USER 'brine'@'%', `a`@b"), ["brine@%", "a@b"]);
-        assert_eq!(list("DROP USER brine"), ["brine@%"]);
-        assert_eq!(list("ALTER USER IF EXISTS brine ACCOUNT LOCK"), ["IF@%", "brine@%"]);
-        assert_eq!(
-            list("SET PASSWORD FOR \"root\"@\"localhost\" = 'x'"),
-            ["root@localhost"]
-        );
-        assert_eq!(list("GRANT SELECT ON a.* TO 'xbrine'@'%'"), ["xbrine@%"]);
-        assert_eq!(list("DROP USER 'nonroot'@'localhost'"), ["nonroot@localhost"]);
-        assert_eq!(
-            list("GRANT PROCESS ON *.* TO 'app'@'%' AS 'root'@'localhost' WITH ROLE NONE"),
-            ["app@%"]
-        );
-        assert_eq!(list("CREATE USER a IDENTIFIED BY 'brine'"), ["a@%"]);
-    }
-
-    #[test]
-    fn a_statement_that_locks_is_known() {
-        assert!(locks("alter user a@b account  lock", Flavor::MySql));
-        assert!(!locks(
-            "CREATE USER a COMMENT 'ACCOUNT LOCK' ACCOUNT UNLOCK",
-            Flavor::MySql
-        ));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`], [`together`] many small ones;
 //! [`linking`] links tables; [`publish`] works out the [`steps`] of the switch, among them [`rename`], [`programs`] and
-//! [`accounts`] (with a [`ledger`] of what the log did to them), minding [`links`] to other tables ([`outside`] ones too, and what [`cascades`]), [`merges`], [`directories`] and [`live`]
+//! [`accounts`] (with a [`ledger`] of what the log did to them, read by their [`wording`], and to [`routines`]), minding [`links`]
+//! to other tables ([`outside`] ones too, and what [`cascades`]), [`merges`], [`directories`] and [`live`]
 //! programs; [`back`] goes back while that is possible; [`state`] is what a restore remembers on the server that it writes;
 //! [`names`] says where things are built.
 //!
@@ -34,12 +35,14 @@ mod read_back;
 mod rename;
 mod replay;
 mod roles;
+mod routines;
 pub(super) mod session;
 mod stand_in;
 mod state;
 mod steps;
 mod together;
 mod waiting;
+mod wording;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use crate::cluster::mysql::fence::{self, quoted};
 use crate::cluster::mysql::schema::definition::AccountName;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::tokens::{TokenKind, words};
-use crate::cluster::mysql::text::ident;
+use crate::cluster::mysql::text::{ident, string};
 use crate::cluster::mysql::wire::{Conn, Flavor};
 
 /// A role of an account.
@@ -53,6 +53,34 @@ pub(super) fn held(conn: &mut Conn) -> Result<Vec<Held>, ClusterError> {
         admin: r.text(4) == "Y",
     });
     Ok(one.collect())
+}
+
+/// Statements that leave an account of MySQL with nothing: neither roles nor privileges nor limits.
+pub(super) fn takes_all(conn: &mut Conn, account: &AccountName) -> Result<Vec<String>, ClusterError> {
+    let from = quoted(account);
+    let sql = format!(
+        "SELECT proxied_user, proxied_host FROM mysql.proxies_priv WHERE user = {} AND host = {}",
+        string(&account.user),
+        string(&account.host)
+    );
+    let proxied = conn.rows(&sql).map_err(|e| e.doing("reading whose proxy a role is"))?;
+    let proxied = proxied.iter().map(|r| {
+        format!(
+            "REVOKE PROXY ON {} FROM {from}",
+            written(Flavor::MySql, &r.text(0), &r.text(1))
+        )
+    });
+    let held = held(conn)?.into_iter().filter(|h| h.account == *account);
+    let mut out = vec![
+        format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {from}"),
+        format!(
+            "ALTER USER {from} WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 \
+             MAX_USER_CONNECTIONS 0 FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"
+        ),
+    ];
+    out.extend(proxied);
+    out.extend(held.map(|h| format!("REVOKE {} FROM {from}", h.role)));
+    Ok(out)
 }
 
 /// The roles that there are now, as statements write them.
@@ -179,6 +207,7 @@ mod tests {
             settings: Vec::new(),
             sql: sql.to_owned(),
             invoker: Some(("root".to_owned(), "localhost".to_owned())),
+            routine: None,
         }
     }
 

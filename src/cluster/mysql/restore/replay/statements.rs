@@ -10,6 +10,7 @@ use crate::cluster::mysql::restore::cascades::{Edge, Reaches};
 use crate::cluster::mysql::restore::names::{Shadows, target_db, wanted};
 use crate::cluster::mysql::restore::outside::Outside;
 use crate::cluster::mysql::restore::programs::Program;
+use crate::cluster::mysql::restore::routines;
 use crate::cluster::mysql::restore::state::{self, BegunDdl};
 use crate::cluster::mysql::restore::{directories, linking, publish, steps};
 use crate::cluster::mysql::schema::definition::kind;
@@ -183,9 +184,22 @@ impl Statements {
                 settings.insert(0, format!("USE {}", ident(&query.db)));
             }
             let invoker = query.settings.invoker.clone();
-            self.accounts.push(Logged { settings, sql, invoker });
+            self.accounts.push(Logged {
+                settings,
+                sql,
+                invoker,
+                routine: None,
+            });
             return;
         };
+        if let Some(change) = routines::Change::of(*kind, *act, names) {
+            self.accounts.push(Logged {
+                settings: Vec::new(),
+                sql: String::new(),
+                invoker: query.settings.invoker.clone(),
+                routine: Some(change),
+            });
+        }
         match (kind, act) {
             (ProgramKind::Trigger, Act::Drop) => return names.iter().for_each(|name| self.triggers.drop(name)),
             (ProgramKind::View, Act::Drop) => return names.iter().for_each(|name| self.views.drop(name)),
