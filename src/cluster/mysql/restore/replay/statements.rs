@@ -1,6 +1,7 @@
 //! Statements of the log: run on the shadows under new names, or collected for the switch.
 
 mod end;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,14 +13,14 @@ use crate::cluster::mysql::restore::outside::Outside;
 use crate::cluster::mysql::restore::programs::Program;
 use crate::cluster::mysql::restore::routines;
 use crate::cluster::mysql::restore::state::{self, BegunDdl};
-use crate::cluster::mysql::restore::{directories, linking, publish, steps};
+use crate::cluster::mysql::restore::{linking, publish, steps};
 use crate::cluster::mysql::schema::definition::kind;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::rename::{needed, rename};
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
 use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::text::{ident, string, table};
-use crate::cluster::mysql::wire::{Conn, Flavor};
+use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
 use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
@@ -345,20 +346,6 @@ impl Statements {
         }
     }
 
-    /// A table keeps the place that brine gave it.
-    fn tell_directories(&mut self, statement: &Statement, sql: &str, modes: Modes) {
-        if self.conn.info().flavor != Flavor::MariaDb || !directories::has_any(sql, modes) {
-            return;
-        }
-        let said = statement
-            .tables()
-            .into_iter()
-            .filter(|name| self.wanted(name))
-            .map(directories::said);
-        let news: Vec<String> = said.filter(|said| !self.remarks.contains(said)).collect();
-        self.remarks.extend(news);
-    }
-
     /// Makes what a statement needs of tables that are not restored. Whether it may change foreign keys to them.
     fn give_links(
         &mut self,
@@ -476,28 +463,6 @@ impl Statements {
         note.done = true;
         state::set_ddl(&mut self.conn, n, &note)?;
         self.begun = Some(note);
-        Ok(())
-    }
-
-    /// Says in the receipt what may be another hour than at the source.
-    fn say_unclear(
-        &mut self,
-        statement: &Statement,
-        query: &Query<'_>,
-        (sql, modes): (&str, Modes),
-        id: &str,
-        ran: bool,
-    ) -> Result<(), ClusterError> {
-        let run = Run {
-            query,
-            sql,
-            shadow: None,
-            id,
-            modes,
-            built: statement.tables().first().and_then(|t| self.shadows.place(t)),
-        };
-        let said = self.sessions.unclear(&mut self.conn, &run, ran)?;
-        self.remarks.extend(said);
         Ok(())
     }
 
