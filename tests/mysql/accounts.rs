@@ -195,3 +195,25 @@ fn a_grant_on_columns_of_which_some_are_gone_gives_the_others() {
         );
     }
 }
+
+#[test]
+fn what_root_gave_by_a_role_of_his_is_given() {
+    let [source, spare] = servers([Kind::Mysql97, Kind::Mysql97]);
+    for s in [&source, &spare] {
+        s.sql("set global partial_revokes = on");
+    }
+    source.sql("create database d; create table d.t (id int primary key); create user app@'%'");
+    let (w, other) = (World::new(&source), World::target(&spare));
+    w.backup();
+    w.start_log();
+    source.sql("create role dba; grant select on *.* to dba; grant dba to root@localhost; set role dba; grant process, reload on *.* to app@'%'");
+    w.catch_up();
+    let request = w.request_to(&other, RestorePoint::Latest);
+    let receipt = ok("restoring", w.try_restore(&request, &other));
+    assert_eq!(
+        shown(&spare, "app@'%'"),
+        shown(&source, "app@'%'"),
+        "{:?}",
+        receipt.warnings
+    );
+}

@@ -97,6 +97,26 @@ pub(super) fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
     out
 }
 
+/// A grant without the account and roles `AS` which it was given, and those.
+pub(super) fn without_giver(sql: &str, flavor: Flavor) -> Option<(String, Vec<AccountName>)> {
+    let words = words(sql, Modes::of(0, flavor));
+    let to = words.iter().position(|t| t.is("TO"))?;
+    let at = to + words.get(to..)?.iter().position(|t| t.is("AS"))?;
+    let (by, behind) = words.get(at..)?.split_first()?;
+    let pairs = behind.windows(3).filter_map(|three| match three {
+        [user, sign, host] if sign.is_symbol('@') => Some(AccountName {
+            user: user.name(),
+            host: host.name(),
+        }),
+        _ => None,
+    });
+    let rest = sql.get(..by.at)?.trim_end().to_owned();
+    words
+        .first()
+        .is_some_and(|t| t.is("GRANT"))
+        .then(|| (rest, pairs.collect()))
+}
+
 /// What a `GRANT` or `REVOKE` is about: the words between `ON` and `TO` or `FROM`.
 fn object<'a, 'b>(words: &'b [Token<'a>]) -> &'b [Token<'a>] {
     let gives = words.first().is_some_and(|t| t.is("GRANT") || t.is("REVOKE"));
@@ -294,6 +314,20 @@ mod tests {
             shown("GRANT SELECT (x), INSERT ON `d`.`t` TO `u`@`h`", Flavor::MySql),
             "GRANT SELECT ... ON d.t ... u@h"
         );
+    }
+
+    #[test]
+    fn who_gave_is_left_out() {
+        let of = |sql: &str| {
+            let (rest, by) = without_giver(sql, Flavor::MySql)?;
+            let by: Vec<String> = by.iter().map(|a| format!("{}@{}", a.user, a.host)).collect();
+            Some(format!("{rest}: {}", by.join(" ")))
+        };
+        assert_eq!(
+            of("GRANT RELOAD ON *.* TO 'app'@'%' WITH GRANT OPTION AS 'root'@'localhost' WITH ROLE 'dba'@'%', `b`@`h`"),
+            Some("GRANT RELOAD ON *.* TO 'app'@'%' WITH GRANT OPTION: root@localhost dba@% b@h".to_owned())
+        );
+        assert_eq!(of("GRANT RELOAD ON *.* TO 'app'@'%'"), None);
     }
 
     #[test]
