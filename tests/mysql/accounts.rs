@@ -217,3 +217,21 @@ fn what_root_gave_by_a_role_of_his_is_given() {
         receipt.warnings
     );
 }
+
+#[test]
+fn what_was_given_on_a_table_that_is_gone_stands() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        source.sql("create database d; create table d.t (id int primary key); create table d.old (id int primary key)");
+        source.sql("create table d.gone (id int primary key); create user app@'%'; create role r");
+        source.sql("grant select, insert on d.old to app@'%' with grant option; grant delete on d.gone to r; rename table d.old to d.new; drop table d.gone");
+        let (w, other) = (World::new(&source), World::target(&spare));
+        let backup = w.backup();
+        let receipt = w.restore_to(&other, snapshot(&backup.id));
+        for who in ["app@'%'", "r"] {
+            let of = |s: &Server| s.column(&format!("show grants for {who}"));
+            assert_eq!(of(&spare), of(&source), "{kind:?}");
+        }
+        assert_eq!(receipt.warnings, Vec::<String>::new(), "{kind:?}");
+    }
+}

@@ -19,7 +19,9 @@ use super::ledger::Ledger;
 use super::roles::{self, CreateRole};
 use super::routines;
 use super::steps;
-use super::wording::{OfColumns, locks, named, of_columns, shown, spelled_out, table_of, without_giver, without_text};
+use super::wording::{
+    OfColumns, locks, named, of_columns, shown, spelled_out, table_of, with_create, without_giver, without_text,
+};
 
 /// There is no such role.
 const NO_SUCH_ROLE: [u16; 2] = [1959, 3523];
@@ -27,6 +29,8 @@ const NO_SUCH_ROLE: [u16; 2] = [1959, 3523];
 const MANDATORY: u16 = 3628;
 /// MySQL: whoever is said to give has not the roles with which he did.
 const NO_SUCH_GIVER: u16 = 3836;
+/// There is no such table.
+const NO_SUCH_TABLE: u16 = 1146;
 /// There is no such column.
 const NO_SUCH_COLUMN: u16 = 1054;
 
@@ -268,11 +272,27 @@ impl<'a> Work<'a> {
         if package {
             self.set_mode("'ORACLE,NO_AUTO_CREATE_USER'")?;
         }
-        self.try_run(statement)?;
+        match self.conn.run(statement).map(drop) {
+            Err(e) if e.code() == Some(NO_SUCH_TABLE) => self.on_no_table(statement)?,
+            Ok(()) => {}
+            Err(_) => drop(self.try_run(statement)?),
+        }
         if package {
             self.set_mode("'NO_AUTO_VALUE_ON_ZERO,NO_AUTO_CREATE_USER'")?;
         }
         Ok(())
+    }
+
+    /// A grant on a table that is gone stands as long as nobody takes it. Servers make it only together with CREATE.
+    fn on_no_table(&mut self, grant: &str) -> Result<(), ClusterError> {
+        let of_all = of_columns(grant, self.conn.info().flavor, |_| false).filter(|left| left.lost.is_empty());
+        let Some((with, without)) = of_all.and_then(|_| with_create(grant, self.conn.info().flavor)) else {
+            return self.try_run(grant).map(drop);
+        };
+        match self.try_run(&with)? {
+            true => self.try_run(&without).map(drop),
+            false => Ok(()),
+        }
     }
 
     /// Gives an account that is not touched its role again, where that is there.
