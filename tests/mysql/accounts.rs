@@ -195,3 +195,43 @@ fn a_grant_on_columns_of_which_some_are_gone_gives_the_others() {
         );
     }
 }
+
+#[test]
+fn what_root_gave_by_a_role_of_his_is_given() {
+    let [source, spare] = servers([Kind::Mysql97, Kind::Mysql97]);
+    for s in [&source, &spare] {
+        s.sql("set global partial_revokes = on");
+    }
+    source.sql("create database d; create table d.t (id int primary key); create user app@'%'");
+    let (w, other) = (World::new(&source), World::target(&spare));
+    w.backup();
+    w.start_log();
+    source.sql("create role dba; grant select on *.* to dba; grant dba to root@localhost; set role dba; grant process, reload on *.* to app@'%'");
+    w.catch_up();
+    let request = w.request_to(&other, RestorePoint::Latest);
+    let receipt = ok("restoring", w.try_restore(&request, &other));
+    assert_eq!(
+        shown(&spare, "app@'%'"),
+        shown(&source, "app@'%'"),
+        "{:?}",
+        receipt.warnings
+    );
+}
+
+#[test]
+fn what_was_given_on_a_table_that_is_gone_stands() {
+    for kind in Kind::ALL {
+        let [source, spare] = servers([kind, kind]);
+        source.sql("create database d; create table d.t (id int primary key); create table d.old (id int primary key)");
+        source.sql("create table d.gone (id int primary key); create user app@'%'; create role r");
+        source.sql("grant select, insert on d.old to app@'%' with grant option; grant delete on d.gone to r; rename table d.old to d.new; drop table d.gone");
+        let (w, other) = (World::new(&source), World::target(&spare));
+        let backup = w.backup();
+        let receipt = w.restore_to(&other, snapshot(&backup.id));
+        for who in ["app@'%'", "r"] {
+            let of = |s: &Server| s.column(&format!("show grants for {who}"));
+            assert_eq!(of(&spare), of(&source), "{kind:?}");
+        }
+        assert_eq!(receipt.warnings, Vec::<String>::new(), "{kind:?}");
+    }
+}

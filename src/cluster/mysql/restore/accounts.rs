@@ -19,12 +19,18 @@ use super::ledger::Ledger;
 use super::roles::{self, CreateRole};
 use super::routines;
 use super::steps;
-use super::wording::{OfColumns, locks, named, of_columns, shown, spelled_out, table_of, without_text};
+use super::wording::{
+    OfColumns, locks, named, of_columns, shown, spelled_out, table_of, with_create, without_giver, without_text,
+};
 
 /// There is no such role.
 const NO_SUCH_ROLE: [u16; 2] = [1959, 3523];
 /// Everybody has the role (MySQL's `mandatory_roles`), so it cannot be dropped or taken away.
 const MANDATORY: u16 = 3628;
+/// MySQL: whoever is said to give has not the roles with which he did.
+const NO_SUCH_GIVER: u16 = 3836;
+/// There is no such table.
+const NO_SUCH_TABLE: u16 = 1146;
 /// There is no such column.
 const NO_SUCH_COLUMN: u16 = 1054;
 
@@ -171,8 +177,37 @@ impl<'a> Work<'a> {
                 }),
                 None => self.judge(statement, Err(e)),
             },
+            Err(e) if e.code() == Some(NO_SUCH_GIVER) => match self.by_anyone(statement)? {
+                Some(rest) => {
+                    let result = self.conn.run(&rest).map(drop);
+                    self.judge(&rest, result)
+                }
+                None => self.judge(statement, Err(e)),
+            },
             result => self.judge(statement, result),
         }
+    }
+
+    /// A grant without who gave it: that counts only for what he, or one of his roles, may not do.
+    fn by_anyone(&mut self, statement: &str) -> Result<Option<String>, ClusterError> {
+        let Some((rest, givers)) = without_giver(statement, self.conn.info().flavor) else {
+            return Ok(None);
+        };
+        for giver in &givers {
+            let sql = format!(
+                "SELECT JSON_EXTRACT(user_attributes, '$.Restrictions') IS NULL FROM mysql.user WHERE user = {} AND host = {}",
+                string(&giver.user),
+                string(&giver.host)
+            );
+            let row = self
+                .conn
+                .row(&sql)
+                .map_err(|e| e.doing("reading who gave a privilege"))?;
+            if row.is_none_or(|r| r.text(0) != "1") {
+                return Ok(None);
+            }
+        }
+        Ok(Some(rest))
     }
 
     /// What is left of a statement about columns of which some are gone, if that is why it fails.
@@ -237,11 +272,27 @@ impl<'a> Work<'a> {
         if package {
             self.set_mode("'ORACLE,NO_AUTO_CREATE_USER'")?;
         }
-        self.try_run(statement)?;
+        match self.conn.run(statement).map(drop) {
+            Err(e) if e.code() == Some(NO_SUCH_TABLE) => self.on_no_table(statement)?,
+            Ok(()) => {}
+            Err(_) => drop(self.try_run(statement)?),
+        }
         if package {
             self.set_mode("'NO_AUTO_VALUE_ON_ZERO,NO_AUTO_CREATE_USER'")?;
         }
         Ok(())
+    }
+
+    /// A grant on a table that is gone stands as long as nobody takes it. Servers make it only together with CREATE.
+    fn on_no_table(&mut self, grant: &str) -> Result<(), ClusterError> {
+        let of_all = of_columns(grant, self.conn.info().flavor, |_| false).filter(|left| left.lost.is_empty());
+        let Some((with, without)) = of_all.and_then(|_| with_create(grant, self.conn.info().flavor)) else {
+            return self.try_run(grant).map(drop);
+        };
+        match self.try_run(&with)? {
+            true => self.try_run(&without).map(drop),
+            false => Ok(()),
+        }
     }
 
     /// Gives an account that is not touched its role again, where that is there.

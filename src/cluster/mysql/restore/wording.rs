@@ -97,6 +97,44 @@ pub(super) fn named(sql: &str, flavor: Flavor) -> Vec<AccountName> {
     out
 }
 
+/// A grant without the account and roles `AS` which it was given, and those.
+pub(super) fn without_giver(sql: &str, flavor: Flavor) -> Option<(String, Vec<AccountName>)> {
+    let words = words(sql, Modes::of(0, flavor));
+    let to = words.iter().position(|t| t.is("TO"))?;
+    let at = to + words.get(to..)?.iter().position(|t| t.is("AS"))?;
+    let (by, behind) = words.get(at..)?.split_first()?;
+    let pairs = behind.windows(3).filter_map(|three| match three {
+        [user, sign, host] if sign.is_symbol('@') => Some(AccountName {
+            user: user.name(),
+            host: host.name(),
+        }),
+        _ => None,
+    });
+    let rest = sql.get(..by.at)?.trim_end().to_owned();
+    words
+        .first()
+        .is_some_and(|t| t.is("GRANT"))
+        .then(|| (rest, pairs.collect()))
+}
+
+/// A grant as a server shows it, with `CREATE` besides, and what takes that again.
+pub(super) fn with_create(grant: &str, flavor: Flavor) -> Option<(String, String)> {
+    let words = words(grant, Modes::of(0, flavor));
+    let on = words.iter().find(|t| t.is("ON"))?;
+    let to = words.iter().find(|t| t.is("TO"))?;
+    let end = words
+        .windows(2)
+        .find(|w| matches!(w, [a, b] if a.is("WITH") && b.is("GRANT")));
+    let end = end.and_then(<[_]>::first).map_or(grant.len(), |t| t.at);
+    let with = format!("{}, CREATE {}", grant.get(..on.at)?.trim_end(), grant.get(on.at..)?);
+    let without = format!(
+        "REVOKE CREATE {}FROM{}",
+        grant.get(on.at..to.at)?,
+        grant.get(to.end()..end)?.trim_end()
+    );
+    Some((with, without))
+}
+
 /// What a `GRANT` or `REVOKE` is about: the words between `ON` and `TO` or `FROM`.
 fn object<'a, 'b>(words: &'b [Token<'a>]) -> &'b [Token<'a>] {
     let gives = words.first().is_some_and(|t| t.is("GRANT") || t.is("REVOKE"));
@@ -294,6 +332,28 @@ mod tests {
             shown("GRANT SELECT (x), INSERT ON `d`.`t` TO `u`@`h`", Flavor::MySql),
             "GRANT SELECT ... ON d.t ... u@h"
         );
+    }
+
+    #[test]
+    fn who_gave_is_left_out() {
+        let of = |sql: &str| {
+            let (rest, by) = without_giver(sql, Flavor::MySql)?;
+            let by: Vec<String> = by.iter().map(|a| format!("{}@{}", a.user, a.host)).collect();
+            Some(format!("{rest}: {}", by.join(" ")))
+        };
+        assert_eq!(
+            of("GRANT RELOAD ON *.* TO 'app'@'%' WITH GRANT OPTION AS 'root'@'localhost' WITH ROLE 'dba'@'%', `b`@`h`"),
+            Some("GRANT RELOAD ON *.* TO 'app'@'%' WITH GRANT OPTION: root@localhost dba@% b@h".to_owned())
+        );
+        assert_eq!(of("GRANT RELOAD ON *.* TO 'app'@'%'"), None);
+    }
+
+    #[test]
+    fn create_is_given_and_taken() {
+        let (with, without) =
+            with_create("GRANT SELECT ON `d`.`t` TO `to`@`%` WITH GRANT OPTION", Flavor::MariaDb).unwrap_or_default();
+        assert_eq!(with, "GRANT SELECT, CREATE ON `d`.`t` TO `to`@`%` WITH GRANT OPTION");
+        assert_eq!(without, "REVOKE CREATE ON `d`.`t` FROM `to`@`%`");
     }
 
     #[test]
