@@ -32,8 +32,6 @@ mod crash;
 mod dataset;
 #[path = "mysql/direct.rs"]
 mod direct;
-#[path = "mysql/directories.rs"]
-mod directories;
 #[path = "mysql/disturbed.rs"]
 mod disturbed;
 #[path = "mysql/edges.rs"]
@@ -64,6 +62,8 @@ mod look;
 mod meanwhile;
 #[path = "mysql/outside.rs"]
 mod outside;
+#[path = "mysql/own_directories.rs"]
+mod own_directories;
 #[path = "mysql/peers.rs"]
 mod peers;
 #[path = "mysql/places.rs"]

@@ -34,7 +34,7 @@ use super::state::{self, Filled, KnownTable, Memory, Phase};
 use super::steps::Switching;
 use super::together;
 use super::waiting::Waiting;
-use super::{back, directories, linking, load, merges, outside, read_back, session};
+use super::{back, linking, load, merges, outside, own_directories, read_back, session};
 
 /// How long another restore may take to let go of the server: one that just died.
 const LOCK_WAIT_SECONDS: u32 = 10;
@@ -356,7 +356,7 @@ impl Restorer for Building {
     fn end_of_log(&self) -> Result<(), ClusterError> {
         // Before the log's own definitions take the place of the base's.
         let mut said = computed::of(self)?;
-        said.extend(directories::of(self)?);
+        said.extend(own_directories::of(self)?);
         match self.replay.lock().take() {
             Some(replay) => {
                 let collected = replay.end()?;

@@ -3,7 +3,7 @@
 //! Reading downwards: [`building`] is the restorer; [`load`] fills a table through [`insert`], [`together`] many small ones;
 //! [`linking`] links tables; [`publish`] works out the [`steps`] of the switch, among them [`rename`], [`programs`] and
 //! [`accounts`] (with a [`ledger`] of what the log did to them, read by their [`wording`], and to [`routines`]), minding [`links`]
-//! to other tables ([`outside`] ones too, and what [`cascades`]), [`merges`], [`directories`] and [`live`]
+//! to other tables ([`outside`] ones too, and what [`cascades`]), [`merges`], [`own_directories`] and [`live`]
 //! programs; [`back`] goes back while that is possible; [`state`] is what a restore remembers on the server that it writes;
 //! [`names`] says where things are built.
 //!
@@ -19,7 +19,6 @@ mod back;
 mod building;
 mod cascades;
 mod computed;
-mod directories;
 mod insert;
 mod ledger;
 mod linking;
@@ -29,6 +28,7 @@ mod load;
 mod merges;
 mod names;
 mod outside;
+mod own_directories;
 mod programs;
 mod publish;
 mod read_back;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::directories;
+use super::own_directories;
 use crate::cluster::ClusterError;
 use crate::cluster::budget::Budget;
 use crate::cluster::mysql::core::{Core, Home};
@@ -204,7 +204,7 @@ pub(super) fn prepare(conn: &mut Conn) -> Result<(), ClusterError> {
     match info.flavor {
         Flavor::MariaDb => {
             statements.push("SET SESSION check_constraint_checks = 0, system_versioning_alter_history = KEEP");
-            statements.push(directories::PASSED_OVER);
+            statements.push(own_directories::PASSED_OVER);
             if info.version >= (10, 11, 0) {
                 statements.push("SET SESSION system_versioning_insert_history = 1");
             }

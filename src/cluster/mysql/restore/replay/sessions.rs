@@ -6,8 +6,8 @@
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::query::{Query, SYSTEM};
-use crate::cluster::mysql::restore::directories;
 use crate::cluster::mysql::restore::links::create_of;
+use crate::cluster::mysql::restore::own_directories;
 use crate::cluster::mysql::schema::create::{CreateTable, ItemKind};
 use crate::cluster::mysql::schema::definition::{self, DefinitionText, kind};
 use crate::cluster::mysql::schema::zone::{self, Zone};
@@ -92,8 +92,8 @@ impl Sessions {
         // Rows that broke a rule at the source break it here too.
         if conn.info().flavor == Flavor::MariaDb {
             settings.push("SET SESSION system_versioning_alter_history = KEEP, check_constraint_checks = 0".to_owned());
-            if directories::has_any(run.sql, run.modes) {
-                settings.push(directories::PASSED_OVER_GENTLY.to_owned());
+            if own_directories::has_any(run.sql, run.modes) {
+                settings.push(own_directories::PASSED_OVER_GENTLY.to_owned());
             }
         }
         for setting in &settings {

@@ -4,7 +4,7 @@ use super::super::sessions::Run;
 use super::Statements;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::query::Query;
-use crate::cluster::mysql::restore::directories;
+use crate::cluster::mysql::restore::own_directories;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::Statement;
 use crate::cluster::mysql::wire::Flavor;
@@ -12,14 +12,14 @@ use crate::cluster::mysql::wire::Flavor;
 impl Statements {
     /// A table keeps the place that brine gave it.
     pub(super) fn tell_directories(&mut self, statement: &Statement, sql: &str, modes: Modes) {
-        if self.conn.info().flavor != Flavor::MariaDb || !directories::has_any(sql, modes) {
+        if self.conn.info().flavor != Flavor::MariaDb || !own_directories::has_any(sql, modes) {
             return;
         }
         let said = statement
             .tables()
             .into_iter()
             .filter(|name| self.wanted(name))
-            .map(directories::said);
+            .map(own_directories::said);
         let news: Vec<String> = said.filter(|said| !self.remarks.contains(said)).collect();
         self.remarks.extend(news);
     }
