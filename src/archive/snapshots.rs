@@ -42,6 +42,11 @@ impl Archive {
         Ok(found)
     }
 
+    /// Whether anything of a snapshot is there, finished or not.
+    pub fn has_files(&self, id: &BackupId) -> Result<bool> {
+        Ok(!self.store().list(&self.layout().snapshot(id)?, None, 1)?.is_empty())
+    }
+
     /// The data files that are missing or of the wrong size; does not read them.
     pub fn check_files(&self, manifest: &Manifest) -> Result<Vec<FileProblem>> {
         let mut problems = Vec::new();

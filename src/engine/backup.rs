@@ -8,7 +8,6 @@
 mod chunks;
 mod pace;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -282,7 +281,6 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
             Err(e) => return Err(e).doing(|| "looking whether this is the source of the archive".to_owned()),
         }
     }
-    let known: BTreeSet<BackupId> = archive.snapshots()?.into_iter().map(|d| d.id).collect();
     let snapshot = open_behind(cluster, &log, cx)?;
     let moment = snapshot.mark().moment;
     tell_prepared(&*snapshot, &log, cx)?;
@@ -290,7 +288,7 @@ fn open(cluster: &dyn Cluster, archive: &Archive, lock: &ArchiveLock, cx: &dyn J
     incarnation::check(&histories, &archive.state()?.value)?;
     let incarnation = incarnation::at(&histories, moment);
     let begun = Begun {
-        id: new_id(moment.at, &known)?,
+        id: new_id(moment.at, |id| Ok(archive.has_files(id)?))?,
         token: snapshot.token(),
         started: cx.clock().now(),
         incarnation,
@@ -389,8 +387,8 @@ fn reopen(cluster: &dyn Cluster, begun: &Begun) -> Result<Box<dyn Snapshot>, Clu
     }
 }
 
-/// `yyyymmddhhmmss-xxxx`: sorts by time, and differs from those that are `known`.
-fn new_id(at: Millis, known: &BTreeSet<BackupId>) -> Result<BackupId, EngineError> {
+/// `yyyymmddhhmmss-xxxx`: sorts by time, and is none that is `taken`.
+fn new_id(at: Millis, taken: impl Fn(&BackupId) -> Result<bool, EngineError>) -> Result<BackupId, EngineError> {
     loop {
         let mut random = [0u8; 2];
         getrandom::fill(&mut random)
@@ -398,7 +396,7 @@ fn new_id(at: Millis, known: &BTreeSet<BackupId>) -> Result<BackupId, EngineErro
         let text = format!("{}-{:04x}", at.utc().format("%Y%m%d%H%M%S"), u16::from_be_bytes(random));
         let id = BackupId::new(text).map_err(|e| EngineError::Corrupt(e.to_string()))?;
         // No storage holds 65,536 backups of one second.
-        if !known.contains(&id) {
+        if !taken(&id)? {
             return Ok(id);
         }
     }
@@ -555,6 +553,8 @@ fn level(plan: &BackupPlan) -> Level {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -562,7 +562,7 @@ mod tests {
         let mut known = BTreeSet::new();
         // By chance alone, one of so many would be there twice: 1 - exp(-3000^2 / 2 / 65536).
         for _ in 0..3000 {
-            let id = new_id(Millis(1_700_006_370_000), &known).unwrap();
+            let id = new_id(Millis(1_700_006_370_000), |id| Ok(known.contains(id))).unwrap();
             assert!(id.as_str().starts_with("20231114235930-"), "{id}");
             assert!(known.insert(id));
         }

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::OWN_DB;
+use super::authentication;
 use super::case;
 use super::check::{self, Topology, lacking_for_restore};
 use super::core::Core;
 use super::fence;
-use super::logins;
 use super::schema::definition::{self, DefinitionText, kind};
 use super::schema::zone::{self, Zone};
 use super::wire::{Conn, Flavor, WireError};
@@ -64,9 +64,9 @@ pub(super) fn definition_checks(
 /// Accounts that cannot be made, since the server does not know how they log in.
 fn logins(core: &Arc<Core>, definitions: &[Definition]) -> Result<Option<RestoreCheck>, ClusterError> {
     let (flavor, there) = core.ask("listing the server's plugins", |conn| {
-        Ok((conn.info().flavor, logins::there(conn)?))
+        Ok((conn.info().flavor, authentication::there(conn)?))
     })?;
-    let lacking = logins::lacking(definitions, flavor, &there)?;
+    let lacking = authentication::lacking(definitions, flavor, &there)?;
     let Some((account, plugin)) = lacking.first() else {
         return Ok(None);
     };

@@ -15,6 +15,7 @@
 //!
 //! *Invariants: nothing is decoded that need not be. A row is never changed on its way. Passwords appear in no error.*
 
+mod authentication;
 mod before;
 mod case;
 mod check;
@@ -26,7 +27,7 @@ mod core;
 mod facts;
 mod fence;
 mod login;
-mod logins;
+
 mod options;
 mod prepared;
 mod sessions;

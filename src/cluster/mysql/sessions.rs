@@ -159,16 +159,12 @@ pub(super) fn end_dead_restore(conn: &mut Conn) -> Result<(), ClusterError> {
             return Ok(());
         }
         for id in &dead {
-            match conn.run(&format!("KILL CONNECTION {id}")) {
-                Err(e) if e.code() == Some(NO_SUCH_SESSION) => {}
-                other => drop(other.map_err(doing("ending a session of a restore that died"))?),
-            }
+            kill(conn, *id).map_err(doing("ending a session of a restore that died"))?;
         }
         if Instant::now() > give_up {
-            return Err(ClusterError::Unsupported {
-                what: format!("sessions of a restore that died do not end: {dead:?}"),
-                hint: "a large transaction is rolled back first: wait, then try again".to_owned(),
-            });
+            return Err(do_not_end(format!(
+                "sessions of a restore that died do not end: {dead:?}"
+            )));
         }
         std::thread::sleep(PAUSE);
     }
@@ -198,12 +194,24 @@ fn others(conn: &mut Conn) -> Result<Vec<Session>, ClusterError> {
 
 fn end(conn: &mut Conn, sessions: &[Session]) -> Result<(), ClusterError> {
     for session in sessions {
-        match conn.run(&format!("KILL CONNECTION {}", session.id)) {
-            Err(e) if e.code() == Some(NO_SUCH_SESSION) => {}
-            other => drop(other.map_err(|e| e.doing(format!("ending the session {}", session.who())))?),
-        }
+        kill(conn, session.id).map_err(|e| e.doing(format!("ending the session {}", session.who())))?;
     }
     Ok(())
+}
+
+/// Ends a session, if it is still there.
+fn kill(conn: &mut Conn, id: u64) -> Result<(), WireError> {
+    match conn.run(&format!("KILL CONNECTION {id}")) {
+        Err(e) if e.code() == Some(NO_SUCH_SESSION) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+fn do_not_end(what: String) -> ClusterError {
+    ClusterError::Unsupported {
+        what,
+        hint: "a large transaction is rolled back first: wait, then try again".to_owned(),
+    }
 }
 
 /// Ends the sessions of everybody else, and waits until they are gone. Who has not logged in yet is ended too, but not
@@ -230,10 +238,7 @@ pub(super) fn end_all(conn: &mut Conn, own: &AccountName) -> Result<Vec<Session>
         first = false;
         if Instant::now() > give_up {
             let names: Vec<String> = named.iter().take(5).map(Session::doing).collect();
-            return Err(ClusterError::Unsupported {
-                what: format!("sessions do not end: {}", names.join("; ")),
-                hint: "a large transaction is rolled back first: wait, then try again".to_owned(),
-            });
+            return Err(do_not_end(format!("sessions do not end: {}", names.join("; "))));
         }
         ended.extend(named.into_iter().map(|s| (s.id, s)));
         std::thread::sleep(PAUSE);

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::lacks::is_rollback;
 use crate::cluster::mysql::sql::tokens::words;
 
 /// So many are remembered: who goes back further counts rows that were taken back.
@@ -34,7 +33,7 @@ pub fn word(sql: &str, modes: Modes) -> Option<Word> {
     let first = words.first()?;
     match () {
         () if words.len() < 2 => None,
-        () if is_rollback(sql) => Some(Word::BackTo(name)),
+        () if first.is("ROLLBACK") => Some(Word::BackTo(name)),
         () if first.is("RELEASE") => Some(Word::Release(name)),
         () => first.is("SAVEPOINT").then_some(Word::Set(name)),
     }

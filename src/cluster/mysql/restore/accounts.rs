@@ -169,22 +169,24 @@ impl<'a> Work<'a> {
 
     /// Runs what may fail; then it becomes a remark.
     fn try_run(&mut self, statement: &str) -> Result<bool, ClusterError> {
-        match self.conn.run(statement).map(drop) {
-            Err(e) if e.code() == Some(NO_SUCH_COLUMN) => match self.without_columns(statement)? {
-                Some(rest) => rest.map_or(Ok(true), |rest| {
-                    let result = self.conn.run(&rest).map(drop);
-                    self.judge(&rest, result)
-                }),
-                None => self.judge(statement, Err(e)),
-            },
-            Err(e) if e.code() == Some(NO_SUCH_GIVER) => match self.by_anyone(statement)? {
-                Some(rest) => {
-                    let result = self.conn.run(&rest).map(drop);
-                    self.judge(&rest, result)
-                }
-                None => self.judge(statement, Err(e)),
-            },
-            result => self.judge(statement, result),
+        let result = self.conn.run(statement).map(drop);
+        self.mend(statement, result)
+    }
+
+    /// Runs what is left of a statement that failed, where something can be left of it.
+    fn mend(&mut self, statement: &str, result: Result<(), WireError>) -> Result<bool, ClusterError> {
+        let rest = match result.as_ref().err().and_then(WireError::code) {
+            Some(NO_SUCH_COLUMN) => self.without_columns(statement)?,
+            Some(NO_SUCH_GIVER) => self.by_anyone(statement)?.map(Some),
+            _ => None,
+        };
+        match rest {
+            None => self.judge(statement, result),
+            Some(None) => Ok(true),
+            Some(Some(rest)) => {
+                let result = self.conn.run(&rest).map(drop);
+                self.judge(&rest, result)
+            }
         }
     }
 
@@ -235,6 +237,7 @@ impl<'a> Work<'a> {
         Ok(Some(sql))
     }
 
+    /// A failure becomes a remark.
     fn judge(&mut self, statement: &str, result: Result<(), WireError>) -> Result<bool, ClusterError> {
         match result {
             Ok(()) => Ok(true),
@@ -272,10 +275,10 @@ impl<'a> Work<'a> {
         if package {
             self.set_mode("'ORACLE,NO_AUTO_CREATE_USER'")?;
         }
-        match self.conn.run(statement).map(drop) {
-            Err(e) if e.code() == Some(NO_SUCH_TABLE) => self.on_no_table(statement)?,
-            Ok(()) => {}
-            Err(_) => drop(self.try_run(statement)?),
+        let result = self.conn.run(statement).map(drop);
+        match result.as_ref().err().and_then(WireError::code) {
+            Some(NO_SUCH_TABLE) => self.on_no_table(statement, result)?,
+            _ => drop(self.mend(statement, result)?),
         }
         if package {
             self.set_mode("'NO_AUTO_VALUE_ON_ZERO,NO_AUTO_CREATE_USER'")?;
@@ -284,10 +287,10 @@ impl<'a> Work<'a> {
     }
 
     /// A grant on a table that is gone stands as long as nobody takes it. Servers make it only together with CREATE.
-    fn on_no_table(&mut self, grant: &str) -> Result<(), ClusterError> {
+    fn on_no_table(&mut self, grant: &str, failed: Result<(), WireError>) -> Result<(), ClusterError> {
         let of_all = of_columns(grant, self.conn.info().flavor, |_| false).filter(|left| left.lost.is_empty());
         let Some((with, without)) = of_all.and_then(|_| with_create(grant, self.conn.info().flavor)) else {
-            return self.try_run(grant).map(drop);
+            return self.judge(grant, failed).map(drop);
         };
         match self.try_run(&with)? {
             true => self.try_run(&without).map(drop),

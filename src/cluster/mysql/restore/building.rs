@@ -372,8 +372,6 @@ impl Restorer for Building {
             }
         }
         let mut inner = self.inner.lock();
-        // The log may have said so too.
-        said.retain(|said| !inner.collected.remarks.contains(said));
         inner.collected.remarks.extend(said);
         inner.ended = true;
         drop(inner);
@@ -523,7 +521,7 @@ impl Restorer for Building {
             remarks.extend(inner.collected.remarks.iter().cloned());
             remarks.extend(fence::intrusions(&mut conn)?);
             remarks.extend(other_partitions(&built_schemas));
-            // Several statements about one program are one matter.
+            // Several statements about one program are one matter, and so are base and log.
             let mut said = BTreeSet::new();
             remarks.retain(|remark| said.insert(remark.clone()));
             state::set_remarks(&mut conn, inner.memory.number, &remarks)?;

@@ -103,12 +103,7 @@ pub(super) fn columns(schema: &TableSchema) -> Vec<String> {
         .iter()
         .filter(|i| !matches!(i.kind, ItemKind::Column(_) | ItemKind::Other));
     let keyed: BTreeSet<String> = keys.flat_map(|key| lower(key.key_columns())).collect();
-    let all: Vec<_> = create
-        .items
-        .iter()
-        .filter(|i| matches!(i.kind, ItemKind::Column(_)))
-        .map(|i| words(&i.text, Modes::of(0, Flavor::MariaDb)))
-        .collect();
+    let all = column_words(&create, Flavor::MariaDb);
     let mut local: BTreeSet<String> = BTreeSet::new();
     // A column may be computed from one that is computed.
     loop {
@@ -143,6 +138,12 @@ pub(super) fn columns(schema: &TableSchema) -> Vec<String> {
     names.map(|name| name.name().to_string()).collect()
 }
 
+/// The words of each column.
+fn column_words(create: &CreateTable, flavor: Flavor) -> Vec<Vec<Token<'_>>> {
+    let columns = create.items.iter().filter(|i| matches!(i.kind, ItemKind::Column(_)));
+    columns.map(|i| words(&i.text, Modes::of(0, flavor))).collect()
+}
+
 fn computed<T: AsRef<str>>(mut words: impl Iterator<Item = T>) -> bool {
     words.any(|word| word.as_ref().eq_ignore_ascii_case("GENERATED") || word.as_ref().eq_ignore_ascii_case("AS"))
 }
@@ -173,7 +174,7 @@ pub(super) fn again(conn: &mut Conn, schema: &TableSchema, place: &TableName) ->
     let name = table(&place.db, &place.table);
     let failed = |e: WireError| e.doing(format!("computing the stored columns of {place}"));
     let moments = match conn.info().flavor {
-        Flavor::MySql => moments(schema),
+        Flavor::MySql => moments(&CreateTable::parse(&schema.create)?),
         Flavor::MariaDb => Moments::default(),
     };
     let repeated = match moments.repeated(&name) {
@@ -196,26 +197,20 @@ struct Moments {
     updated: Vec<String>,
 }
 
-fn moments(schema: &TableSchema) -> Moments {
+fn moments(create: &CreateTable) -> Moments {
     let mut out = Moments::default();
-    let Ok(create) = CreateTable::parse(&schema.create) else {
-        return out;
-    };
-    for item in create.items.iter().filter(|i| matches!(i.kind, ItemKind::Column(_))) {
-        let words = words(&item.text, Modes::of(0, Flavor::MySql));
-        let (Some(name), Some(of_type)) = (words.first(), words.get(1)) else {
+    for words in column_words(create, Flavor::MySql) {
+        let Some((name, rest)) = words.split_first() else {
             continue;
         };
-        let name = ident(&name.name());
-        if computed(words.iter().skip(1).map(|t| t.name())) {
+        if computed(rest.iter().map(|t| t.name())) {
             continue;
         }
-        if of_type.is("TIMESTAMP") {
+        let name = ident(&name.name());
+        let is_updated = |two: &[Token<'_>]| matches!(two, [on, update] if on.is("ON") && update.is("UPDATE"));
+        if rest.first().is_some_and(|t| t.is("TIMESTAMP")) {
             out.timestamps.push(name);
-        } else if words
-            .windows(2)
-            .any(|two| matches!(two, [on, update] if on.is("ON") && update.is("UPDATE")))
-        {
+        } else if rest.windows(2).any(is_updated) {
             out.updated.push(name);
         }
     }
@@ -310,18 +305,7 @@ mod tests {
         let create = "CREATE TABLE `t` (\n  `id` int NOT NULL,\n  `a``b` timestamp NULL DEFAULT NULL,\n  `u` datetime DEFAULT \
                       CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,\n  `d` datetime GENERATED ALWAYS AS (`a``b`) STORED,\n  `t` \
                       timestamp(6) NOT NULL ON UPDATE CURRENT_TIMESTAMP(6),\n  PRIMARY KEY (`id`)\n) ENGINE=InnoDB";
-        let schema = TableSchema {
-            kind: TableKind::Base,
-            create: create.to_owned(),
-            engine: "InnoDB".to_owned(),
-            columns: Vec::new(),
-            primary_key: Vec::new(),
-            consistent: true,
-            auto_increment: None,
-            generated: None,
-            stored_order: false,
-        };
-        let moments = moments(&schema);
+        let moments = moments(&CreateTable::parse(create).unwrap());
         assert_eq!(
             moments.update("`d`.`t`"),
             "UPDATE `d`.`t` SET `a``b` = `a``b`, `t` = `t`, `u` = `u`"

@@ -12,24 +12,20 @@ use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::wire::Flavor;
 use crate::model::table::TableName;
 
-/// Lets a MariaDB session pass over directories.
-pub(super) const PASSED_OVER: &str = "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',NO_DIR_IN_CREATE')";
-
-/// The same for the session of a statement of the log. In a strict one that would be an error; and what was none at the source is
-/// none without it.
-pub(super) const PASSED_OVER_GENTLY: &str = "SET SESSION sql_mode = CONCAT_WS(',', REPLACE(REPLACE(REPLACE(@@SESSION.sql_mode, \
+/// Lets a MariaDB session pass over directories. In the strict session of a statement of the log that would be an error; and what was
+/// none at the source is none without it.
+pub(super) const PASSED_OVER: &str = "SET SESSION sql_mode = CONCAT_WS(',', REPLACE(REPLACE(REPLACE(@@SESSION.sql_mode, \
      'STRICT_TRANS_TABLES', ''), 'STRICT_ALL_TABLES', ''), 'TRADITIONAL', ''), 'NO_DIR_IN_CREATE')";
 
 /// What is said of the tables of a base.
 pub(super) fn of(building: &Building) -> Result<Vec<String>, ClusterError> {
-    let flavor = building.pool.with(|conn| Ok(conn.info().flavor))?;
-    let modes = Modes::of(0, flavor);
+    if building.pool.with(|conn| Ok(conn.info().flavor))? != Flavor::MariaDb {
+        return Ok(Vec::new());
+    }
+    let modes = Modes::of(0, Flavor::MariaDb);
     let inner = building.inner.lock();
-    let all = inner.known.values().filter(|_| flavor == Flavor::MariaDb);
-    Ok(all
-        .filter(|of| has_any(&of.schema.create, modes))
-        .map(|of| said(&of.name))
-        .collect())
+    let moved = inner.known.values().filter(|of| has_any(&of.schema.create, modes));
+    Ok(moved.map(|of| said(&of.name)).collect())
 }
 
 /// Whether a statement gives a table, or a part of it, a directory.

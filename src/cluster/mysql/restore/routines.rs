@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::Logged;
+use super::wording::object;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::fence::quoted;
 use crate::cluster::mysql::schema::definition::{AccountName, DefinitionText, kind};
@@ -95,7 +96,7 @@ pub(super) fn settle(log: &mut Vec<Logged>, flavor: Flavor) -> BTreeSet<Routine>
                 continue;
             }
             Some(change) => Some(change.routine.clone()),
-            None => named(&logged.sql, &default_db(&logged), flavor),
+            None => named(&logged.sql, &default_db(&logged, flavor), flavor),
         };
         if !on.is_some_and(|on| gone.contains(&on)) {
             kept.push(logged);
@@ -106,38 +107,34 @@ pub(super) fn settle(log: &mut Vec<Logged>, flavor: Flavor) -> BTreeSet<Routine>
     gone
 }
 
-/// The routine that a `GRANT` or `REVOKE` is about.
+/// The routine that a `GRANT` or `REVOKE` is about; `db` is that of one without a database.
 pub(super) fn named(sql: &str, db: &str, flavor: Flavor) -> Option<Routine> {
     let words = words(sql, Modes::of(0, flavor));
-    if !words.first().is_some_and(|t| t.is("GRANT") || t.is("REVOKE")) {
-        return None;
-    }
-    let on = words.iter().position(|t| t.is("ON"))?;
-    let (kind, name) = match words.get(on + 1..)? {
-        [package, body, rest @ ..] if package.is("PACKAGE") && body.is("BODY") => ("PACKAGE BODY", rest),
-        [kind, rest @ ..] => {
+    let (kind, name) = match object(&words) {
+        [package, body, name @ ..] if package.is("PACKAGE") && body.is("BODY") => ("PACKAGE BODY", name),
+        [kind, name @ ..] => {
             let known = ["PROCEDURE", "FUNCTION", "PACKAGE"];
-            (*known.iter().find(|k| kind.is(k))?, rest)
+            (*known.iter().find(|k| kind.is(k))?, name)
         }
         [] => return None,
     };
-    let routine = |db: String, name: &Token<'_>| Routine {
+    let (db, name) = match name {
+        [db, dot, name] if dot.is_symbol('.') => (db.name(), name),
+        [name] => (db.to_owned(), name),
+        _ => return None,
+    };
+    Some(Routine {
         kind: kind.to_owned(),
         db,
         name: name.name().to_lowercase(),
-    };
-    match name {
-        [db, dot, name, ..] if dot.is_symbol('.') => Some(routine(db.name(), name)),
-        [name, next, ..] if next.is("TO") || next.is("FROM") => Some(routine(db.to_owned(), name)),
-        _ => None,
-    }
+    })
 }
 
-/// The default database of the session that ran a statement, with its quotes taken off.
-fn default_db(logged: &Logged) -> String {
+/// The default database of the session that ran a statement.
+fn default_db(logged: &Logged, flavor: Flavor) -> String {
     let used = logged.settings.first().and_then(|s| s.strip_prefix("USE "));
-    used.map(|name| name.trim_matches('`').replace("``", "`"))
-        .unwrap_or_default()
+    let name = used.and_then(|name| words(name, Modes::of(0, flavor)).first().map(Token::name));
+    name.unwrap_or_default()
 }
 
 /// The grant by which whoever made a routine may use it, unless he may already; none to one who is not there.
@@ -198,6 +195,20 @@ mod tests {
             invoker: None,
             routine: None,
         }
+    }
+
+    #[test]
+    fn a_grant_without_a_database_is_one_in_that_of_its_session() {
+        let mut in_odd = statement("grant execute on procedure p to a");
+        in_odd.settings = vec!["USE ```a``b`".to_owned()];
+        assert_eq!(default_db(&in_odd, Flavor::MySql), "`a`b");
+        let of = |sql: &str| named(sql, "d", Flavor::MySql);
+        assert_eq!(
+            of("grant execute on procedure p to a"),
+            of("REVOKE EXECUTE ON PROCEDURE d.P FROM a")
+        );
+        assert_eq!(of("grant execute on d.* to a"), None);
+        assert_eq!(of("create procedure p() select 1"), None);
     }
 
     #[test]

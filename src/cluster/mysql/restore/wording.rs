@@ -136,7 +136,7 @@ pub(super) fn with_create(grant: &str, flavor: Flavor) -> Option<(String, String
 }
 
 /// What a `GRANT` or `REVOKE` is about: the words between `ON` and `TO` or `FROM`.
-fn object<'a, 'b>(words: &'b [Token<'a>]) -> &'b [Token<'a>] {
+pub(super) fn object<'a, 'b>(words: &'b [Token<'a>]) -> &'b [Token<'a>] {
     let gives = words.first().is_some_and(|t| t.is("GRANT") || t.is("REVOKE"));
     let on = words.iter().position(|t| t.is("ON")).filter(|_| gives);
     let rest = on.and_then(|on| words.get(on + 1..)).unwrap_or_default();

@@ -238,21 +238,21 @@ fn settings(conn: &mut Conn, flavor: Flavor) -> Result<Vec<Definition>, WireErro
             "default_storage_engine" => text::ident(&value),
             _ => literal(name, value),
         };
-        let made = DefinitionText {
-            statements: vec![format!("SET SESSION {name} = {value}")],
-            ..DefinitionText::default()
-        };
-        out.push(definition(kind::SETTING, (*name).to_owned(), &made)?);
+        out.push(setting(name, format!("SET SESSION {name} = {value}"))?);
     }
     let modes = conn.row("SELECT @@GLOBAL.sql_mode")?.map(|r| r.text(0));
     if let Some(statement) = reckoning(&modes.unwrap_or_default()) {
-        let made = DefinitionText {
-            statements: vec![statement],
-            ..DefinitionText::default()
-        };
-        out.push(definition(kind::SETTING, "sql_mode".to_owned(), &made)?);
+        out.push(setting("sql_mode", statement)?);
     }
     Ok(out)
+}
+
+fn setting(name: &str, statement: String) -> Result<Definition, WireError> {
+    let made = DefinitionText {
+        statements: vec![statement],
+        ..DefinitionText::default()
+    };
+    definition(kind::SETTING, name.to_owned(), &made)
 }
 
 /// Adds to a session's modes those of a server on which the values of generated columns hang, and nothing that is loaded.

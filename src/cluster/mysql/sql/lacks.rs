@@ -24,13 +24,6 @@ pub fn rows_of(sql: &str, flavor: Flavor) -> String {
     )
 }
 
-/// Whether a statement about a savepoint is the way back to one.
-pub fn is_rollback(sql: &str) -> bool {
-    sql.trim_start()
-        .get(..8)
-        .is_some_and(|word| word.eq_ignore_ascii_case("ROLLBACK"))
-}
-
 /// What a statement may have put into tables besides what it says.
 pub fn of(sql: &str, modes: Modes) -> Option<String> {
     if let Some(fill) = fills(sql, modes).first() {

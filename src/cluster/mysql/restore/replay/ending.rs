@@ -17,8 +17,15 @@ pub(super) enum Ending {
     XaRollback(String),
 }
 
-pub(super) fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, ClusterError> {
-    let mut ending = Ending::Committed;
+/// How it ended, and what can be seen of its savepoints meanwhile.
+pub(super) struct Ended {
+    pub how: Ending,
+    /// It goes back to a savepoint.
+    pub goes_back: bool,
+}
+
+pub(super) fn ending(events: &[Event<'_>], head: Head) -> Result<Ended, ClusterError> {
+    let (mut ending, mut goes_back) = (Ending::Committed, false);
     for event in events {
         match event.kind() {
             Kind::QUERY => {
@@ -33,6 +40,8 @@ pub(super) fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, Cluster
                     Some(Statement::Xa(XaWord::Commit, xid)) => ending = Ending::XaCommit(xa::plain(&xid)),
                     Some(Statement::Xa(XaWord::Rollback, xid)) => ending = Ending::XaRollback(xa::plain(&xid)),
                     Some(Statement::Transaction(TransactionWord::Rollback)) => ending = Ending::RolledBack,
+                    // Of the statements about savepoints only this one is read here.
+                    Some(Statement::Transaction(TransactionWord::Savepoint)) => goes_back = true,
                     _ => {}
                 }
             }
@@ -44,13 +53,13 @@ pub(super) fn ending(events: &[Event<'_>], head: Head) -> Result<Ending, Cluster
             _ => {}
         }
     }
-    Ok(ending)
+    Ok(Ended { how: ending, goes_back })
 }
 
-/// No statement that ends a transaction has so many bytes.
+/// No statement that ends a transaction, or a part of it, has so many bytes.
 const LONGER_THAN_WORDS: usize = 600;
 
-/// The class of a statement that may end a transaction.
+/// The class of a statement that may end a transaction, or go back to a savepoint.
 fn word(sql: &str, modes: Modes) -> Option<Statement> {
     let first = sql.trim_start().get(..2)?.to_ascii_uppercase();
     let short = ["XA", "RO"].contains(&first.as_str());

@@ -157,12 +157,18 @@ impl Lane {
     /// Sets a savepoint behind what was taken so far, or goes back to one.
     pub fn savepoint(&mut self, sql: &str) -> Result<(), ClusterError> {
         self.send_statement()?;
+        self.begin()?;
+        self.send(sql)
+    }
+
+    /// Opens a transaction, where none is, when all that was sent is done.
+    fn begin(&mut self) -> Result<(), ClusterError> {
         self.wait()?;
         if !self.open {
             self.open = true;
             self.send("START TRANSACTION")?;
         }
-        self.send(sql)
+        Ok(())
     }
 
     /// Whether the next commit is known to hold rows of tables without transactions.
@@ -252,11 +258,7 @@ impl Lane {
         if self.statement.is_empty() {
             return Ok(());
         }
-        self.wait()?;
-        if !self.open {
-            self.open = true;
-            self.send("START TRANSACTION")?;
-        }
+        self.begin()?;
         let events = std::mem::take(&mut self.statement).close();
         let mut sql = String::with_capacity(events.len().div_ceil(3) * 4 + BEFORE.len() + 1);
         sql.push_str(BEFORE);

@@ -12,13 +12,11 @@ use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::Conn;
 use crate::model::table::TableName;
 
-/// The server's error for a database that is not there.
-const UNKNOWN_DATABASE: u16 = 1049;
+use super::sessions::UNKNOWN_DATABASE;
 
 /// How they look now.
 pub(super) fn of(conn: &mut Conn, shadows: &Shadows, statement: &Statement) -> Result<String, ClusterError> {
-    let mut out = Vec::new();
-    let mut there = BTreeSet::new();
+    let (mut out, mut places, mut there) = (Vec::new(), Vec::new(), BTreeSet::new());
     let names: BTreeSet<&TableName> = statement.tables().into_iter().collect();
     for name in &names {
         let Some(place) = shadows.place(name) else {
@@ -27,15 +25,15 @@ pub(super) fn of(conn: &mut Conn, shadows: &Shadows, statement: &Statement) -> R
         let shown = create_of(conn, &place)?;
         there.extend(shown.is_some().then_some(*name));
         out.push(shown.map_or_else(|| "-".to_owned(), |create| tables::settled(&create)));
+        places.push(place);
     }
     if let Statement::CreateDatabase { db, .. } = statement
         && let Some(shadow) = shadows.shadow(db)
     {
         out.push(database(conn, shadow)?);
     }
-    let places: Vec<TableName> = names.iter().filter_map(|name| shadows.place(name)).collect();
-    if (places.len() < names.len() || keeps_names(statement, &there))
-        && exchanges(statement)
+    if exchanges(statement)
+        && (places.len() < names.len() || keeps_names(statement, &there))
         && let Some(numbers) = numbers(conn, &places)?
     {
         out.push(numbers);

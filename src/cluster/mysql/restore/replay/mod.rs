@@ -239,7 +239,7 @@ impl Replay {
     fn early(&mut self, bytes: &[u8]) -> Result<(), ClusterError> {
         let payload = payload::parse(bytes)?;
         let last = payload.events().last().transpose()?;
-        match ending(last.as_slice(), payload.head)? {
+        match ending(last.as_slice(), payload.head)?.how {
             Ending::Prepared(xid) => {
                 self.prepared.insert(xid, Prepared::Small(bytes.to_vec()));
             }
@@ -269,7 +269,8 @@ impl Replay {
         let payload = payload::parse(bytes)?;
         let events = payload.events().collect::<Result<Vec<Event<'_>>, _>>()?;
         self.statements.sessions.noted = noted(&events)?;
-        match ending(&events, payload.head)? {
+        let ended = ending(&events, payload.head)?;
+        match ended.how {
             Ending::Prepared(xid) => {
                 self.prepared.insert(xid, Prepared::Small(bytes.to_vec()));
                 Ok(())
@@ -288,8 +289,11 @@ impl Replay {
                 self.prepared.remove(&xid);
                 Ok(())
             }
-            Ending::Committed => self.events(payload.head, &events, at, id, false),
-            Ending::RolledBack => self.events(payload.head, &events, at, id, true),
+            Ending::Committed => {
+                let applying = Applying::new(payload.head, at, id, false);
+                self.events(applying, &events, ended.goes_back)
+            }
+            Ending::RolledBack => self.events(Applying::new(payload.head, at, id, true), &events, false),
         }
     }
 
@@ -298,7 +302,8 @@ impl Replay {
             Prepared::Small(bytes) => {
                 let payload = payload::parse(bytes)?;
                 let events = payload.events().collect::<Result<Vec<Event<'_>>, _>>()?;
-                self.events(payload.head, &events, at, id, false)
+                let goes_back = ending(&events, payload.head)?.goes_back;
+                self.events(Applying::new(payload.head, at, id, false), &events, goes_back)
             }
             Prepared::Unwanted => Ok(()),
             Prepared::Large(opening, pieces) => {
@@ -312,15 +317,13 @@ impl Replay {
     /// Applies the events of a transaction. Of one that was rolled back only tables without transactions keep their rows.
     fn events(
         &mut self,
-        head: Head,
+        mut applying: Applying<'_>,
         events: &[Event<'_>],
-        at: u64,
-        id: &str,
-        rolled_back: bool,
+        goes_back: bool,
     ) -> Result<(), ClusterError> {
+        let at = applying.at;
         self.index_keyless(events, at)?;
-        let mut applying = Applying::new(head, at, id, rolled_back);
-        if !rolled_back && savepoints::goes_back(events, head)? {
+        if goes_back {
             applying = self.with_savepoints(applying)?;
         }
         for event in events {

@@ -26,7 +26,7 @@ impl Replay {
         self.statements.sessions.noted = None;
         let events = opening.events().collect::<Result<Vec<Event<'_>>, _>>()?;
         let mut next = || source.next().map_err(ClusterError::Stopped);
-        match ending(&events, opening.head)? {
+        match ending(&events, opening.head)?.how {
             Ending::Committed | Ending::RolledBack if txn.early => Ok(()),
             Ending::Committed => self.pieces(&opening, &mut next, at, txn.id, false),
             Ending::RolledBack => self.pieces(&opening, &mut next, at, txn.id, true),

@@ -6,28 +6,9 @@
 use super::rewrite::malformed;
 use super::{Applying, Replay};
 use crate::cluster::ClusterError;
-use crate::cluster::mysql::binlog::event::{Event, Kind};
-use crate::cluster::mysql::binlog::payload::Head;
-use crate::cluster::mysql::binlog::query::Query;
 use crate::cluster::mysql::binlog::savepoints::{Word, word};
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::text::ident;
-
-/// Whether a transaction goes back to a savepoint.
-pub(super) fn goes_back(events: &[Event<'_>], head: Head) -> Result<bool, ClusterError> {
-    for event in events.iter().filter(|event| event.kind() == Kind::QUERY) {
-        let query = Query::parse(event)?;
-        let modes = Modes::of(query.settings.sql_mode.unwrap_or(0), head.flavor);
-        let begins = query
-            .text
-            .get(..9)
-            .is_some_and(|t| t.eq_ignore_ascii_case(b"ROLLBACK "));
-        if begins && matches!(word(&query.shown(), modes), Some(Word::BackTo(_))) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
 
 impl Replay {
     /// A transaction comes whose savepoints are set: those of others must not be there, which may bear the same names.

@@ -21,7 +21,7 @@ use crate::model::table::TableName;
 use crate::model::text::safe;
 
 /// The server's errors for a database and a time zone that it does not know.
-const UNKNOWN_DATABASE: u16 = 1049;
+pub(super) const UNKNOWN_DATABASE: u16 = 1049;
 const UNKNOWN_ZONE: u16 = 1298;
 /// The same for engines, variables and their values.
 const UNKNOWN_SETTINGS: &[u16] = &[1193, 1231, 1286];
@@ -93,7 +93,7 @@ impl Sessions {
         if conn.info().flavor == Flavor::MariaDb {
             settings.push("SET SESSION system_versioning_alter_history = KEEP, check_constraint_checks = 0".to_owned());
             if own_directories::has_any(run.sql, run.modes) {
-                settings.push(own_directories::PASSED_OVER_GENTLY.to_owned());
+                settings.push(own_directories::PASSED_OVER.to_owned());
             }
         }
         for setting in &settings {

@@ -470,10 +470,9 @@ impl Statements {
     fn database(&mut self, statement: &Statement, db: &str) -> Result<(), ClusterError> {
         if let Statement::CreateDatabase { .. } = statement {
             self.databases.insert(db.to_owned());
-        } else if statement.dropped_database() == Some(db) {
-            self.databases.remove(db);
         }
         if statement.dropped_database() == Some(db) {
+            self.databases.remove(db);
             self.definitions.retain(|d| d.db.as_deref() != Some(db));
             self.triggers.database_gone(db);
             self.views.database_gone(db);

@@ -15,13 +15,9 @@ impl Statements {
         if self.conn.info().flavor != Flavor::MariaDb || !own_directories::has_any(sql, modes) {
             return;
         }
-        let said = statement
-            .tables()
-            .into_iter()
-            .filter(|name| self.wanted(name))
-            .map(own_directories::said);
-        let news: Vec<String> = said.filter(|said| !self.remarks.contains(said)).collect();
-        self.remarks.extend(news);
+        let tables = statement.tables().into_iter().filter(|name| self.wanted(name));
+        let said: Vec<String> = tables.map(own_directories::said).collect();
+        self.remarks.extend(said);
     }
 
     /// Says in the receipt what may be another hour than at the source.
