@@ -96,6 +96,8 @@ mod source;
 mod story;
 #[path = "mysql/switch.rs"]
 mod switch;
+#[path = "mysql/views.rs"]
+mod views;
 #[path = "mysql/wire.rs"]
 mod wire;
 #[path = "mysql/world.rs"]

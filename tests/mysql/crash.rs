@@ -83,7 +83,7 @@ fn child() {
 }
 
 /// Runs the child to its end; whether it was killed.
-fn run(dir: &Path, s: &Server, before: &str, crash_at: Option<&str>) -> bool {
+pub fn run(dir: &Path, s: &Server, before: &str, crash_at: Option<&str>) -> bool {
     run_some(dir, s, "", before, crash_at)
 }
 

@@ -44,7 +44,7 @@ pub(super) fn in_the_way(
         }
     }
     for (view, _) in live.iter().filter(|(_, is_view)| **is_view) {
-        let drop = format!("DROP VIEW IF EXISTS {}", table(&view.db, &view.table));
+        let drop = programs::drop_of("VIEW", view);
         if moving.contains(view) {
             statements.push(drop);
             back.push(kept(conn, kind::VIEW, &view.db, &view.table)?);

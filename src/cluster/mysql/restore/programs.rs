@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
+use crate::cluster::mysql::sql::Modes;
+use crate::cluster::mysql::sql::tokens::only_if_missing;
 use crate::cluster::mysql::text;
-use crate::cluster::mysql::wire::{Conn, Row, WireError};
+use crate::cluster::mysql::wire::{Conn, Flavor, Row, WireError};
 use crate::model::definition::Definition;
+use crate::model::table::TableName;
 
 use super::{stand_in, steps};
 
@@ -19,7 +22,7 @@ use super::{stand_in, steps};
 pub(super) struct Program {
     /// What it is, in words.
     pub what: String,
-    /// The database it is made in.
+    /// The default database when it is made; empty for none.
     pub db: String,
     /// Session settings, in order.
     pub settings: Vec<String>,
@@ -35,6 +38,30 @@ pub(super) struct Program {
     pub collation: Option<(String, String)>,
     /// Gives its database that collation while it is made, and takes it away again.
     pub around: Option<(String, String)>,
+}
+
+impl Program {
+    /// How its text is read.
+    pub fn modes(&self, flavor: Flavor) -> Modes {
+        modes(&self.settings, flavor)
+    }
+}
+
+/// What takes one away.
+pub(super) fn drop_of(word: &str, name: &TableName) -> String {
+    format!("DROP {word} IF EXISTS {}", text::table(&name.db, &name.table))
+}
+
+/// What takes away the routine that a statement of the log makes, so that it can be repeated; `None` where it leaves one that is
+/// there.
+pub(super) fn drop_of_routine(word: &str, name: &TableName, create: &str, modes: Modes) -> Option<String> {
+    (!only_if_missing(create, modes)).then(|| drop_of(word, name))
+}
+
+/// How a statement of the log is read that has such session settings.
+pub(super) fn modes(settings: &[String], flavor: Flavor) -> Modes {
+    let mode = |s: &String| s.strip_prefix("SET SESSION sql_mode = ")?.parse().ok();
+    Modes::of(settings.iter().find_map(mode).unwrap_or_default(), flavor)
 }
 
 /// The word of SQL for a kind.
@@ -60,12 +87,12 @@ pub(super) fn of_backup(definition: &Definition, db: &str) -> Result<Option<Prog
     let Some(create) = made.statements.first().cloned() else {
         return Ok(None);
     };
-    let name = text::ident(&definition.name);
+    let name = TableName::new(db, definition.name.clone());
     Ok(Some(Program {
         what: format!("{} {db}.{}", word.to_lowercase(), definition.name),
         db: db.to_owned(),
         settings: settings(&made, &create),
-        drop: Some(format!("DROP {word} IF EXISTS {}.{name}", text::ident(db))),
+        drop: Some(drop_of(word, &name)),
         create,
         patient: definition.kind == kind::VIEW,
         event: definition.kind == kind::EVENT,
@@ -123,7 +150,10 @@ pub(super) fn make(conn: &mut Conn, programs: &[Program], old: &[Program]) -> Re
             Made::No(e) => remarks.push(instead(conn, program, &e, old)?),
         }
     }
-    remarks.extend(stand_in::make(conn, waiting, old)?);
+    again(conn, &mut waiting)?;
+    if !waiting.is_empty() {
+        remarks.extend(stand_in::make(conn, programs, old)?);
+    }
     steps::reset(conn)?;
     if programs.iter().any(|p| p.event) {
         remarks.extend(due(conn)?);
@@ -153,19 +183,21 @@ pub(super) fn instead(
     })
 }
 
-/// Tries those that wait as long as any gets made.
-pub(super) fn again(conn: &mut Conn, waiting: &mut Vec<&Program>) -> Result<(), ClusterError> {
+/// Tries those that wait as long as any gets made. Returns those that are, in the order of their making.
+pub(super) fn again<'a>(conn: &mut Conn, waiting: &mut Vec<&'a Program>) -> Result<Vec<&'a Program>, ClusterError> {
+    let mut made = Vec::new();
     loop {
         let before = waiting.len();
         let mut left = Vec::new();
         for program in waiting.drain(..) {
-            if let Made::No(_) = one(conn, program)? {
-                left.push(program);
+            match one(conn, program)? {
+                Made::No(_) => left.push(program),
+                Made::Yes | Made::Not(_) => made.push(program),
             }
         }
         *waiting = left;
         if waiting.is_empty() || waiting.len() == before {
-            return Ok(());
+            return Ok(made);
         }
     }
 }
@@ -196,10 +228,10 @@ const IN_THE_PAST: [u64; 2] = [1588, 1589];
 pub(super) fn one(conn: &mut Conn, program: &Program) -> Result<Made, ClusterError> {
     steps::reset(conn)?;
     let doing = || format!("making {}", program.what);
-    let use_db = format!("USE {}", text::ident(&program.db));
+    let use_db = (!program.db.is_empty()).then(|| format!("USE {}", text::ident(&program.db)));
     let before = program.around.as_ref().map(|(before, _)| before);
-    let statements = [&use_db]
-        .into_iter()
+    let statements = use_db
+        .iter()
         .chain(&program.settings)
         .chain(&program.drop)
         .chain(before);
@@ -235,6 +267,22 @@ pub(super) fn one(conn: &mut Conn, program: &Program) -> Result<Made, ClusterErr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_routine_of_the_log_is_made_in_place_of_its_namesake() {
+        let drop =
+            |sql: &str| drop_of_routine("FUNCTION", &TableName::new("d", "f`"), sql, Modes::of(0, Flavor::MySql));
+        let always = Some("DROP FUNCTION IF EXISTS `d`.`f```".to_owned());
+        assert_eq!(
+            drop("CREATE DEFINER=`a`@`b` FUNCTION `f```(x int) RETURNS int return if(not exists(select 1), 1, 2)"),
+            always
+        );
+        assert_eq!(drop("CREATE OR REPLACE FUNCTION f() RETURNS int return 1"), always);
+        assert_eq!(
+            drop("CREATE DEFINER=`a`@`b` FUNCTION IF NOT EXISTS d.f() RETURNS int return 1"),
+            None
+        );
+    }
 
     #[test]
     fn a_program_is_made_under_its_own_settings() {

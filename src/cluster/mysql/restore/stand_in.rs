@@ -1,15 +1,18 @@
-//! Views that read what is not there: at the source it was dropped after they were made, and they stayed. They are made
-//! again as they were, while tables stand in for what is missing.
+//! Views that a server does not make as they are. One reads what is not there: at the source that was dropped after the view was
+//! made, which stayed; while the view is made, a table stands in for what is missing. Or one reads a view or calls a function whose
+//! definer has not got his privileges yet, or is gone: while the one is made, the other is brine's own.
 //!
-//! *Invariant: no such table stays. It is known by its comment, so that one is found that a crash left.*
+//! *Invariant: no such table stays. It is known by its comment, so that one is found that a crash left. What is brine's own is
+//! among the programs of the restore: whoever goes on after a crash makes all of them anew.*
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::tokens::{TokenKind, words};
+use crate::cluster::mysql::sql::view::{mentioned, without_definer};
 use crate::cluster::mysql::text::{ident, string, table};
-use crate::cluster::mysql::wire::{Conn, WireError};
+use crate::cluster::mysql::wire::{Conn, Flavor, WireError};
 use crate::model::table::TableName;
 
 use super::names::is_system;
@@ -23,19 +26,28 @@ const COLUMNS: usize = 350;
 /// So many tables are tried.
 const TABLES: usize = 64;
 
-/// Makes views that could not be made for now, and says of each what it lacks.
-pub(super) fn make(conn: &mut Conn, mut waiting: Vec<&Program>, old: &[Program]) -> Result<Vec<String>, ClusterError> {
+/// Makes the views among programs, some of which could not be made as they are, and says of each what it lacks.
+pub(super) fn make(conn: &mut Conn, programs: &[Program], old: &[Program]) -> Result<Vec<String>, ClusterError> {
+    let flavor = conn.info().flavor;
+    let views: Vec<&Program> = programs.iter().filter(|p| p.patient).collect();
+    let functions = called(conn, programs)?;
+    for function in &functions {
+        programs::one(conn, &as_ours(function, flavor))?;
+    }
+    let ours: Vec<Program> = views.iter().map(|view| as_ours(view, flavor)).collect();
+    let mut waiting: Vec<&Program> = ours.iter().collect();
+    let mut made: Vec<&Program> = Vec::new();
     let mut tables: BTreeSet<TableName> = BTreeSet::new();
-    let mut broken: Vec<&Program> = Vec::new();
+    let mut whole = 0;
     loop {
-        programs::again(conn, &mut waiting)?;
+        made.extend(programs::again(conn, &mut waiting)?);
+        if tables.is_empty() {
+            // What is made from here on reads something that is not there.
+            whole = made.len();
+        }
         let more = missing(conn, &waiting, &tables)?;
         if more.is_empty() || tables.len() > TABLES {
             break;
-        }
-        if tables.is_empty() {
-            // What is made from here on reads something that is not there.
-            broken.clone_from(&waiting);
         }
         let columns = columns(conn, &waiting);
         for name in more {
@@ -43,23 +55,70 @@ pub(super) fn make(conn: &mut Conn, mut waiting: Vec<&Program>, old: &[Program])
             tables.insert(name);
         }
     }
+    let real: HashMap<_, _> = views.iter().map(|view| (&view.drop, *view)).collect();
+    let real = |of_us: &Program| real.get(&of_us.drop).copied();
+    let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
     let mut remarks = Vec::new();
-    for program in &waiting {
-        if let Made::No(e) = programs::one(conn, program)? {
-            remarks.push(programs::instead(conn, program, &e, old)?);
+    // Whoever reads another gets its own definer before that does.
+    for (at, view) in made.iter().enumerate().rev().filter_map(|(at, v)| Some((at, real(v)?))) {
+        match programs::one(conn, view)? {
+            Made::No(e) => remarks.push(programs::instead(conn, view, &e, old)?),
+            Made::Yes | Made::Not(_) if at >= whole => remarks.push(format!(
+                "{} is made, but cannot be read: there is no {}",
+                view.what,
+                names.join(", no ")
+            )),
+            Made::Yes | Made::Not(_) => {}
+        }
+    }
+    for view in waiting.into_iter().filter_map(real) {
+        if let Made::No(e) = programs::one(conn, view)? {
+            remarks.push(programs::instead(conn, view, &e, old)?);
+        }
+    }
+    for function in functions {
+        if let Made::No(e) = programs::one(conn, function)? {
+            remarks.push(programs::instead(conn, function, &e, old)?);
         }
     }
     clear(conn)?;
-    let names: Vec<String> = tables.iter().map(ToString::to_string).collect();
-    let made = broken.iter().filter(|b| !waiting.contains(b));
-    remarks.extend(made.map(|b| {
-        format!(
-            "{} is made, but cannot be read: there is no {}",
-            b.what,
-            names.join(", no ")
-        )
-    }));
     Ok(remarks)
+}
+
+/// The functions among programs that are there, and which their views may call. One that the log alters after it made it is left
+/// out: it would have to be altered again.
+fn called<'a>(conn: &mut Conn, programs: &'a [Program]) -> Result<Vec<&'a Program>, ClusterError> {
+    let flavor = conn.info().flavor;
+    let names = |p: &Program| mentioned(&p.create, p.modes(flavor));
+    let is_alter = |p: &&Program| words(&p.create, p.modes(flavor)).first().is_some_and(|t| t.is("ALTER"));
+    let views = programs.iter().filter(|p| p.patient);
+    let mut wanted: HashSet<String> = views.flat_map(names).collect();
+    for altered in programs
+        .iter()
+        .filter(|p| p.drop.is_none())
+        .filter(is_alter)
+        .flat_map(names)
+    {
+        wanted.remove(&altered);
+    }
+    let rows = conn
+        .rows("SELECT routine_schema, routine_name FROM information_schema.routines WHERE routine_type = 'FUNCTION'")
+        .map_err(|e| e.doing("listing functions"))?;
+    let there = rows.iter().map(|r| TableName::new(r.text(0), r.text(1)));
+    let there = there.filter(|name| wanted.contains(&name.table.to_lowercase()));
+    let made: HashMap<_, _> = programs.iter().map(|p| (p.drop.as_deref(), p)).collect();
+    Ok(there
+        .filter_map(|name| made.get(&Some(programs::drop_of("FUNCTION", &name).as_str())).copied())
+        .collect())
+}
+
+/// A program with brine as its definer.
+fn as_ours(program: &Program, flavor: Flavor) -> Program {
+    let create = without_definer(&program.create, program.modes(flavor));
+    Program {
+        create: create.unwrap_or_else(|| program.create.clone()),
+        ..program.clone()
+    }
 }
 
 /// What views that wait read and what is not there.
@@ -85,7 +144,7 @@ fn missing(
 
 /// Whether it is a view that waits itself.
 fn is_waiting(waiting: &[&Program], name: &TableName) -> bool {
-    let drop = format!("DROP VIEW IF EXISTS {}", table(&name.db, &name.table));
+    let drop = programs::drop_of("VIEW", name);
     waiting.iter().any(|p| p.drop.as_ref() == Some(&drop))
 }
 

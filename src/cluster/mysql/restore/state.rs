@@ -9,9 +9,12 @@
 //! | `progress` | for each lane of the replay the last transaction that is in; committed with the rows |
 //! | `plain` | batches of rows of tables without transactions that are under way: after a crash they are neither in nor out |
 //! | `ddl` | the statement of the log that was begun last, and how its tables looked before; in the switch, of those about accounts |
+//! | `views` | views of the log as the server showed them before something changed that they read |
 //! | `steps` | the steps of the switch, and which are done |
 //!
 //! *Invariant: what is written here is written before the thing that it describes begins, or in the same transaction.*
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +23,7 @@ use crate::cluster::mysql::text::string;
 use crate::cluster::mysql::wire::{Conn, Row};
 use crate::cluster::{ClusterError, Mark, RestoreAsk};
 use crate::model::checksum::TableChecksum;
+use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
 use super::names::Shadows;
@@ -40,6 +44,8 @@ const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS _brine.plain (n INT NOT NULL, batch BIGINT UNSIGNED NOT NULL, PRIMARY KEY (n, batch)) ENGINE=InnoDB",
     "CREATE TABLE IF NOT EXISTS _brine.ddl (n INT NOT NULL PRIMARY KEY, txn BIGINT UNSIGNED NOT NULL, part INT NOT NULL, \
      before_it LONGTEXT NOT NULL, done INT NOT NULL) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS _brine.views (n INT NOT NULL, txn BIGINT UNSIGNED NOT NULL, part INT NOT NULL, \
+     def LONGTEXT NOT NULL, PRIMARY KEY (n, txn, part)) ENGINE=InnoDB",
     "CREATE TABLE IF NOT EXISTS _brine.steps (n INT NOT NULL, k INT NOT NULL, step LONGTEXT NOT NULL, done INT NOT NULL, \
      PRIMARY KEY (n, k)) ENGINE=InnoDB",
 ];
@@ -382,7 +388,7 @@ pub(super) fn is_torn(conn: &mut Conn, n: u64) -> Result<bool, ClusterError> {
 
 /// Forgets all that was built, so that it is built anew. What says why goes last.
 pub(super) fn start_again(conn: &mut Conn, n: u64) -> Result<(), ClusterError> {
-    for table in ["shadows", "loaded", "links", "progress", "ddl", "steps"] {
+    for table in ["shadows", "loaded", "links", "progress", "ddl", "views", "steps"] {
         conn.run(&format!("DELETE FROM _brine.{table} WHERE n = {n}"))
             .map_err(failed)?;
     }
@@ -476,9 +482,37 @@ pub(super) fn set_ddl(conn: &mut Conn, n: u64, ddl: &BegunDdl) -> Result<(), Clu
     conn.run(&sql).map_err(failed).map(drop)
 }
 
+/// What the server showed of a view of the log, or why that is not known.
+pub(super) type ShownView = Result<Definition, String>;
+
+/// Views of the log as they were shown, by the statements that made them.
+pub(super) fn views(conn: &mut Conn, n: u64) -> Result<BTreeMap<(u64, u64), ShownView>, ClusterError> {
+    let rows = conn
+        .rows(&format!("SELECT txn, part, def FROM _brine.views WHERE n = {n}"))
+        .map_err(failed)?;
+    let of = |row: &Row| Ok(((row.number(0), row.number(1)), from_json(&row.text(2))?));
+    rows.iter().map(of).collect()
+}
+
+/// Notes some, all of them or none.
+pub(super) fn add_views(conn: &mut Conn, n: u64, views: &[((u64, u64), ShownView)]) -> Result<(), ClusterError> {
+    at_once(conn, |conn| {
+        for ((txn, part), shown) in views {
+            let sql = format!(
+                "REPLACE INTO _brine.views (n, txn, part, def) VALUES ({n}, {txn}, {part}, {})",
+                json(shown)?
+            );
+            conn.run(&sql).map_err(failed)?;
+        }
+        Ok(())
+    })
+}
+
 /// Forgets everything but that it was, and how it ended.
 pub(super) fn forget_details(conn: &mut Conn, n: u64) -> Result<(), ClusterError> {
-    for table in ["shadows", "loaded", "links", "progress", "plain", "ddl", "steps"] {
+    for table in [
+        "shadows", "loaded", "links", "progress", "plain", "ddl", "views", "steps",
+    ] {
         conn.run(&format!("DELETE FROM _brine.{table} WHERE n = {n}"))
             .map_err(failed)?;
     }

@@ -7,12 +7,13 @@ use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::Flavor;
 
 use super::accounts::Logged;
+use super::programs;
 
 /// A statement of the log with the account that ran it in place of `CURRENT_USER`, which in a session of the restore is brine's
 /// own; `None` where the log does not say who ran it.
 pub(super) fn spelled_out(logged: &Logged, flavor: Flavor) -> Option<String> {
     let sql = &logged.sql;
-    let words = words(sql, modes_of(logged, flavor));
+    let words = words(sql, programs::modes(&logged.settings, flavor));
     let (user, role) = match &logged.invoker {
         Some((role, host)) if host.is_empty() => (None, Some(ident(role))),
         Some((user, host)) => (Some(format!("{}@{}", ident(user), ident(host))), None),
@@ -50,12 +51,6 @@ fn unsaid<'a>(words: &'a [Token<'a>], flavor: Flavor) -> Option<&'a Token<'a>> {
         }
         _ => None,
     }
-}
-
-/// The modes of the session that ran it.
-fn modes_of(logged: &Logged, flavor: Flavor) -> Modes {
-    let mode = |s: &String| s.strip_prefix("SET SESSION sql_mode = ")?.parse().ok();
-    Modes::of(logged.settings.iter().find_map(mode).unwrap_or_default(), flavor)
 }
 
 /// The accounts that a statement names; without a host it means any host.

@@ -12,4 +12,5 @@ pub mod programs;
 pub mod select;
 pub mod table;
 pub mod tables;
+mod views;
 pub mod zone;

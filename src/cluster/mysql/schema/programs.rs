@@ -3,23 +3,22 @@
 //! Statements are read with `character_set_results = utf8mb4`, because the server shows a program in the character set of
 //! the session that made it, and with the program's database as the default one.
 
-use std::collections::BTreeSet;
-
 use super::definition::{DefinitionText, kind};
 use super::tables::not_system;
+use super::views;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, Row, WireError};
 use crate::model::definition::Definition;
 
 /// Keeps the default database of a connection.
-struct Shower<'a> {
-    conn: &'a mut Conn,
+pub(super) struct Shower<'a> {
+    pub conn: &'a mut Conn,
     db: Option<String>,
 }
 
 impl Shower<'_> {
     /// The first row of a `SHOW CREATE` in a database; an error when the server hides the statement in that column.
-    fn show(&mut self, db: &str, what: &str, name: &str, statement: usize) -> Result<Row, WireError> {
+    pub fn show(&mut self, db: &str, what: &str, name: &str, statement: usize) -> Result<Row, WireError> {
         if self.db.as_deref() != Some(db) {
             self.conn.run(&format!("USE {}", text::ident(db)))?;
             self.db = Some(db.to_owned());
@@ -36,11 +35,11 @@ impl Shower<'_> {
     }
 }
 
-fn statement(row: &Row, column: usize) -> Vec<String> {
+pub(super) fn statement(row: &Row, column: usize) -> Vec<String> {
     vec![row.bytes(column).map(text::statement).unwrap_or_default()]
 }
 
-fn definition(kind: &str, db: &str, name: String, made: &DefinitionText) -> Result<Definition, WireError> {
+pub(super) fn definition(kind: &str, db: &str, name: String, made: &DefinitionText) -> Result<Definition, WireError> {
     let text = made.text().map_err(|e| WireError::Protocol(e.to_string()))?;
     Ok(Definition {
         kind: kind.to_owned(),
@@ -56,7 +55,7 @@ pub fn read(conn: &mut Conn) -> Result<Vec<Definition>, WireError> {
     let mut shower = Shower { conn, db: None };
     let mut all = databases(&mut shower)?;
     all.extend(routines(&mut shower, flavor)?);
-    all.extend(views(&mut shower)?);
+    all.extend(views::read(&mut shower)?);
     all.extend(triggers(&mut shower)?);
     all.extend(events(&mut shower)?);
     Ok(all)
@@ -66,7 +65,7 @@ pub fn read(conn: &mut Conn) -> Result<Vec<Definition>, WireError> {
 pub fn one(conn: &mut Conn, kind: &str, db: &str, name: &str) -> Result<Option<Definition>, WireError> {
     // The columns of the statement, the mode, and the character set; the collation is behind that.
     let (what, statement_at, mode, charset) = match kind {
-        kind::VIEW => ("VIEW", 1, None, 2),
+        kind::VIEW => return views::one(&mut Shower { conn, db: None }, db, name),
         kind::TRIGGER => ("TRIGGER", 2, Some(1), 3),
         kind::EVENT => ("EVENT", 3, Some(1), 4),
         kind::FUNCTION => ("FUNCTION", 2, Some(1), 3),
@@ -140,87 +139,6 @@ fn routines(shower: &mut Shower<'_>, flavor: Flavor) -> Result<Vec<Definition>, 
     Ok(out)
 }
 
-fn views(shower: &mut Shower<'_>) -> Result<Vec<Definition>, WireError> {
-    let sql = format!(
-        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'VIEW' AND {} \
-         ORDER BY table_schema, table_name",
-        not_system("table_schema")
-    );
-    let mut views = Vec::new();
-    for row in shower.conn.rows(&sql)? {
-        let (db, name) = (row.text(0), row.text(1));
-        let shown = shower.show(&db, "VIEW", &name, 1)?;
-        let create = statement(&shown, 1);
-        let made = DefinitionText {
-            definer: create.first().and_then(|c| definer(c)),
-            statements: create.clone(),
-            charset_client: shown.opt(2),
-            collation_connection: shown.opt(3),
-            ..DefinitionText::default()
-        };
-        let view = View {
-            definition: definition(kind::VIEW, &db, name.clone(), &made)?,
-            db,
-            name,
-            create: create.into_iter().next().unwrap_or_default(),
-        };
-        views.push(view);
-    }
-    Ok(in_order(views).into_iter().map(|v| v.definition).collect())
-}
-
-/// `user@host` of ``DEFINER=`user`@`host` ``.
-fn definer(create: &str) -> Option<String> {
-    let rest = create.split_once("DEFINER=`")?.1;
-    let (user, rest) = rest.split_once("`@`")?;
-    let host = rest.split('`').next()?;
-    Some(format!("{}@{host}", user.replace("``", "`")))
-}
-
-struct View {
-    db: String,
-    name: String,
-    create: String,
-    definition: Definition,
-}
-
-impl View {
-    /// Whether its statement may name the other. A column of that name counts too: it costs nothing but order.
-    fn names(&self, other: &View) -> bool {
-        let name = text::ident(&other.name);
-        if self.db == other.db {
-            let body = self.create.split_once(" AS ").map_or("", |(_, body)| body);
-            return body.contains(&name);
-        }
-        self.create.contains(&format!("{}.{name}", text::ident(&other.db)))
-    }
-}
-
-/// Views that others need first. In a circle (only by names of columns) the order is that of the names.
-fn in_order(views: Vec<View>) -> Vec<View> {
-    let needs = |view: &View, at: usize| -> Vec<usize> {
-        let others = views
-            .iter()
-            .enumerate()
-            .filter(|(n, other)| *n != at && view.names(other));
-        others.map(|(n, _)| n).collect()
-    };
-    let mut left: Vec<(usize, Vec<usize>)> = views.iter().enumerate().map(|(at, v)| (at, needs(v, at))).collect();
-    let mut made = BTreeSet::new();
-    let mut order = Vec::with_capacity(views.len());
-    while !left.is_empty() {
-        let free = left
-            .iter()
-            .position(|(_, needs)| needs.iter().all(|n| made.contains(n)));
-        let (at, _) = left.remove(free.unwrap_or(0));
-        made.insert(at);
-        order.push(at);
-    }
-    let mut views: Vec<Option<View>> = views.into_iter().map(Some).collect();
-    let mut take = |at: usize| views.get_mut(at).and_then(Option::take);
-    order.into_iter().filter_map(&mut take).collect()
-}
-
 fn triggers(shower: &mut Shower<'_>) -> Result<Vec<Definition>, WireError> {
     let sql = format!(
         "SELECT trigger_schema, trigger_name, event_object_table, definer FROM information_schema.triggers WHERE {} \
@@ -270,48 +188,4 @@ fn events(shower: &mut Shower<'_>) -> Result<Vec<Definition>, WireError> {
         out.push(definition(kind::EVENT, &db, name, &made)?);
     }
     Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn view(db: &str, name: &str, body: &str) -> View {
-        View {
-            db: db.to_owned(),
-            name: name.to_owned(),
-            create: format!("CREATE DEFINER=`a``b`@`%` VIEW `{name}` AS select {body}"),
-            definition: Definition {
-                kind: kind::VIEW.to_owned(),
-                db: Some(db.to_owned()),
-                name: name.to_owned(),
-                text: String::new(),
-            },
-        }
-    }
-
-    #[test]
-    fn views_come_after_what_they_read() {
-        let views = vec![
-            view("d", "a", "* from `c` join `e`.`z`"),
-            view("d", "b", "1"),
-            view("d", "c", "* from `b`"),
-            view("e", "z", "* from `d`.`b`"),
-        ];
-        let order: Vec<String> = in_order(views).into_iter().map(|v| v.name).collect();
-        assert_eq!(order, ["b", "c", "z", "a"]);
-    }
-
-    #[test]
-    fn circles_by_column_names_end() {
-        let views = vec![view("d", "a", "`b`.`x` from `b`"), view("d", "b", "`t`.`a` from `t`")];
-        assert_eq!(in_order(views).len(), 2);
-    }
-
-    #[test]
-    fn definers_are_found() {
-        let v = view("d", "a", "1");
-        assert_eq!(definer(&v.create).as_deref(), Some("a`b@%"));
-        assert_eq!(definer("CREATE VIEW `x` AS select 1"), None);
-    }
 }

@@ -7,6 +7,7 @@ mod reader;
 pub mod rename;
 pub mod statement;
 pub mod tokens;
+pub mod view;
 pub mod zoned;
 
 use super::wire::Flavor;

@@ -68,6 +68,15 @@ pub fn replaced(sql: &str, first: &Token<'_>, last: &Token<'_>, text: &str) -> O
     Some([sql.get(..first.at)?, text, sql.get(last.end()..)?].concat())
 }
 
+/// Whether a statement that makes a program leaves one that is there: `IF NOT EXISTS`.
+pub fn only_if_missing(sql: &str, modes: Modes) -> bool {
+    let words = words(sql, modes);
+    let ends = |t: &Token<'_>| t.is_symbol('(') || ["AS", "ON"].iter().any(|w| t.is(w));
+    let end = words.iter().position(ends).unwrap_or(words.len());
+    let is_it = |three: &[Token<'_>]| three.iter().zip(["IF", "NOT", "EXISTS"]).all(|(t, word)| t.is(word));
+    words.get(..end).unwrap_or_default().windows(3).any(is_it)
+}
+
 /// All tokens of a statement, spaces included.
 pub fn tokens(sql: &str, modes: Modes) -> Vec<Token<'_>> {
     let mut lexer = Lexer {
@@ -210,6 +219,21 @@ mod tests {
 
     fn maria() -> Modes {
         Modes::of(0, Flavor::MariaDb)
+    }
+
+    #[test]
+    fn a_condition_stands_before_what_it_is_about() {
+        let leaves = |sql: &str| only_if_missing(sql, maria());
+        assert!(leaves("CREATE OR REPLACE VIEW IF NOT EXISTS d.v (x) AS select 1"));
+        assert!(leaves(
+            "create definer=`a`@`b` event if  not /**/ exists e on schedule every 1 day do set @a = 1"
+        ));
+        assert!(!leaves(
+            "CREATE VIEW `if` AS select 1 where if(not exists(select 1), 1, 2) or not exists (select 2)"
+        ));
+        assert!(!leaves(
+            "CREATE FUNCTION f(x int) RETURNS int if not exists (select 1) then return 1; end if"
+        ));
     }
 
     fn significant(sql: &str, modes: Modes) -> Vec<String> {

@@ -5,8 +5,8 @@ use crate::cluster::mysql::restore::programs::{self, Program};
 use crate::cluster::mysql::schema::definition::kind;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::Act;
-use crate::cluster::mysql::sql::tokens::{Token, TokenKind, tokens, words};
-use crate::cluster::mysql::text::{ident, table};
+use crate::cluster::mysql::sql::tokens::{Token, TokenKind, only_if_missing, tokens, words};
+use crate::cluster::mysql::text::ident;
 use crate::cluster::mysql::wire::Flavor;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
@@ -126,7 +126,7 @@ impl Events {
                 Made::Base(definition) => definitions.push(definition),
                 Made::Changed(mut list, _) => {
                     if let Some(first) = list.first_mut() {
-                        first.drop = Some(drop_of(&event.name));
+                        first.drop = Some(programs::drop_of("EVENT", &event.name));
                     }
                     changed.push((event.name, list));
                 }
@@ -134,19 +134,6 @@ impl Events {
         }
         (definitions, changed)
     }
-}
-
-fn drop_of(name: &TableName) -> String {
-    format!("DROP EVENT IF EXISTS {}", table(&name.db, &name.table))
-}
-
-/// Whether a statement leaves an event that is there.
-fn only_if_missing(sql: &str, modes: Modes) -> bool {
-    let words = words(sql, modes);
-    let event = words.iter().position(|t| t.is("EVENT"));
-    event
-        .and_then(|at| words.get(at + 1..at + 4))
-        .is_some_and(|next| next.iter().zip(["IF", "NOT", "EXISTS"]).all(|(t, word)| t.is(word)))
 }
 
 /// The parts of a statement that makes or alters an event, as they stand there.

@@ -1,14 +1,18 @@
 //! Tables without any key: each changed row would read the whole table. They get an index for the time of the replay.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::Replay;
+use super::rewrite::number_and_flags;
 use crate::cluster::ClusterError;
+use crate::cluster::mysql::binlog::event::{Event, Kind, RowsAct};
+use crate::cluster::mysql::binlog::rows::TableMap;
 use crate::cluster::mysql::sql::statement::Statement;
 use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::Conn;
 use crate::model::table::TableName;
 
-use crate::cluster::mysql::restore::names::Shadows;
+use crate::cluster::mysql::restore::names::{Shadows, wanted};
 
 /// What the index is called.
 const INDEX: &str = "_brine_replay";
@@ -138,6 +142,38 @@ impl Keyless {
         }
         let now = Keyless::new(conn, &self.shadows)?;
         now.indexed.iter().try_for_each(|place| drop_index(conn, place))
+    }
+}
+
+impl Replay {
+    /// Gives tables without a key an index before their first change: without one every changed row reads the whole table.
+    /// After a crash what is in already needs none, and a table may be further than the log is here.
+    pub(super) fn index_keyless(&mut self, events: &[Event<'_>], at: u64) -> Result<(), ClusterError> {
+        let mut maps: HashMap<u64, TableName> = HashMap::new();
+        let mut missing = BTreeSet::new();
+        for event in events {
+            if event.kind() == Kind::TABLE_MAP {
+                let map = TableMap::parse(event)?;
+                maps.insert(map.id, map.table);
+            } else if event.kind().rows().is_some_and(|act| act != RowsAct::Insert)
+                && let Some((number, _)) = number_and_flags(event)
+                && let Some(table) = maps.get(&number)
+                && self.keyless.wants(table)
+                && wanted(&self.ask, table)
+                && self.lanes.get(self.choice.of(table)).is_some_and(|lane| at > lane.done)
+            {
+                missing.insert(table.clone());
+            }
+        }
+        self.index(missing)
+    }
+
+    pub(super) fn index(&mut self, tables: BTreeSet<TableName>) -> Result<(), ClusterError> {
+        for table in tables {
+            self.settle()?;
+            self.keyless.add(self.statements.conn(), &table)?;
+        }
+        Ok(())
     }
 }
 

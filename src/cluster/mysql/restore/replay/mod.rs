@@ -445,36 +445,6 @@ impl Replay {
         lane.rows(applying.head, mapped.number, &mapped.event, event, alone)
     }
 
-    /// Gives tables without a key an index before their first change: without one every changed row reads the whole table.
-    /// After a crash what is in already needs none, and a table may be further than the log is here.
-    fn index_keyless(&mut self, events: &[Event<'_>], at: u64) -> Result<(), ClusterError> {
-        let mut maps: HashMap<u64, TableName> = HashMap::new();
-        let mut missing = BTreeSet::new();
-        for event in events {
-            if event.kind() == Kind::TABLE_MAP {
-                let map = TableMap::parse(event)?;
-                maps.insert(map.id, map.table);
-            } else if event.kind().rows().is_some_and(|act| act != RowsAct::Insert)
-                && let Some((number, _)) = number_and_flags(event)
-                && let Some(table) = maps.get(&number)
-                && self.keyless.wants(table)
-                && wanted(&self.ask, table)
-                && self.lanes.get(self.choice.of(table)).is_some_and(|lane| at > lane.done)
-            {
-                missing.insert(table.clone());
-            }
-        }
-        self.index(missing)
-    }
-
-    fn index(&mut self, tables: BTreeSet<TableName>) -> Result<(), ClusterError> {
-        for table in tables {
-            self.settle()?;
-            self.keyless.add(self.statements.conn(), &table)?;
-        }
-        Ok(())
-    }
-
     fn query(&mut self, applying: &Applying<'_>, event: &Event<'_>) -> Result<(), ClusterError> {
         let (head, at, part, id) = (applying.head, applying.at, applying.part, applying.id);
         let query = Query::parse_of(event, head)?;
@@ -485,6 +455,7 @@ impl Replay {
             Err(e) => return Err(e),
         };
         let statement = Statement::classify(&sql, &query.db, modes);
+        self.statements.show_before(&statement, (at, part))?;
         match &statement {
             Statement::Transaction(TransactionWord::Savepoint) => return self.savepoint(applying, &sql, modes),
             Statement::Transaction(_) | Statement::Xa(..) | Statement::Session | Statement::Admin => return Ok(()),
@@ -496,7 +467,7 @@ impl Replay {
             }
             Statement::Rows => return Err(statement_based(id, &sql)),
             Statement::Program { .. } | Statement::Account => {
-                self.statements.collect(&statement, &query, sql, modes);
+                self.statements.collect(&statement, &query, sql, modes, (at, part));
                 return Ok(());
             }
             Statement::Unknown => {

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::binlog::event::{Event, HEADER, Header, build};
-use crate::cluster::mysql::restore::names::Shadows;
+use crate::cluster::mysql::restore::names::{Shadows, is_system};
 use crate::cluster::mysql::sql::rename::NewNames;
+use crate::cluster::mysql::sql::view::Places;
 use crate::model::table::TableName;
 
 /// The flag of the last rows event of a statement.
@@ -128,6 +129,16 @@ impl NewNames for InShadows<'_> {
 
     fn database(&self, db: &str) -> Option<String> {
         Some(self.of(db))
+    }
+}
+
+impl Places for InShadows<'_> {
+    fn place(&self, db: &str) -> Option<String> {
+        (!is_system(db)).then(|| self.of(db))
+    }
+
+    fn db(&self, place: &str) -> Option<String> {
+        self.0.source(place).map(str::to_owned)
     }
 }
 

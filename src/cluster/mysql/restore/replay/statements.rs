@@ -1,6 +1,7 @@
 //! Statements of the log: run on the shadows under new names, or collected for the switch.
 
 mod end;
+mod shown;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,9 +11,9 @@ use crate::cluster::mysql::restore::accounts::Logged;
 use crate::cluster::mysql::restore::cascades::{Edge, Reaches};
 use crate::cluster::mysql::restore::names::{Shadows, target_db, wanted};
 use crate::cluster::mysql::restore::outside::Outside;
-use crate::cluster::mysql::restore::programs::Program;
+use crate::cluster::mysql::restore::programs::{self, Program};
 use crate::cluster::mysql::restore::routines;
-use crate::cluster::mysql::restore::state::{self, BegunDdl};
+use crate::cluster::mysql::restore::state::{self, BegunDdl, ShownView};
 use crate::cluster::mysql::restore::{linking, publish, steps};
 use crate::cluster::mysql::schema::definition::kind;
 use crate::cluster::mysql::sql::Modes;
@@ -49,6 +50,8 @@ pub(super) struct Statements {
     remarks: Vec<String>,
     triggers: Triggers,
     views: Views,
+    /// Views of the log that were shown, by the statements that made them; also in an earlier run.
+    shown: BTreeMap<(u64, u64), ShownView>,
     events: Events,
     /// The collations of the source's databases at this place of the log, where they are known.
     collations: BTreeMap<String, String>,
@@ -84,6 +87,8 @@ impl Statements {
         let collations = collations::of_base(&definitions)?;
         let outside = Outside::read(&mut conn, shadows.number, edges)?;
         let sessions = Sessions::of(&definitions)?;
+        Self::clear_views(&mut conn, &shadows)?;
+        let shown = state::views(&mut conn, shadows.number)?;
         let defined = definitions.iter().filter(|d| d.kind == kind::DATABASE);
         Ok(Statements {
             databases: defined.map(|d| d.name.clone()).collect(),
@@ -97,6 +102,7 @@ impl Statements {
             remarks: Vec::new(),
             triggers,
             views,
+            shown,
             events,
             collations,
             orders: Orders::default(),
@@ -177,8 +183,8 @@ impl Statements {
                 || statement.databases().iter().any(|db| wanted_db(db)))
     }
 
-    /// Keeps a statement about programs or accounts for the switch.
-    pub fn collect(&mut self, statement: &Statement, query: &Query<'_>, sql: String, modes: Modes) {
+    /// Keeps a statement about programs or accounts for the switch. `at` is its transaction and its place in it.
+    pub fn collect(&mut self, statement: &Statement, query: &Query<'_>, sql: String, modes: Modes, at: (u64, u64)) {
         let mut settings = query.settings.statements(self.conn.info());
         let Statement::Program { act, kind, names, on } = statement else {
             if !query.db.is_empty() {
@@ -226,7 +232,7 @@ impl Statements {
         };
         if let (ProgramKind::View, [name]) = (kind, names.as_slice()) {
             let db = query.db.clone();
-            return self.views.create(name, modes, Program { db, ..program });
+            return self.views.create(name, modes, Program { db, ..program }, at);
         }
         if *kind == ProgramKind::Event {
             let who = query.settings.invoker.as_ref();
@@ -248,7 +254,15 @@ impl Statements {
                 ..p
             });
             self.triggers.create(name, on, modes, program);
-        } else if let Some(program) = program {
+        } else if let Some(mut program) = program {
+            let word = match kind {
+                ProgramKind::Function => Some("FUNCTION"),
+                ProgramKind::Procedure => Some("PROCEDURE"),
+                _ => None,
+            };
+            if let (Act::Create, [name], Some(word)) = (act, names.as_slice(), word) {
+                program.drop = programs::drop_of_routine(word, name, &program.create, modes);
+            }
             self.programs.push(Collect {
                 dbs: names.iter().map(|n| n.db.clone()).collect(),
                 default_db: query.db.to_string(),

@@ -7,11 +7,11 @@ use super::super::rewrite::malformed;
 use super::{Collect, Statements, what};
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::restore::names::target_db;
-use crate::cluster::mysql::restore::programs::Program;
+use crate::cluster::mysql::restore::programs::{Program, drop_of};
 use crate::cluster::mysql::restore::publish;
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
 use crate::cluster::mysql::sql::statement::ProgramKind;
-use crate::cluster::mysql::text::{ident, table};
+use crate::cluster::mysql::text::ident;
 use crate::model::definition::Definition;
 
 impl Statements {
@@ -28,6 +28,7 @@ impl Statements {
                 }));
             }
         }
+        self.show_renamed()?;
         let views = std::mem::take(&mut self.views).finish()?;
         self.definitions.extend(views.definitions);
         self.remarks.extend(views.remarks);
@@ -41,7 +42,7 @@ impl Statements {
                 program: Program {
                     what: what(ProgramKind::View, std::slice::from_ref(&name)),
                     db: target_db(&self.ask, &program.db),
-                    drop: Some(format!("DROP VIEW IF EXISTS {}", table(&name.db, &name.table))),
+                    drop: Some(drop_of("VIEW", &name)),
                     patient: true,
                     ..program
                 },
