@@ -6,9 +6,10 @@ use std::sync::Arc;
 use brine::cluster::mysql::{MysqlCluster, Severity};
 use brine::cluster::{Cluster, ClusterState};
 use brine::engine::error::EngineError;
-use brine::engine::point::{RestorePoint, RestoreTarget};
+use brine::engine::point::{RestorePoint, RestoreRequest, RestoreTarget};
 use brine::engine::restore::plan::CheckState;
 use brine::model::clock::SystemClock;
+use brine::model::filter::TableFilter;
 
 use crate::look::{self, Look};
 use crate::server::{Kind, Server, server, servers};
@@ -267,4 +268,33 @@ fn an_account_whose_plugin_is_lacking_is_said_beforehand() {
     assert_eq!(found(), None);
     let receipt = ok("restoring", w.try_restore(&request, &other));
     assert_eq!(receipt.warnings, Vec::<String>::new());
+}
+
+/// A server takes the privileges on a routine along with it, and a restore of some tables makes routines anew: it brings no grants.
+#[test]
+fn a_restore_of_some_tables_keeps_who_may_call_its_routines() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let s = server(kind);
+        let w = World::new(&s);
+        s.sql(
+            "create database d; create database other; create table d.t (a int primary key); create table other.t (a int primary key);
+             create user app@`%`; create user `we``ird`@localhost; use d;
+             create function f (x int) returns int deterministic return x;
+             create procedure p () select 1; create view v as select f(a) as fa from t;
+             grant execute on function d.f to app@`%`; grant execute, alter routine on procedure d.p to app@`%`, `we``ird`@localhost with grant option;
+             grant select on d.v to app@`%`; grant select (a), update (a) on d.t to app@`%`; create procedure other.p () select 1;
+             grant execute on procedure other.p to app@`%`",
+        );
+        w.backup();
+        w.start_log();
+        s.sql("use d; insert into t values (1); create function late () returns int deterministic return 1; grant execute on function d.late to app@`%`");
+        w.catch_up();
+        let before = look::everything(&s);
+        let request = RestoreRequest {
+            filter: TableFilter::parse(&["d.*"]).unwrap(),
+            ..w.request(RestorePoint::Latest, RestoreTarget::InPlace)
+        };
+        let receipt = w.try_restore(&request, &w).unwrap();
+        before.assert_same(&look::everything(&s), &format!("{kind:?}: {:?}", receipt.warnings));
+    }
 }

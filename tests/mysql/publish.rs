@@ -218,7 +218,8 @@ fn what_is_left_out_is_said_once() {
     w.catch_up();
     let receipt = w.beside(RestorePoint::Latest, &["a.*"], RenameMap::parse(&["a=c"]).unwrap());
     let said = |what: &str| receipt.warnings.iter().filter(|w| w.contains(what)).count();
-    for what in ["Trigger a.tr", "View a.v ", "View a.w "] {
+    for what in ["Trigger a.tr", "Procedure a.p", "Event a.e"] {
         assert_eq!(said(what), 1, "{what}: {:?}", receipt.warnings);
     }
+    assert_eq!(s.column("select v.two + w.one from c.v, c.w"), ["3"]);
 }

@@ -26,6 +26,7 @@ use super::names::{Shadows, is_system, target_db};
 use super::outside::Links;
 use super::programs::{self, Program};
 use super::rename::Move;
+use super::routines;
 use super::steps::{GONE, Step, there};
 
 /// All that a switch is worked out from.
@@ -48,6 +49,8 @@ pub(super) struct Switch<'a> {
     pub logged_accounts: Vec<Logged>,
 }
 
+/// The server's error for a routine that is not there (any more).
+const NO_ROUTINE: u16 = 1305;
 /// What stands before a statement that failed.
 const LINK: &str = "a link to another table was lost";
 
@@ -157,8 +160,13 @@ impl Switch<'_> {
             }
             false => None,
         };
+        let kept = match grants {
+            Some(_) => Vec::new(),
+            None => routines::grants_on(conn, &programs)?,
+        };
         steps.push(Step::Programs { list: programs, old });
         steps.extend(grants);
+        steps.push(attempt("a privilege on a routine is lost", kept, &[NO_ROUTINE]));
         steps.push(Step::Programs {
             list: events,
             old: old_events,

@@ -2,11 +2,12 @@
 //! and alter it, and dropping it takes what anybody was given on it. The routines of a restore are made by brine and in the
 //! end, so that it must be done with the accounts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::accounts::Logged;
+use super::programs::{Program, drop_of};
 use super::wording::object;
 use crate::cluster::ClusterError;
 use crate::cluster::mysql::fence::quoted;
@@ -14,8 +15,8 @@ use crate::cluster::mysql::schema::definition::{AccountName, DefinitionText, kin
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind};
 use crate::cluster::mysql::sql::tokens::{Token, words};
-use crate::cluster::mysql::text::{ident, string};
-use crate::cluster::mysql::wire::{Conn, Flavor};
+use crate::cluster::mysql::text::{ident, string, table};
+use crate::cluster::mysql::wire::{Conn, Flavor, Row};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
@@ -175,6 +176,55 @@ pub(super) fn to_maker(conn: &mut Conn, change: &Change, who: &AccountName) -> R
     )))
 }
 
+/// The grants on live routines in whose place others are made: servers take them along with a routine that goes, and a restore that
+/// brings no accounts leaves them as they were.
+pub(super) fn grants_on(conn: &mut Conn, programs: &[Program]) -> Result<Vec<String>, ClusterError> {
+    let replaced: HashSet<String> = programs
+        .iter()
+        .filter_map(|p| p.drop.as_deref())
+        .map(str::to_lowercase)
+        .collect();
+    if !replaced.iter().any(|drop| !drop.starts_with("drop view")) {
+        return Ok(Vec::new());
+    }
+    let rows = conn
+        .rows(
+            "SELECT db, routine_name, routine_type, user, host, proc_priv FROM mysql.procs_priv WHERE (user, host) IN \
+             (SELECT user, host FROM mysql.user)",
+        )
+        .map_err(|e| e.doing("reading who may use the routines that are made anew"))?;
+    let flavor = conn.info().flavor;
+    let grant = |row: &Row| {
+        let name = TableName::new(row.text(0), row.text(1));
+        let kind = row.text(2);
+        let is_replaced = replaced.contains(&drop_of(&kind, &name).to_lowercase());
+        is_replaced.then(|| {
+            let account = AccountName {
+                user: row.text(3),
+                host: row.text(4),
+            };
+            let to = match flavor == Flavor::MariaDb && account.host.is_empty() {
+                true => ident(&account.user),
+                false => quoted(&account),
+            };
+            given(&row.text(5), &format!("{kind} {}", table(&name.db, &name.table)), &to)
+        })
+    };
+    Ok(rows.iter().filter_map(grant).collect())
+}
+
+/// The grant that gives what the server has noted: `Execute,Alter Routine,Grant`.
+fn given(noted: &str, on: &str, to: &str) -> String {
+    let noted = noted.split(',').filter(|part| !part.is_empty());
+    let (grant, privileges): (Vec<&str>, Vec<&str>) = noted.partition(|part| *part == "Grant");
+    let privileges = match privileges.is_empty() {
+        true => "USAGE".to_owned(),
+        false => privileges.join(", ").to_uppercase(),
+    };
+    let option = if grant.is_empty() { "" } else { " WITH GRANT OPTION" };
+    format!("GRANT {privileges} ON {on} TO {to}{option}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +245,20 @@ mod tests {
             invoker: None,
             routine: None,
         }
+    }
+
+    #[test]
+    fn what_is_noted_is_given_again() {
+        let on = |noted: &str| given(noted, "FUNCTION `d`.`f`", "`a`@`b`");
+        assert_eq!(on("Execute"), "GRANT EXECUTE ON FUNCTION `d`.`f` TO `a`@`b`");
+        assert_eq!(
+            on("Execute,Alter Routine,Grant"),
+            "GRANT EXECUTE, ALTER ROUTINE ON FUNCTION `d`.`f` TO `a`@`b` WITH GRANT OPTION"
+        );
+        assert_eq!(
+            on("Grant"),
+            "GRANT USAGE ON FUNCTION `d`.`f` TO `a`@`b` WITH GRANT OPTION"
+        );
     }
 
     #[test]
