@@ -10,6 +10,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::tokens::only_if_missing;
+use crate::cluster::mysql::sql::view::in_database;
 use crate::cluster::mysql::text;
 use crate::cluster::mysql::wire::{Conn, Flavor, Row, WireError};
 use crate::model::definition::Definition;
@@ -84,7 +85,14 @@ pub(super) fn of_backup(definition: &Definition, db: &str) -> Result<Option<Prog
         return Ok(None);
     };
     let made = DefinitionText::parse(&definition.text)?;
-    let Some(create) = made.statements.first().cloned() else {
+    let from = definition.db.as_deref().unwrap_or(db);
+    // A server shows it the same way in any mode; the flavor matters to comments only, of which it shows none.
+    let modes = Modes::of(0, Flavor::MySql);
+    let qualified = made
+        .qualified
+        .as_ref()
+        .and_then(|sql| in_database(sql, modes, from, db));
+    let Some(create) = qualified.or_else(|| made.statements.first().cloned()) else {
         return Ok(None);
     };
     let name = TableName::new(db, definition.name.clone());

@@ -69,6 +69,10 @@ pub struct DefinitionText {
     /// The collation of its database at its making.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub db_collation: Option<String>,
+    /// Of a view that reads other databases: its statement with every database written out. Servers show tables of one name in
+    /// two databases alike otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qualified: Option<String>,
     /// `user@host` of its definer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definer: Option<String>,

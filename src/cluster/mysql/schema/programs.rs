@@ -19,12 +19,33 @@ pub(super) struct Shower<'a> {
 impl Shower<'_> {
     /// The first row of a `SHOW CREATE` in a database; an error when the server hides the statement in that column.
     pub fn show(&mut self, db: &str, what: &str, name: &str, statement: usize) -> Result<Row, WireError> {
-        if self.db.as_deref() != Some(db) {
-            self.conn.run(&format!("USE {}", text::ident(db)))?;
-            self.db = Some(db.to_owned());
+        self.show_from(db, db, what, name, statement)
+    }
+
+    /// The same, from another default database.
+    pub fn show_from(
+        &mut self,
+        default_db: &str,
+        db: &str,
+        what: &str,
+        name: &str,
+        statement: usize,
+    ) -> Result<Row, WireError> {
+        if self.db.as_deref() != Some(default_db) {
+            self.conn.run(&format!("USE {}", text::ident(default_db)))?;
+            self.db = Some(default_db.to_owned());
         }
-        let row = self.conn.row(&format!("SHOW CREATE {what} {}", text::ident(name)))?;
-        match row {
+        let row = self.conn.row(&format!("SHOW CREATE {what} {}", text::table(db, name)));
+        // The server does not say of which program it speaks.
+        let row = row.map_err(|e| match e {
+            WireError::Server { code, state, message } => WireError::Server {
+                code,
+                state,
+                message: format!("{message} (SHOW CREATE {what} {})", text::table(db, name)),
+            },
+            e => e,
+        });
+        match row? {
             Some(row) if row.bytes(statement).is_some() => Ok(row),
             _ => Err(WireError::Server {
                 code: 1227,
@@ -61,11 +82,22 @@ pub fn read(conn: &mut Conn) -> Result<Vec<Definition>, WireError> {
     Ok(all)
 }
 
+/// One view as it is now.
+pub fn view(conn: &mut Conn, db: &str, name: &str) -> Result<Definition, WireError> {
+    views::one(&mut Shower { conn, db: None }, db, name)
+}
+
 /// One program as it is now, with the words of [`kind`]; `None` when it cannot be shown.
 pub fn one(conn: &mut Conn, kind: &str, db: &str, name: &str) -> Result<Option<Definition>, WireError> {
     // The columns of the statement, the mode, and the character set; the collation is behind that.
     let (what, statement_at, mode, charset) = match kind {
-        kind::VIEW => return views::one(&mut Shower { conn, db: None }, db, name),
+        kind::VIEW => {
+            return match view(conn, db, name) {
+                Ok(view) => Ok(Some(view)),
+                Err(WireError::Server { .. }) => Ok(None),
+                Err(e) => Err(e),
+            };
+        }
         kind::TRIGGER => ("TRIGGER", 2, Some(1), 3),
         kind::EVENT => ("EVENT", 3, Some(1), 4),
         kind::FUNCTION => ("FUNCTION", 2, Some(1), 3),

@@ -6,13 +6,16 @@ use super::definition::{DefinitionText, kind};
 use super::programs::{Shower, definition, statement};
 use super::tables::not_system;
 use crate::cluster::mysql::sql::Modes;
-use crate::cluster::mysql::sql::view::{columns, mentioned};
+use crate::cluster::mysql::sql::view::{columns, mentioned, names_databases};
 use crate::cluster::mysql::text::{ident, string};
 use crate::cluster::mysql::wire::{Flavor, WireError};
 use crate::model::definition::Definition;
 
 /// The server's error for a definer that is gone.
 const NO_SUCH_USER: u16 = 1449;
+
+/// A database in which no view is.
+const ELSEWHERE: &str = "information_schema";
 
 /// All views.
 pub(super) fn read(shower: &mut Shower<'_>) -> Result<Vec<Definition>, WireError> {
@@ -34,13 +37,10 @@ pub(super) fn read(shower: &mut Shower<'_>) -> Result<Vec<Definition>, WireError
     Ok(in_order(views))
 }
 
-/// One view; `None` when it cannot be shown.
-pub(super) fn one(shower: &mut Shower<'_>, db: &str, name: &str) -> Result<Option<Definition>, WireError> {
-    match made(shower, db, name) {
-        Ok(made) => definition(kind::VIEW, db, name.to_owned(), &made).map(Some),
-        Err(WireError::Server { .. }) => Ok(None),
-        Err(e) => Err(e),
-    }
+/// One view.
+pub(super) fn one(shower: &mut Shower<'_>, db: &str, name: &str) -> Result<Definition, WireError> {
+    let made = made(shower, db, name)?;
+    definition(kind::VIEW, db, name.to_owned(), &made)
 }
 
 fn made(shower: &mut Shower<'_>, db: &str, name: &str) -> Result<DefinitionText, WireError> {
@@ -50,7 +50,13 @@ fn made(shower: &mut Shower<'_>, db: &str, name: &str) -> Result<DefinitionText,
         shown => shown?,
     };
     let create = statement(&shown, 1);
+    let modes = Modes::of(0, shower.conn.info().flavor);
+    let qualified = match create.iter().any(|sql| names_databases(sql, modes)) {
+        true => statement(&shower.show_from(ELSEWHERE, db, "VIEW", name, 1)?, 1).pop(),
+        false => None,
+    };
     Ok(DefinitionText {
+        qualified,
         definer: create.first().and_then(|c| definer(c)),
         statements: create,
         charset_client: shown.opt(2),

@@ -3,7 +3,7 @@
 //! Both servers log a view as it was typed, with a head of their own, and keep it with every name resolved: `*`, `NATURAL` and
 //! `USING` mean the columns that there were. So what a logged view is depends on when it is read.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::Modes;
 use super::tokens::{Token, TokenKind, replaced, words};
@@ -29,8 +29,8 @@ pub struct Moved {
     pub create: String,
     /// The account that is its definer, as it is written in a statement.
     definer: String,
-    /// New names that stand in expressions, and what was typed there: servers call a column without a name by its text.
-    typed: BTreeMap<String, String>,
+    /// New names in expressions, and what was typed there: servers call a column without a name by its text.
+    typed: BTreeMap<String, BTreeSet<String>>,
     /// All names in the statement.
     names: HashSet<String>,
 }
@@ -90,6 +90,28 @@ pub fn takes_unnamed(sql: &str, modes: Modes) -> bool {
         || words
             .iter()
             .any(|t| ["NATURAL", "USING", "TABLE"].iter().any(|w| t.is(w)))
+}
+
+/// A view's statement with every database written out, as one of another database that reads that where it read its own.
+pub fn in_database(sql: &str, modes: Modes, from: &str, to: &str) -> Option<String> {
+    let words = words(sql, modes);
+    let parts = Parts::of(&words)?;
+    let own = parts.name.first().filter(|_| parts.name.len() > 1);
+    let named = databases(parts.query).map(|named| named.token);
+    let (mut out, mut at) = (String::with_capacity(sql.len()), 0);
+    for token in own.into_iter().chain(named).filter(|t| t.name() == from) {
+        out.push_str(sql.get(at..token.at)?);
+        out.push_str(&ident(to));
+        at = token.end();
+    }
+    out.push_str(sql.get(at..)?);
+    Some(out)
+}
+
+/// Whether a query names a database.
+pub fn names_databases(sql: &str, modes: Modes) -> bool {
+    let words = words(sql, modes);
+    Parts::of(&words).is_some_and(|parts| databases(parts.query).next().is_some())
 }
 
 /// What a query as a server shows it calls its columns; `None` where it is not one plain list.
@@ -160,7 +182,7 @@ pub fn moved(sql: &str, modes: Modes, own: &TableName, places: &dyn Places) -> R
     let parts = Parts::of(&words).ok_or("its name is not found")?;
     let definer = parts.definer().ok_or("its definer is not found")?;
     let mut create = parts.head(&words) + &table(&own.db, &own.table);
-    let mut typed = BTreeMap::new();
+    let mut typed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut at = parts.name.last().map_or(0, Token::end);
     for named in databases(parts.query) {
         let Some(name) = places.place(&named.token.name()) else {
@@ -170,10 +192,7 @@ pub fn moved(sql: &str, modes: Modes, own: &TableName, places: &dyn Places) -> R
         create.push_str(&name);
         at = named.token.end();
         if named.in_expression {
-            let before = typed.insert(name, named.token.text.to_owned());
-            if before.is_some_and(|before| before != named.token.text) {
-                return Err("it writes the name of a database in two ways".to_owned());
-            }
+            typed.entry(name).or_default().insert(named.token.text.to_owned());
         }
     }
     create.push_str(sql.get(at..).unwrap_or_default());
@@ -186,51 +205,81 @@ pub fn moved(sql: &str, modes: Modes, own: &TableName, places: &dyn Places) -> R
 }
 
 impl Moved {
+    /// What the server shows of it, with every column called as it was with what was typed; `None` where they are.
+    ///
+    /// `Err` says what is not known.
+    pub fn called_as_typed(&self, shown: &str, modes: Modes, places: &dyn Places) -> Result<Option<String>, String> {
+        let called = with_names(shown, modes, |name| match places.db(name) {
+            Some(_) => Ok(name.to_owned()),
+            None => self.as_typed(name),
+        })?;
+        Ok((called != shown).then_some(called))
+    }
+
     /// What the server shows of it, with the name of each database again, and its definer.
     ///
     /// `Err` says why this is not what the view was: then what is shown counts for nothing.
     pub fn back(&self, shown: &str, modes: Modes, places: &dyn Places) -> Result<String, String> {
-        let words = words(shown, modes);
-        let parts = Parts::of(&words).ok_or("the server shows no view")?;
-        let (first, last) = match parts.definer {
-            [first, .., last] => (first, last),
-            _ => return Err("the server shows no definer".to_owned()),
-        };
+        let of_shown = words(shown, modes);
+        let parts = Parts::of(&of_shown).ok_or("the server shows no view")?;
         let is_another = |db: &str| places.db(db).is_none() && places.place(db).is_some();
         if let Some(named) = databases(parts.query).find(|n| is_another(&n.token.name())) {
             return Err(format!("a name in {} was not found", named.token.text));
         }
-        let mut out = shown.get(..first.at).unwrap_or_default().to_owned();
-        out.push_str(&self.definer);
-        let behind = last.end();
-        let mut at = behind;
-        for token in words.iter().filter(|t| t.at >= behind && t.kind == TokenKind::Name) {
-            let name = token.name();
-            let new = match places.db(&name) {
-                Some(db) => db,
-                None => self.as_typed(&name)?,
-            };
-            if new != name {
-                out.push_str(shown.get(at..token.at).unwrap_or_default());
-                out.push_str(&ident(&new));
-                at = token.end();
-            }
-        }
-        out.push_str(shown.get(at..).unwrap_or_default());
-        Ok(out)
+        let back = with_names(shown, modes, |name| {
+            Ok(places.db(name).unwrap_or_else(|| name.to_owned()))
+        })?;
+        let of_back = words(&back, modes);
+        let by_whom = match Parts::of(&of_back).map(|parts| parts.definer) {
+            Some([first, .., last]) => replaced(&back, first, last, &self.definer),
+            _ => None,
+        };
+        by_whom.ok_or_else(|| "the server shows no definer".to_owned())
     }
 
     /// A column's name as it was with what was typed.
     fn as_typed(&self, name: &str) -> Result<String, String> {
-        let typed = self.typed.iter();
-        let new = typed.fold(name.to_owned(), |name, (new, typed)| name.replace(new, typed));
+        let unknown = || Err("the name of a column is not found".to_owned());
         let lower = name.to_lowercase();
-        let numbered = lower.starts_with(NUMBERED) && !self.names.contains(&lower) && !self.typed.is_empty();
-        match numbered || new.chars().count() > LONGEST_NAME {
-            true => Err("the name of a column is not found".to_owned()),
-            false => Ok(new),
+        if !self.typed.is_empty() && lower.starts_with(NUMBERED) && !self.names.contains(&lower) {
+            return unknown();
+        }
+        let mut called = name.to_owned();
+        for (new, typed) in self.typed.iter().filter(|(new, _)| name.contains(*new)) {
+            match typed.first().filter(|_| typed.len() == 1) {
+                Some(typed) => called = called.replace(new, typed),
+                None => return Err("it writes the name of a database in two ways".to_owned()),
+            }
+        }
+        match called.chars().count() > LONGEST_NAME {
+            true => unknown(),
+            false => Ok(called),
         }
     }
+}
+
+/// A view's statement as a server shows it, with other names in it, its own apart.
+fn with_names(shown: &str, modes: Modes, new: impl Fn(&str) -> Result<String, String>) -> Result<String, String> {
+    let words = words(shown, modes);
+    let parts = Parts::of(&words).ok_or("the server shows no view")?;
+    let mut out = String::with_capacity(shown.len());
+    let mut at = 0;
+    for token in parts
+        .name
+        .iter()
+        .chain(parts.query)
+        .filter(|t| t.kind == TokenKind::Name)
+    {
+        let name = token.name();
+        let new = new(&name)?;
+        if new != name {
+            out.push_str(shown.get(at..token.at).unwrap_or_default());
+            out.push_str(&ident(&new));
+            at = token.end();
+        }
+    }
+    out.push_str(shown.get(at..).unwrap_or_default());
+    Ok(out)
 }
 
 /// `DEFINER = user@host` among what stands before the kind of a program.
@@ -319,7 +368,7 @@ impl<'w, 'a> Parts<'w, 'a> {
 /// A database that is named in front of something.
 struct Named<'w, 'a> {
     token: &'w Token<'a>,
-    /// Not where a table's name stands: servers may call a column by such a text.
+    /// Servers may call a column by a text that it is in.
     in_expression: bool,
 }
 
@@ -357,6 +406,7 @@ fn databases<'w, 'a>(query: &'w [Token<'a>]) -> impl Iterator<Item = Named<'w, '
     let mut at = 0;
     while let Some(token) = query.get(at) {
         at += 1;
+        let depth = levels.len();
         let Some(level) = levels.last_mut() else { break };
         if token.is_symbol('(') {
             let inner = Level {
@@ -382,10 +432,10 @@ fn databases<'w, 'a>(query: &'w [Token<'a>]) -> impl Iterator<Item = Named<'w, '
             let behind = query.get(at..).unwrap_or_default();
             let before = query.get(..at - 1).unwrap_or_default();
             let parts = parts_of_name(behind);
-            let in_expression = !level.at_table;
+            let in_expression = !level.at_table || depth > 1;
             let is_database = match parts {
                 3 => true,
-                2 => !in_expression || is_called(behind) || names_sequence(before),
+                2 => level.at_table || is_called(behind) || names_sequence(before),
                 _ => false,
             };
             if is_database {

@@ -48,7 +48,10 @@ fn query(query: &str) -> String {
 
 fn back(typed: &str, shown: &str) -> Result<String, String> {
     let head = "CREATE ALGORITHM=UNDEFINED DEFINER=`brine`@`x` SQL SECURITY DEFINER VIEW `v` AS ";
-    let back = of(typed).back(&format!("{head}{shown}"), modes(), &Shadows)?;
+    let moved = of(typed);
+    let shown = format!("{head}{shown}");
+    let called = moved.called_as_typed(&shown, modes(), &Shadows)?;
+    let back = moved.back(called.as_deref().unwrap_or(&shown), modes(), &Shadows)?;
     let head = format!("{HEAD}`v` AS ");
     Ok(back.strip_prefix(&head).unwrap_or(&back).to_owned())
 }
@@ -165,6 +168,14 @@ fn what_is_shown_gets_its_names_and_its_definer_back() {
         Ok("select `d`.`f`(1) AS `d.f(1)`,2 AS `2`")
     );
     assert_eq!(
+        back(
+            "select (select 1 from d.t), 2 from e.u",
+            "select (select 1 AS `1` from `t`) AS `(select 1 from _s.t)`,2 AS `2` from `_e`.`u`"
+        )
+        .as_deref(),
+        Ok("select (select 1 AS `1` from `t`) AS `(select 1 from d.t)`,2 AS `2` from `e`.`u`")
+    );
+    assert_eq!(
         back("select `d`.f(1)", "select `_s`.`f`(1) AS `_s.f(1)`").as_deref(),
         Ok("select `d`.`f`(1) AS ```d``.f(1)`")
     );
@@ -172,8 +183,9 @@ fn what_is_shown_gets_its_names_and_its_definer_back() {
 
 #[test]
 fn what_is_not_sure_is_an_error() {
-    let own = TableName::new("_s", "v");
-    assert!(moved(&format!("{HEAD} v AS select d.f(1), `d`.f(2)"), modes(), &own, &Shadows).is_err());
+    let both = "select d.f(1), `d`.f(2)";
+    assert!(back(both, "select `_s`.`f`(1) AS `_s.f(1)`,`_s`.`f`(2) AS `_s.f(2)`").is_err());
+    assert!(back(both, "select `_s`.`f`(1) AS `a`,`_s`.`f`(2) AS `b`").is_ok());
     assert!(back("select 1", "select `d`.`t`.`a` AS `a` from `d`.`t`").is_err());
     assert!(back("select d.f(1)", "select `_s`.`f`(1) AS `Name_exp_1`").is_err());
     assert!(back("select d.f(1) name_exp_1", "select `_s`.`f`(1) AS `name_exp_1`").is_ok());
@@ -203,6 +215,22 @@ fn columns_without_a_name_are_told_from_products() {
     for named in ["select a * 2, count(*) from t", "select '*'", "select a*b from t"] {
         assert!(!takes_unnamed(&format!("{HEAD} v AS {named}"), modes()), "{named}");
     }
+}
+
+#[test]
+fn a_view_reads_its_own_database_wherever_it_is() {
+    let sql = format!(
+        "{HEAD}`d`.`d` AS select `d`.`t`.`d` AS `d`,`e`.`t`.`a` AS `a`,`d`.`f`(`x`.`d`) AS `d.f(d)` from `d`.`t` join `e`.`t` join `t` `d`"
+    );
+    let wanted = format!(
+        "{HEAD}`n``m`.`d` AS select `n``m`.`t`.`d` AS `d`,`e`.`t`.`a` AS `a`,`n``m`.`f`(`x`.`d`) AS `d.f(d)` from `n``m`.`t` join `e`.`t` join `t` `d`"
+    );
+    assert_eq!(in_database(&sql, modes(), "d", "n`m"), Some(wanted));
+    assert!(names_databases(&sql, modes()));
+    assert!(!names_databases(
+        &format!("{HEAD}`d`.`v` AS select `t`.`a` AS `a` from `t`"),
+        modes()
+    ));
 }
 
 #[test]

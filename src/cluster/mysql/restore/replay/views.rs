@@ -74,12 +74,19 @@ impl View {
     pub fn create(&self) -> Result<Option<String>, ClusterError> {
         let sql = match &self.made {
             Made::Logged { program, .. } => Some(program.create.clone()),
-            Made::Shown(definition) => DefinitionText::parse(&definition.text)?.statements.into_iter().next(),
+            Made::Shown(definition) => {
+                let made = DefinitionText::parse(&definition.text)?;
+                made.qualified.or_else(|| made.statements.into_iter().next())
+            }
         };
-        Ok(sql.and_then(|sql| match self.moved {
+        Ok(sql.and_then(|sql| self.by_its_name(sql)))
+    }
+
+    fn by_its_name(&self, sql: String) -> Option<String> {
+        match self.moved {
             true => renamed(&sql, self.modes, &self.name.table),
             false => Some(sql),
-        }))
+        }
     }
 
     fn mentions(&self) -> &HashSet<String> {
@@ -258,39 +265,60 @@ impl Views {
     pub fn finish(self) -> Result<Left, ClusterError> {
         let mut left = Left::default();
         for view in self.0 {
-            let Some(create) = view.create()? else {
+            if !view.finish(&mut left)? {
                 left.remarks.push(format!(
                     "view {} is left out: it was renamed, and its text was not understood",
                     view.name
                 ));
-                continue;
-            };
-            match view.made {
-                Made::Logged { program, missed, .. } => {
-                    if let Some(why) = missed.filter(|_| takes_unnamed(&create, view.modes)) {
-                        left.remarks.push(format!(
-                            "view {} takes columns without naming them, from tables that changed later, and may have others now than at the \
-                             source: {why}",
-                            view.name
-                        ));
-                    }
-                    left.programs.push((view.name, Program { create, ..program }));
-                }
-                Made::Shown(definition) => {
-                    let made = DefinitionText {
-                        statements: vec![create],
-                        ..DefinitionText::parse(&definition.text)?
-                    };
-                    left.definitions.push(Definition {
-                        db: Some(view.name.db),
-                        name: view.name.table,
-                        text: made.text()?,
-                        ..definition
-                    });
-                }
             }
         }
         Ok(left)
+    }
+}
+
+impl View {
+    /// Adds what makes it by the name that it has at the end; `false` when its name is not found in that.
+    fn finish(&self, left: &mut Left) -> Result<bool, ClusterError> {
+        match &self.made {
+            Made::Logged { program, missed, .. } => {
+                let Some(create) = self.create()? else {
+                    return Ok(false);
+                };
+                if let Some(why) = missed.as_ref().filter(|_| takes_unnamed(&create, self.modes)) {
+                    left.remarks.push(format!(
+                        "view {} takes columns without naming them, from tables that changed later, and may have others now than at the \
+                         source: {why}",
+                        self.name
+                    ));
+                }
+                let program = Program {
+                    create,
+                    ..program.clone()
+                };
+                left.programs.push((self.name.clone(), program));
+            }
+            Made::Shown(definition) => {
+                let made = DefinitionText::parse(&definition.text)?;
+                let named = |sql: &String| self.by_its_name(sql.clone());
+                let statements: Option<Vec<String>> = made.statements.iter().map(named).collect();
+                let Some(statements) = statements else {
+                    return Ok(false);
+                };
+                let qualified = made.qualified.as_ref().and_then(named);
+                let text = DefinitionText {
+                    statements,
+                    qualified,
+                    ..made
+                };
+                left.definitions.push(Definition {
+                    db: Some(self.name.db.clone()),
+                    name: self.name.table.clone(),
+                    text: text.text()?,
+                    ..definition.clone()
+                });
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -3,7 +3,7 @@
 //! *Invariants: no view stays in a shadow, and none is there while a statement of the log is run. What was shown is noted
 //! before what it was shown of changes: whoever goes on after a crash finds later tables.*
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Statements;
 use crate::cluster::ClusterError;
@@ -14,7 +14,7 @@ use crate::cluster::mysql::restore::replay::views::{Made, Touched, View};
 use crate::cluster::mysql::restore::state::{self, ShownView};
 use crate::cluster::mysql::restore::steps;
 use crate::cluster::mysql::schema;
-use crate::cluster::mysql::schema::definition::{DefinitionText, kind};
+use crate::cluster::mysql::schema::definition::DefinitionText;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::{ProgramKind, Statement};
 use crate::cluster::mysql::sql::view::{Moved, Places, arguments, moved};
@@ -44,6 +44,8 @@ struct Planned {
 struct Standing {
     views: Vec<TableName>,
     functions: Vec<TableName>,
+    /// Views that could not be made, and why.
+    lacking: BTreeMap<TableName, String>,
 }
 
 impl Statements {
@@ -69,7 +71,7 @@ impl Statements {
         let views = there.into_iter().filter(|(_, is_view)| *is_view);
         let standing = Standing {
             views: views.map(|(name, _)| name).collect(),
-            functions: Vec::new(),
+            ..Standing::default()
         };
         standing.clear(conn)
     }
@@ -99,7 +101,8 @@ impl Statements {
         crash_point("mysql.restore.views-standing");
         let mut shown = Vec::new();
         for view in planned.iter().filter(|view| todo.contains(&view.name)) {
-            let of_view = self.shown_of(view)?;
+            let of_view = self.shown_of(view, &standing)?;
+            let of_view = of_view.map_err(|why| of_source(why, &self.shadows));
             if let Some(made_at) = self.views.made_at(&view.name) {
                 shown.push((made_at, of_view.clone()));
             }
@@ -125,43 +128,43 @@ impl Statements {
     }
 
     /// What the server shows of one, under the names of the source.
-    fn shown_of(&mut self, view: &Planned) -> Result<ShownView, ClusterError> {
-        let moved = match &view.moved {
-            Ok(moved) => moved,
-            Err(why) => return Ok(Err(why.clone())),
+    fn shown_of(&mut self, view: &Planned, standing: &Standing) -> Result<ShownView, ClusterError> {
+        let moved = match (&view.moved, standing.lacking.get(&view.place)) {
+            (Ok(moved), None) => moved,
+            (Err(why), _) | (Ok(_), Some(why)) => return Ok(Err(why.clone())),
         };
         steps::reset(&mut self.conn)?;
         let (db, name) = (&view.place.db, &view.place.table);
-        let shown = schema::programs::one(&mut self.conn, kind::VIEW, db, name);
-        let Some(shown) = shown.map_err(|e| e.doing(format!("looking at the view {}", view.name)))? else {
-            return Ok(Err(why_not(&mut self.conn, view)?));
+        let shown = match schema::programs::view(&mut self.conn, db, name) {
+            Err(e) if e.code().is_some() => return Ok(Err(e.to_string())),
+            shown => shown.map_err(|e| e.doing(format!("looking at the view {}", view.name)))?,
         };
         let made = DefinitionText::parse(&shown.text)?;
-        let sql = made.statements.concat();
-        let places = InShadows(&self.shadows);
-        let back = moved.back(&sql, Modes::of(0, self.conn.info().flavor), &places);
-        back.map(|sql| {
-            let text = DefinitionText {
-                statements: vec![sql],
-                ..made
-            };
-            Ok(Definition {
-                db: Some(view.name.db.clone()),
-                name: view.name.table.clone(),
-                text: text.text()?,
-                ..shown
-            })
-        })
-        .map_or_else(|why| Ok(Err(why)), |shown| shown.map(Ok))
+        let (places, modes) = (InShadows(&self.shadows), Modes::of(0, self.conn.info().flavor));
+        let back = |sql: &String| moved.back(sql, modes, &places);
+        let statements: Result<Vec<String>, String> = made.statements.iter().map(back).collect();
+        let (statements, qualified) = match (statements, made.qualified.as_ref().map(back).transpose()) {
+            (Ok(statements), Ok(qualified)) => (statements, qualified),
+            (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
+        };
+        let text = DefinitionText {
+            statements,
+            qualified,
+            ..made
+        };
+        Ok(Ok(Definition {
+            db: Some(view.name.db.clone()),
+            name: view.name.table.clone(),
+            text: text.text()?,
+            ..shown
+        }))
     }
 }
 
-/// Why one does not stand.
-fn why_not(conn: &mut Conn, view: &Planned) -> Result<String, ClusterError> {
-    Ok(match programs::one(conn, &view.program)? {
-        programs::Made::No(e) => e.to_string(),
-        programs::Made::Yes | programs::Made::Not(_) => "the server does not show it".to_owned(),
-    })
+/// What a server said of shadows, in the names of the source.
+fn of_source(why: String, shadows: &Shadows) -> String {
+    let names = shadows.of.iter();
+    names.fold(why, |why, (db, shadow)| why.replace(shadow.as_str(), db))
 }
 
 fn planned(view: &View, shadows: &Shadows) -> Result<Planned, ClusterError> {
@@ -210,32 +213,72 @@ impl Standing {
             let before = waiting.len();
             for view in waiting {
                 match self.one(conn, shadows, view)? {
-                    true => self.views.push(view.place.clone()),
-                    false => left.push(view),
+                    None => {
+                        self.views.push(view.place.clone());
+                        self.call_columns(conn, shadows, view)?;
+                    }
+                    Some(why) => left.push((view, why)),
                 }
             }
             if left.is_empty() || left.len() == before {
+                let lacking = left
+                    .into_iter()
+                    .map(|(view, why)| (view.place.clone(), why.to_string()));
+                self.lacking.extend(lacking);
                 return steps::reset(conn);
             }
-            waiting = left;
+            waiting = left.into_iter().map(|(view, _)| view).collect();
         }
     }
 
-    /// Makes one, with functions in the place of those that it calls: there are none in the shadows. Whether it stands.
-    fn one(&mut self, conn: &mut Conn, shadows: &Shadows, view: &Planned) -> Result<bool, ClusterError> {
+    /// Makes one, with functions in the place of those that it calls: there are none in the shadows. Says why it does not stand.
+    fn one(&mut self, conn: &mut Conn, shadows: &Shadows, view: &Planned) -> Result<Option<WireError>, ClusterError> {
         loop {
             let e = match programs::one(conn, &view.program)? {
-                programs::Made::Yes | programs::Made::Not(_) => return Ok(true),
+                programs::Made::Yes | programs::Made::Not(_) => return Ok(None),
                 programs::Made::No(e) => e,
             };
             let function = unknown_function(&e).filter(|f| shadows.source(&f.db).is_some());
             let Some(function) = function.filter(|f| !self.functions.contains(f)) else {
-                return Ok(false);
+                return Ok(Some(e));
             };
             if self.functions.len() >= FUNCTIONS || !self.function(conn, view, function)? {
-                return Ok(false);
+                return Ok(Some(e));
             }
         }
+    }
+
+    /// Calls the columns of one as they are called at the source: what reads it calls its own after them.
+    fn call_columns(&mut self, conn: &mut Conn, shadows: &Shadows, view: &Planned) -> Result<(), ClusterError> {
+        let (place, flavor) = (&view.place, conn.info().flavor);
+        steps::reset(conn)?;
+        let shown = match schema::programs::view(conn, &place.db, &place.table) {
+            Err(e) if e.code().is_some() => {
+                self.lacking.insert(place.clone(), e.to_string());
+                return Ok(());
+            }
+            shown => shown.map_err(|e| e.doing(format!("looking at the view {}", view.name)))?,
+        };
+        let Some(program) = programs::of_backup(&shown, &place.db)? else {
+            return Ok(());
+        };
+        let called = view
+            .moved
+            .as_ref()
+            .map(|moved| moved.called_as_typed(&program.create, Modes::of(0, flavor), &InShadows(shadows)));
+        let why = match called {
+            Ok(Ok(Some(create))) => match programs::one(conn, &Program { create, ..program })? {
+                programs::Made::No(e) => e.to_string(),
+                programs::Made::Yes | programs::Made::Not(_) => return Ok(()),
+            },
+            Ok(Err(why)) => why,
+            Ok(Ok(None)) | Err(_) => return Ok(()),
+        };
+        // What reads it would call its columns otherwise too.
+        conn.run(&programs::drop_of("VIEW", place))
+            .map_err(|e| e.doing(format!("taking away the view {}", view.name)))?;
+        self.lacking.insert(place.clone(), why);
+        Ok(())
     }
 
     /// Makes a function that stands in for one. Whether it stands.
