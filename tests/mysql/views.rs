@@ -199,3 +199,29 @@ fn views_on_what_is_of_others_are_made_on_a_fresh_server() {
         wanted.assert_same(&look::everything(&s), &format!("{kind:?}, in place"));
     }
 }
+
+/// A server takes views that it cannot show: they stop no backup, and are not forgotten.
+#[test]
+fn a_broken_view_stops_no_backup() {
+    for kind in [Kind::MariaDb1011, Kind::Mysql97] {
+        let [s, spare] = servers([kind, kind]);
+        let (w, other) = (World::new(&s), World::target(&spare));
+        s.sql(BASE);
+        s.sql(
+            "use d; create view e.broken as select * from t natural join d.t; create view e.mended as select * from t natural join d.t;
+             create view e.gone as select * from t natural join d.t",
+        );
+        assert!(s.try_sql("show create view e.broken").is_err(), "{kind:?}");
+        w.backup();
+        w.start_log();
+        s.sql("create or replace view e.mended as select a from d.t; drop view e.gone");
+        w.catch_up();
+        let receipt = w.restore_to(&other, RestorePoint::Latest);
+        // It is made as broken as it was, or that is said.
+        let made = spare.try_sql("drop view e.broken").is_ok();
+        let told = receipt.warnings.iter().any(|warning| warning.contains("view e.broken"));
+        assert_ne!(made, told, "{kind:?}: {:?}", receipt.warnings);
+        s.sql("drop view e.broken");
+        look::everything(&s).assert_same(&look::everything(&spare), &format!("{kind:?}"));
+    }
+}

@@ -19,7 +19,6 @@ use crate::cluster::mysql::schema::definition::kind;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::rename::{needed, rename};
 use crate::cluster::mysql::sql::statement::{Act, ProgramKind, Statement};
-use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::text::{ident, string, table};
 use crate::cluster::mysql::wire::Conn;
 use crate::cluster::{ClusterError, RestoreAsk, RestoreScope};
@@ -390,39 +389,6 @@ impl Statements {
             self.outside.give(&mut self.conn, &self.shadows, statement)?;
         }
         Ok(concerned)
-    }
-
-    /// Gives views new names where a statement renames any. `Some` says what is left of it for tables, with its text.
-    fn move_views(&mut self, statement: &Statement, sql: &str, modes: Modes) -> Option<Option<(Statement, String)>> {
-        let pairs = match statement {
-            Statement::RenameTables(pairs) => pairs.clone(),
-            Statement::AlterTable {
-                table,
-                renamed: Some(to),
-                ..
-            } => vec![(table.clone(), to.clone())],
-            _ => return None,
-        };
-        let all = pairs.len();
-        let views = &mut self.views;
-        let left: Vec<_> = pairs.into_iter().filter(|(from, to)| !views.rename(from, to)).collect();
-        if left.len() == all {
-            return None;
-        }
-        if left.is_empty() {
-            return Some(None);
-        }
-        let if_exists = match words(sql, modes).get(2) {
-            Some(token) if token.is("IF") => "IF EXISTS ",
-            _ => "",
-        };
-        let quote = |t: &TableName| table(&t.db, &t.table);
-        let list: Vec<String> = left
-            .iter()
-            .map(|(a, b)| format!("{} TO {}", quote(a), quote(b)))
-            .collect();
-        let text = format!("RENAME TABLE {if_exists}{}", list.join(", "));
-        Some(Some((Statement::RenameTables(left), text)))
     }
 
     /// Runs one of the statements that a statement of the log (`source`) became, exactly once.

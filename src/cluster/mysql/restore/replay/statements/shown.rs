@@ -1,4 +1,5 @@
-//! Views of the log as a server shows them: each is made in the shadows for a moment, over what it reads as that is then.
+//! Views of the log. They go by the names that statements give them, and become what a server shows of them: each is made in
+//! the shadows for a moment, over what it reads as that is then.
 //!
 //! *Invariants: no view stays in a shadow, and none is there while a statement of the log is run. What was shown is noted
 //! before what it was shown of changes: whoever goes on after a crash finds later tables.*
@@ -17,6 +18,7 @@ use crate::cluster::mysql::schema;
 use crate::cluster::mysql::schema::definition::DefinitionText;
 use crate::cluster::mysql::sql::Modes;
 use crate::cluster::mysql::sql::statement::{ProgramKind, Statement};
+use crate::cluster::mysql::sql::tokens::words;
 use crate::cluster::mysql::sql::view::{Moved, Places, arguments, moved};
 use crate::cluster::mysql::text::table;
 use crate::cluster::mysql::wire::{Conn, WireError};
@@ -62,6 +64,44 @@ impl Statements {
         let rename = |name: &&TableName| self.ask.rename.apply(name) != **name;
         let names = self.views.logged().filter(rename).cloned().collect();
         self.show(names, (u64::MAX, 0))
+    }
+
+    /// Gives views new names where a statement renames any. `Some` says what is left of it for tables, with its text.
+    pub(super) fn move_views(
+        &mut self,
+        statement: &Statement,
+        sql: &str,
+        modes: Modes,
+    ) -> Option<Option<(Statement, String)>> {
+        let pairs = match statement {
+            Statement::RenameTables(pairs) => pairs.clone(),
+            Statement::AlterTable {
+                table,
+                renamed: Some(to),
+                ..
+            } => vec![(table.clone(), to.clone())],
+            _ => return None,
+        };
+        let all = pairs.len();
+        let views = &mut self.views;
+        let left: Vec<_> = pairs.into_iter().filter(|(from, to)| !views.rename(from, to)).collect();
+        if left.len() == all {
+            return None;
+        }
+        if left.is_empty() {
+            return Some(None);
+        }
+        let if_exists = match words(sql, modes).get(2) {
+            Some(token) if token.is("IF") => "IF EXISTS ",
+            _ => "",
+        };
+        let quote = |t: &TableName| table(&t.db, &t.table);
+        let list: Vec<String> = left
+            .iter()
+            .map(|(a, b)| format!("{} TO {}", quote(a), quote(b)))
+            .collect();
+        let text = format!("RENAME TABLE {if_exists}{}", list.join(", "));
+        Some(Some((Statement::RenameTables(left), text)))
     }
 
     /// Takes away what a run left in the shadows that died while it stood there.
