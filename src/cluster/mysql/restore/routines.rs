@@ -20,6 +20,9 @@ use crate::cluster::mysql::wire::{Conn, Flavor, Row};
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
+/// MariaDB's role that everybody has.
+const PUBLIC: &str = "PUBLIC";
+
 /// A routine, as grants name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Routine {
@@ -190,7 +193,7 @@ pub(super) fn grants_on(conn: &mut Conn, programs: &[Program]) -> Result<Vec<Str
     let rows = conn
         .rows(
             "SELECT db, routine_name, routine_type, user, host, proc_priv FROM mysql.procs_priv WHERE (user, host) IN \
-             (SELECT user, host FROM mysql.user)",
+             (SELECT user, host FROM mysql.user) OR (user = 'PUBLIC' AND host = '')",
         )
         .map_err(|e| e.doing("reading who may use the routines that are made anew"))?;
     let flavor = conn.info().flavor;
@@ -204,6 +207,8 @@ pub(super) fn grants_on(conn: &mut Conn, programs: &[Program]) -> Result<Vec<Str
                 host: row.text(4),
             };
             let to = match flavor == Flavor::MariaDb && account.host.is_empty() {
+                // In quotes it would be a role of that name.
+                true if account.user == PUBLIC => PUBLIC.to_owned(),
                 true => ident(&account.user),
                 false => quoted(&account),
             };

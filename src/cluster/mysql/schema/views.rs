@@ -11,12 +11,9 @@ use crate::cluster::mysql::text::{ident, string};
 use crate::cluster::mysql::wire::{Flavor, WireError};
 use crate::model::definition::Definition;
 
-/// The server's error for a definer that is gone.
-const NO_SUCH_USER: u16 = 1449;
-
-/// The same for a view that it took and cannot read any more: names in it that are not there or not clear (`FROM t NATURAL JOIN d.t`),
-/// syntax of an older version, functions that are gone. None of them is for want of brine's privileges.
-const BROKEN: &[u16] = &[1052, 1054, 1060, 1064, 1066, 1305, 1356, NO_SUCH_USER];
+/// The server's errors for a view that it took and cannot read any more: names in it that are not there or not clear (`FROM t NATURAL
+/// JOIN d.t`), syntax of an older version, functions that are gone or whose definers are. None is for want of brine's privileges.
+const BROKEN: &[u16] = &[1052, 1054, 1060, 1064, 1066, 1305, 1356, 1449];
 /// A database in which no view is.
 const ELSEWHERE: &str = "information_schema";
 
@@ -103,7 +100,8 @@ fn listed(shower: &mut Shower<'_>, db: &str, name: &str) -> Result<Option<Defini
         row.text(0)
     );
     Ok(Some(DefinitionText {
-        statements: vec![create],
+        statements: vec![create.clone()],
+        qualified: Some(create),
         definer: Some(definer),
         charset_client: row.opt(4),
         collation_connection: row.opt(5),
