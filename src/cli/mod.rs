@@ -54,6 +54,7 @@ use exit::ExitCode;
 use output::Output;
 
 use crate::config::Config;
+use crate::jobs::runner::STOPPING;
 use crate::service::desk::Refusal;
 
 /// What is drawn on the whole terminal: main knows how, because the command line does not know the console.
@@ -137,15 +138,31 @@ fn key_lines(keys: &[KeyRow]) -> Vec<String> {
     table::columns(&["KEYS", "WHERE", "COMMAND", "DOES"], &[], &rows)
 }
 
+/// So often a command that came to a process which was just ending looks for another.
+const DESKS: usize = 5;
+
 /// Opens the desk, does the verb, and closes what was opened whatever came out.
 fn at_the_desk(global: GlobalArgs, verb: Command, out: &mut Std) -> Outcome {
     let config = config::load(&global)?;
-    let opened = open::desk(&config, &global)?;
-    let mut call = Call::new(&opened, config, global, out);
-    let outcome = dispatch(&mut call, verb);
-    let leave_now = call.leaves_now();
-    opened.shut(leave_now);
-    outcome
+    let mut left = DESKS;
+    loop {
+        left -= 1;
+        let opened = open::desk(&config, &global)?;
+        let is_here = opened.is_here();
+        let mut call = Call::new(&opened, config.clone(), global.clone(), out);
+        let outcome = dispatch(&mut call, verb.clone());
+        let leave_now = call.leaves_now();
+        opened.shut(leave_now);
+        match &outcome {
+            Err(refusal) if left > 0 && !is_here && is_stopping(refusal) => {}
+            _ => return outcome,
+        }
+    }
+}
+
+/// Whether nothing was begun because the process that was asked ends.
+fn is_stopping(refusal: &Refusal) -> bool {
+    refusal.chain.iter().any(|said| said == STOPPING)
 }
 
 fn dispatch(call: &mut Call<'_>, verb: Command) -> Outcome {

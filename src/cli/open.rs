@@ -24,9 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
 /// The same for a console, which stays longer than the command would.
 const SCREEN_PATIENCE: Duration = Duration::from_secs(10);
-/// How often a command that is done looks whether what others started in it is done too.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// So long it can still be asked after that.
+/// So long a command that did jobs of others can still be asked when they are done.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// A desk, and what has to be closed behind it.
@@ -47,14 +45,8 @@ impl Opened {
     /// the operator wants to leave now.
     pub fn shut(self, leave_now: bool) {
         let Some(host) = self.host else { return };
-        let runner = host.runner();
-        let waits = !leave_now && runner.active() > 0;
-        while !leave_now && runner.active() > 0 {
-            runner.changed_since(runner.version(), LOOK_AGAIN);
-        }
-        if waits {
-            // Whoever started them asks for their receipts now.
-            std::thread::sleep(LINGER);
+        if !leave_now {
+            host.runner().close_when_idle(|| std::thread::sleep(LINGER));
         }
         host.shut(Shutdown::Leave);
     }

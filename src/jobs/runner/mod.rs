@@ -26,6 +26,11 @@ use crate::model::ids::{ClusterName, JobId};
 use crate::model::job::{Job, JobLine, JobProgress, JobState, Verb};
 use crate::model::text::{command, redact, redact_json, safe};
 
+/// What is said to whoever asks for a job of a process that ends: another will take it.
+pub const STOPPING: &str = "brine is stopping and takes no further jobs";
+/// How long one that waits for the last job sleeps at most.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// What a job does when its turn has come; it gives the receipt.
 pub type Work = Box<dyn FnOnce(&dyn JobCx) -> Result<Value, JobError> + Send>;
 
@@ -248,12 +253,28 @@ impl Runner {
 
     /// How many jobs are queued or at work.
     pub fn active(&self) -> usize {
-        self.shared
-            .live
-            .lock()
-            .values()
-            .filter(|l| !l.state().is_over())
-            .count()
+        self.shared.active()
+    }
+
+    /// Waits until no job is left, and takes none from then on. When there were any, `linger` is run before: whoever started
+    /// them asks for their ends, and may start others.
+    pub fn close_when_idle(&self, linger: impl Fn()) {
+        let mut waited = false;
+        loop {
+            let seen = self.version();
+            if self.active() > 0 {
+                waited = true;
+                self.changed_since(seen, LOOK_AGAIN);
+                continue;
+            }
+            if waited {
+                linger();
+            }
+            if self.shared.close_if_idle() {
+                return;
+            }
+            waited = true;
+        }
     }
 
     /// Waits until a job is over or the time is; gives the job as it is then.

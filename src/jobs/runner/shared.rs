@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::cx::RunCx;
 use super::live::{Live, Outcome};
-use super::{Rebuild, Work, journal_error, refused};
+use super::{Rebuild, STOPPING, Work, journal_error, refused};
 use crate::jobs::error::{ErrorKind, JobError};
 use crate::jobs::journal::{Ended, Journal, JournalError};
 use crate::jobs::priority;
@@ -105,7 +105,7 @@ impl Shared {
 
     pub(super) fn accepts(&self, _queue: &Queue) -> Result<(), JobError> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(refused("brine is stopping and takes no further jobs".to_owned()));
+            return Err(refused(STOPPING.to_owned()));
         }
         Ok(())
     }
@@ -119,6 +119,22 @@ impl Shared {
             self.live.lock().remove(&left.id);
         }
         self.bump();
+    }
+
+    /// Closes unless a job is queued or at work.
+    pub(super) fn close_if_idle(&self) -> bool {
+        // Under the queue's lock, so that nothing is accepted between the look and the end.
+        let _queue = self.queue.lock();
+        let idle = self.active() == 0;
+        if idle {
+            self.closed.store(true, Ordering::Release);
+            self.bump();
+        }
+        idle
+    }
+
+    pub(super) fn active(&self) -> usize {
+        self.live.lock().values().filter(|l| !l.state().is_over()).count()
     }
 
     pub(super) fn enqueue(self: &Arc<Self>, queue: &mut Queue, live: Arc<Live>, work: Work) {

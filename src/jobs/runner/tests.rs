@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 use serde_json::json;
 use std::path::Path;
 
+mod closing;
+
 const LONG: Duration = Duration::from_secs(30);
 
 fn runner(dir: &Path) -> Runner {
@@ -321,21 +323,6 @@ fn a_failed_job_can_be_resumed_and_an_interrupted_one_given_up() {
     assert_eq!(r.get(queued).unwrap().state, JobState::Interrupted);
     assert_eq!(r.cancel(queued).unwrap(), JobState::Cancelled);
     assert_eq!(r.get(queued).unwrap().error, ["given up after it was interrupted"]);
-}
-
-#[test]
-fn shutdown_cancels_and_waits() {
-    let dir = tempfile::tempdir().unwrap();
-    let r = runner(dir.path());
-    let (work, begun, _keep) = gate();
-    let running = r.submit(spec("demo"), work).unwrap();
-    begun.recv_timeout(LONG).unwrap();
-    let queued = r.submit(spec("demo"), Box::new(|_| panic!("must not run"))).unwrap();
-    assert_eq!(r.active(), 2);
-    assert!(r.shutdown(Shutdown::Cancel, LONG));
-    for id in [running, queued] {
-        assert_eq!(r.get(id).unwrap().state, JobState::Cancelled);
-    }
 }
 
 #[test]
