@@ -41,6 +41,9 @@ pub(super) struct Program {
     pub around: Option<(String, String)>,
 }
 
+/// The server's error for a routine that is not there (any more).
+pub(super) const NO_ROUTINE: u16 = 1305;
+
 impl Program {
     /// How its text is read.
     pub fn modes(&self, flavor: Flavor) -> Modes {

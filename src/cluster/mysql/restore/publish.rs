@@ -49,8 +49,6 @@ pub(super) struct Switch<'a> {
     pub logged_accounts: Vec<Logged>,
 }
 
-/// The server's error for a routine that is not there (any more).
-const NO_ROUTINE: u16 = 1305;
 /// What stands before a statement that failed.
 const LINK: &str = "a link to another table was lost";
 
@@ -166,7 +164,11 @@ impl Switch<'_> {
         };
         steps.push(Step::Programs { list: programs, old });
         steps.extend(grants);
-        steps.push(attempt("a privilege on a routine is lost", kept, &[NO_ROUTINE]));
+        steps.push(attempt(
+            "a privilege on a routine is lost",
+            kept,
+            &[programs::NO_ROUTINE],
+        ));
         steps.push(Step::Programs {
             list: events,
             old: old_events,

@@ -72,15 +72,9 @@ fn listed(shower: &mut Shower<'_>, db: &str, name: &str) -> Result<Option<Defini
     let Some(row) = row.filter(|row| !row.text(0).is_empty()) else {
         return Ok(None);
     };
-    // MySQL shows the names that it gives its columns beside its query.
-    let named = shower.conn.rows(&format!(
-        "SELECT column_name FROM information_schema.columns WHERE {of_view} ORDER BY ordinal_position"
-    ))?;
-    let named: Vec<String> = named.iter().map(|row| row.text(0)).collect();
-    let of_query = columns(&row.text(0), Modes::of(0, shower.conn.info().flavor));
-    let columns = match !is_mysql || of_query.as_ref() == Some(&named) {
-        true => String::new(),
-        false => format!(" ({})", named.iter().map(|n| ident(n)).collect::<Vec<_>>().join(",")),
+    let columns = match is_mysql {
+        true => named_columns(shower, &of_view, &row.text(0))?,
+        false => String::new(),
     };
     let definer = row.text(1);
     let by = match definer.rsplit_once('@') {
@@ -107,6 +101,19 @@ fn listed(shower: &mut Shower<'_>, db: &str, name: &str) -> Result<Option<Defini
         collation_connection: row.opt(5),
         ..DefinitionText::default()
     }))
+}
+
+/// The names of a view's columns, where they are not those of its query: MySQL shows them beside it.
+fn named_columns(shower: &mut Shower<'_>, of_view: &str, query: &str) -> Result<String, WireError> {
+    let rows = shower.conn.rows(&format!(
+        "SELECT column_name FROM information_schema.columns WHERE {of_view} ORDER BY ordinal_position"
+    ))?;
+    let named: Vec<String> = rows.iter().map(|row| row.text(0)).collect();
+    if columns(query, Modes::of(0, Flavor::MySql)).as_ref() == Some(&named) {
+        return Ok(String::new());
+    }
+    let list: Vec<String> = named.iter().map(|name| ident(name)).collect();
+    Ok(format!(" ({})", list.join(",")))
 }
 
 /// `user@host` of ``DEFINER=`user`@`host` ``.

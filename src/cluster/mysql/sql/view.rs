@@ -98,14 +98,20 @@ pub fn in_database(sql: &str, modes: Modes, from: &str, to: &str) -> Option<Stri
     let parts = Parts::of(&words)?;
     let own = parts.name.first().filter(|_| parts.name.len() > 1);
     let named = databases(parts.query).map(|named| named.token);
-    let (mut out, mut at) = (String::with_capacity(sql.len()), 0);
-    for token in own.into_iter().chain(named).filter(|t| t.name() == from) {
-        out.push_str(sql.get(at..token.at)?);
-        out.push_str(&ident(to));
+    let read = own.into_iter().chain(named).filter(|t| t.name() == from);
+    Some(spliced(sql, 0, read.map(|t| (t, ident(to)))))
+}
+
+/// A text from a place on, with other text for some of its tokens, which come in order.
+fn spliced<'w, 'a: 'w>(sql: &str, from: usize, new: impl Iterator<Item = (&'w Token<'a>, String)>) -> String {
+    let (mut out, mut at) = (String::with_capacity(sql.len()), from);
+    for (token, text) in new {
+        out.push_str(sql.get(at..token.at).unwrap_or_default());
+        out.push_str(&text);
         at = token.end();
     }
-    out.push_str(sql.get(at..)?);
-    Some(out)
+    out.push_str(sql.get(at..).unwrap_or_default());
+    out
 }
 
 /// Whether a query names a database.
@@ -181,21 +187,20 @@ pub fn moved(sql: &str, modes: Modes, own: &TableName, places: &dyn Places) -> R
     let words = words(sql, modes);
     let parts = Parts::of(&words).ok_or("its name is not found")?;
     let definer = parts.definer().ok_or("its definer is not found")?;
-    let mut create = parts.head(&words) + &table(&own.db, &own.table);
     let mut typed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut at = parts.name.last().map_or(0, Token::end);
+    let mut new = Vec::new();
     for named in databases(parts.query) {
         let Some(name) = places.place(&named.token.name()) else {
             continue;
         };
-        create.push_str(sql.get(at..named.token.at).unwrap_or_default());
-        create.push_str(&name);
-        at = named.token.end();
         if named.in_expression {
-            typed.entry(name).or_default().insert(named.token.text.to_owned());
+            let typed = typed.entry(name.clone()).or_default();
+            typed.insert(named.token.text.to_owned());
         }
+        new.push((named.token, name));
     }
-    create.push_str(sql.get(at..).unwrap_or_default());
+    let behind = parts.name.last().map_or(0, Token::end);
+    let create = parts.head(&words) + &table(&own.db, &own.table) + &spliced(sql, behind, new.into_iter());
     Ok(Moved {
         create,
         definer,
@@ -262,24 +267,16 @@ impl Moved {
 fn with_names(shown: &str, modes: Modes, new: impl Fn(&str) -> Result<String, String>) -> Result<String, String> {
     let words = words(shown, modes);
     let parts = Parts::of(&words).ok_or("the server shows no view")?;
-    let mut out = String::with_capacity(shown.len());
-    let mut at = 0;
-    for token in parts
-        .name
-        .iter()
-        .chain(parts.query)
-        .filter(|t| t.kind == TokenKind::Name)
-    {
+    let names = parts.name.iter().chain(parts.query);
+    let mut others = Vec::new();
+    for token in names.filter(|t| t.kind == TokenKind::Name) {
         let name = token.name();
         let new = new(&name)?;
         if new != name {
-            out.push_str(shown.get(at..token.at).unwrap_or_default());
-            out.push_str(&ident(&new));
-            at = token.end();
+            others.push((token, ident(&new)));
         }
     }
-    out.push_str(shown.get(at..).unwrap_or_default());
-    Ok(out)
+    Ok(spliced(shown, 0, others.into_iter()))
 }
 
 /// `DEFINER = user@host` among what stands before the kind of a program.

@@ -26,8 +26,6 @@ use crate::model::crash::crash_point;
 use crate::model::definition::Definition;
 use crate::model::table::TableName;
 
-/// The server's error for a function that is not there.
-const UNKNOWN_ROUTINE: u16 = 1305;
 /// So many functions stand in for those that a view calls.
 const FUNCTIONS: usize = 64;
 
@@ -327,14 +325,17 @@ impl Standing {
             return Ok(false);
         };
         steps::reset(conn)?;
-        let name = table(&function.db, &function.table);
+        let (name, drop) = (
+            table(&function.db, &function.table),
+            programs::drop_of("FUNCTION", &function),
+        );
         let list: Vec<String> = (0..count).map(|k| format!("a{k} TEXT")).collect();
         let create = format!(
             "CREATE FUNCTION {name} ({}) RETURNS TEXT DETERMINISTIC NO SQL RETURN NULL",
             list.join(", ")
         );
         self.functions.push(function);
-        for sql in [format!("DROP FUNCTION IF EXISTS {name}"), create] {
+        for sql in [drop, create] {
             match conn.run(&sql) {
                 Err(e) if e.code().is_some() => return Ok(false),
                 other => other.map_err(|e| e.doing("making a function that stands in for another"))?,
@@ -345,9 +346,8 @@ impl Standing {
 
     /// Takes all of it away again.
     fn clear(&self, conn: &mut Conn) -> Result<(), ClusterError> {
-        let drop = |kind: &str, name: &TableName| format!("DROP {kind} IF EXISTS {}", table(&name.db, &name.table));
-        let views = self.views.iter().rev().map(|name| drop("VIEW", name));
-        let functions = self.functions.iter().map(|name| drop("FUNCTION", name));
+        let views = self.views.iter().rev().map(|name| programs::drop_of("VIEW", name));
+        let functions = self.functions.iter().map(|name| programs::drop_of("FUNCTION", name));
         for sql in views.chain(functions) {
             conn.run(&sql)
                 .map_err(|e| e.doing("taking a view away that was made to be looked at"))?;
@@ -362,7 +362,7 @@ fn unknown_function(e: &WireError) -> Option<TableName> {
         return None;
     };
     let name = message.strip_prefix("FUNCTION ")?.strip_suffix(" does not exist")?;
-    let (db, name) = name.split_once('.').filter(|_| *code == UNKNOWN_ROUTINE)?;
+    let (db, name) = name.split_once('.').filter(|_| *code == programs::NO_ROUTINE)?;
     Some(TableName::new(db, name))
 }
 
